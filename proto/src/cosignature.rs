@@ -1,0 +1,1 @@
+//! Cosignatures (C2SP `tlog-cosignature`).

@@ -1,0 +1,1 @@
+//! Signed notes and their keys (C2SP `signed-note`).

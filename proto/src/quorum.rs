@@ -1,0 +1,1 @@
+//! How many cosignatures certify.

@@ -1,0 +1,20 @@
+//! The messages, generated from `protos/*.proto`, and with the feature `grpc` the service stubs.
+//!
+//! Nothing here is checked: the other modules turn these messages into types that hold what they promise.
+
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::pedantic,
+    clippy::missing_errors_doc,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::large_enum_variant,
+    reason = "generated"
+)]
+mod generated {
+    include!(concat!(env!("OUT_DIR"), "/entente.v1.rs"));
+}
+
+pub use generated::*;
