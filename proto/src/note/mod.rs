@@ -227,6 +227,11 @@ impl Note {
         parse::note(bytes, bytes_max)
     }
 
+    /// Puts a note together from parts that keep the rules of the format.
+    pub(crate) const fn assemble(text: String, signatures: Vec<NoteSignature>) -> Self {
+        Self { text, signatures }
+    }
+
     /// The text, its last newline included.
     #[must_use]
     pub fn text(&self) -> &str {
