@@ -1,1 +1,5 @@
-//! x
+//! The Entente node and its command line.
+
+pub mod config;
+pub mod files;
+pub mod home;
