@@ -12,6 +12,14 @@ pub enum CliError {
     /// Refused or not found: exit code 1.
     #[error("{0}")]
     Refused(String),
+    /// Some statements were refused, each with its words, and the others are done: exit code 1.
+    #[error("{refused} of {of} were refused; the others are done")]
+    SomeRefused {
+        /// How many were.
+        refused: u64,
+        /// Of how many.
+        of: u64,
+    },
     /// Called wrongly: exit code 2.
     #[error("{0}")]
     Usage(String),
@@ -32,11 +40,16 @@ impl CliError {
     pub const fn code(&self) -> u8 {
         match self {
             Self::ClosedPipe => 0,
-            Self::Refused(_) => 1,
+            Self::Refused(_) | Self::SomeRefused { .. } => 1,
             Self::Usage(_) => 2,
             Self::Unreachable(_) => 3,
             Self::Verification(_) => 4,
         }
+    }
+
+    /// Whether there is something left to say when the command ends.
+    pub(crate) const fn is_silent(&self) -> bool {
+        matches!(self, Self::ClosedPipe | Self::SomeRefused { of: 1, .. })
     }
 
     /// The fault of a file that was named on the command line or belongs to the home directory.
