@@ -1,5 +1,7 @@
 //! The Entente node and its command line.
 
+pub mod cli;
 pub mod config;
 pub mod files;
 pub mod home;
+pub mod import;
