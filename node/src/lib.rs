@@ -1,1 +1,3 @@
-//! x
+//! The Entente node.
+
+pub mod journal;
