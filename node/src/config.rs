@@ -125,7 +125,10 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with every fault there is.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let table: Table = toml::from_str(text).map_err(|e| ConfigError::Toml(e.to_string().trim_end().into()))?;
+        let table: Table = toml::from_str(text).map_err(|error: toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            ConfigError::Toml(format!("line {}: {}", before.matches('\n').count() + 1, error.message().trim()))
+        })?;
         let mut faults = Vec::new();
         let mut top = Section { name: "", table, faults: &mut faults };
         let network = top.required("network", |text| text.parse::<NetworkName>().map_err(|e| e.to_string()));
@@ -359,6 +362,6 @@ mod tests {
 
     #[test]
     fn what_is_not_toml_is_told_with_its_place() {
-        assert!(matches!(Config::parse("unit = \nx"), Err(ConfigError::Toml(words)) if words.contains("line 1")));
+        assert!(matches!(Config::parse("a = 1\nb 2\n"), Err(ConfigError::Toml(words)) if words.contains("line 2")));
     }
 }

@@ -12,11 +12,13 @@
 //! | `error` | exit codes |
 
 mod answers;
+mod charter;
 mod check;
 mod client;
 mod error;
 mod hold;
 mod import;
+mod init;
 mod inputs;
 mod json;
 mod list;
@@ -60,7 +62,14 @@ pub struct Cli {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Global {
     /// The node's home directory
-    #[arg(long, global = true, env = "ENTENTE_HOME", value_name = "DIR", hide_env_values = true, help_heading = "Options of all commands")]
+    #[arg(
+        long,
+        global = true,
+        env = "ENTENTE_HOME",
+        value_name = "DIR",
+        hide_env_values = true,
+        help_heading = "Options of all commands"
+    )]
     pub home: Option<PathBuf>,
     /// Call as this officer instead of the one that node.toml names
     #[arg(long = "as", global = true, value_name = "NAME", help_heading = "Options of all commands")]
@@ -84,6 +93,8 @@ impl Global {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Init(init::Args),
+    Charter(charter::Args),
     Status(status::Args),
     Refer(refer::Args),
     Withdraw(withdraw::Args),
@@ -122,6 +133,8 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<(), CliError> {
     let global = &cli.global;
     match cli.verb {
+        Verb::Init(args) => init::run(&args, global),
+        Verb::Charter(args) => charter::run(&args, global),
         Verb::Status(args) => wait_for(status::run(args, global)),
         Verb::Refer(args) => wait_for(refer::run(args, global)),
         Verb::Withdraw(args) => wait_for(withdraw::run(args, global)),
