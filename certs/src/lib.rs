@@ -15,6 +15,7 @@
 //! | [`tls`] | rustls configurations: TLS 1.3, mutual, ALPN `h2`, no resumption |
 //! | [`keyfile`] | secrets in files that only their owner may read |
 //! | [`signer`] | the signing keys of notes, in such files |
+//! | [`signer`] | the signing keys of notes, in such files |
 //!
 //! ## What a certificate of a network looks like
 //!
@@ -43,7 +44,7 @@ pub mod authority;
 pub mod identity;
 pub mod keyfile;
 pub mod members;
-
+pub mod signer;
 pub mod tls;
 pub mod verifier;
 
