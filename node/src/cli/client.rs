@@ -1,0 +1,186 @@
+//! The call to the own node: with an officer's certificate from the home directory to the address in its `node.toml`.
+//!
+//! The first connection is made at once, so that a node that is not there is told from one that refuses. Later a lost
+//! connection is made anew by the next call.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use entente_certs::identity::{Identity, Role};
+use entente_certs::keyfile::read_secret;
+use entente_certs::members::{Members, SharedMembers};
+use entente_certs::tls::{self, Credentials};
+use entente_proto::ids::UnitId;
+use entente_proto::limits::API_BYTES_MAX;
+use entente_proto::wire::unit_client::UnitClient;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::time_provider::DefaultTimeProvider;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Request, Status};
+use tower::service_fn;
+
+use super::Global;
+use super::error::{CliError, causes};
+use crate::config::Config;
+use crate::files::read_bounded;
+use crate::home::Home;
+
+/// How long a connection may take, with its handshake.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long a call may take unless `--timeout` says otherwise.
+const CALL: Duration = Duration::from_secs(30);
+/// Largest certificate file.
+const CERTIFICATE_BYTES_MAX: usize = 64 << 10;
+
+/// How long to wait for the node.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Deadline {
+    /// Give up after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) timeout: Option<u64>,
+}
+
+impl Deadline {
+    /// What was asked for, or `otherwise`.
+    pub(crate) fn or(self, otherwise: Duration) -> Duration {
+        self.timeout.map_or(otherwise, Duration::from_secs)
+    }
+}
+
+/// The own node.
+#[derive(Clone)]
+pub(crate) struct Node {
+    client: UnitClient<Channel>,
+    unit: UnitId,
+    call: Duration,
+}
+
+impl Node {
+    /// Connects to the node of the home directory.
+    pub(crate) async fn connect(global: &Global, deadline: Deadline) -> Result<Self, CliError> {
+        let home = Home::open(global.home()?).map_err(|e| CliError::Refused(e.to_string()))?;
+        let config = Config::load(&home.config()).map_err(|e| CliError::Refused(e.to_string()))?;
+        let connector = connector(&home, &config, global.officer.as_deref().unwrap_or(&config.officer))?;
+        let address: Arc<str> = config.api.as_str().into();
+        let uri = format!("http://{address}").parse::<Uri>();
+        let uri = uri.map_err(|_| CliError::Refused(format!("node.toml: api: {address:?} is no address")))?;
+        let dial = {
+            let address = Arc::clone(&address);
+            service_fn(move |_: Uri| {
+                let (connector, address) = (connector.clone(), Arc::clone(&address));
+                async move { connect(&connector, &address).await.map(TokioIo::new) }
+            })
+        };
+        let endpoint = Endpoint::from(uri).http2_keep_alive_interval(Duration::from_secs(20));
+        let channel = endpoint.connect_with_connector(dial).await.map_err(|e| unreachable(&address, &e))?;
+        let client = UnitClient::new(channel)
+            .max_decoding_message_size(API_BYTES_MAX)
+            .max_encoding_message_size(API_BYTES_MAX);
+        Ok(Self { client, unit: config.unit, call: deadline.or(CALL) })
+    }
+
+    /// The own unit.
+    pub(crate) const fn unit(&self) -> &UnitId {
+        &self.unit
+    }
+
+    /// The stub. Cheap: the connection is shared.
+    pub(crate) fn client(&self) -> UnitClient<Channel> {
+        self.client.clone()
+    }
+
+    /// A request with the deadline of a call.
+    pub(crate) fn request<T>(&self, message: T) -> Request<T> {
+        within(message, self.call)
+    }
+}
+
+/// A request with a deadline, which the node learns too.
+pub(crate) fn within<T>(message: T, deadline: Duration) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(deadline);
+    request
+}
+
+/// TLS as the officer, to the node of the own unit and nobody else.
+fn connector(home: &Home, config: &Config, officer: &str) -> Result<TlsConnector, CliError> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if officer.is_empty() || officer.starts_with('.') || !officer.chars().all(plain) {
+        return Err(CliError::Usage(format!("{officer:?} is not the name of an officer: letters, digits, - _ . only")));
+    }
+    let refused = |what: &str, why: &dyn std::fmt::Display| CliError::Refused(format!("{what}: {why}"));
+    let read = |path: &std::path::Path| {
+        read_bounded(path, CERTIFICATE_BYTES_MAX).map_err(|e| CliError::file(path, "read", &e))
+    };
+    let path = home.officer_certificate(officer);
+    if !path.try_exists().unwrap_or(true) {
+        return Err(CliError::Refused(format!(
+            "there is no certificate of {officer} ({}): name an officer who has one with --as",
+            path.display()
+        )));
+    }
+    let chain = read(&path)?;
+    let key = read_secret(&home.officer_key(officer)).map_err(|e| refused("the officer's key cannot be used", &e))?;
+    let credentials =
+        Credentials::from_pem(&chain, &key).map_err(|e| refused(&format!("the certificate of {officer}"), &e))?;
+    let authority = CertificateDer::from_pem_slice(&read(&home.ca_certificate())?)
+        .map_err(|_| refused("certs/ca.pem", &"it is not a certificate in PEM; restore it from a backup"))?;
+    let roots = [authority.to_vec()];
+    let members = Members::new(config.network.clone(), [(config.unit.clone(), roots.as_slice())], BTreeSet::new())
+        .map_err(|e| refused("certs/ca.pem", &e))?;
+    let expected = Identity { unit: config.unit.clone(), role: Role::Node };
+    let tls = tls::client_config(&credentials, SharedMembers::new(members), expected, Arc::new(DefaultTimeProvider))
+        .map_err(|e| refused("TLS", &e))?;
+    Ok(TlsConnector::from(tls))
+}
+
+async fn connect(connector: &TlsConnector, address: &str) -> io::Result<TlsStream<TcpStream>> {
+    let dialling = async {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let stream = connector.connect(tls::server_name(), stream).await?;
+        tls::require_h2(stream.get_ref().1).map_err(io::Error::other)?;
+        Ok(stream)
+    };
+    timeout(CONNECT, dialling).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+fn unreachable(address: &str, error: &tonic::transport::Error) -> CliError {
+    let why = causes(error);
+    if presents_wrong_certificate(error) {
+        return CliError::Verification(format!(
+            "whoever answers at {address} does not prove to be this unit's node ({why}): look at api in node.toml and at \
+             what listens there"
+        ));
+    }
+    CliError::Unreachable(format!(
+        "cannot reach the node at {address} ({why}): start it with `entente run`, or look at api in node.toml"
+    ))
+}
+
+/// Whether the other end's certificate was refused by us.
+fn presents_wrong_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(this) = next {
+        let inner = this.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).or_else(|| this.downcast_ref());
+        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
+            return true;
+        }
+        next = this.source();
+    }
+    false
+}
+
+/// An answer that does not fit the question: a node of another release, or a broken one.
+pub(crate) fn misfit(what: &str) -> CliError {
+    CliError::from(Status::internal(format!("its answer does not fit the question: {what}")))
+}

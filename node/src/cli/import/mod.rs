@@ -1,0 +1,133 @@
+//! `entente import`: one referral for each line of a file.
+//!
+//! A thread reads and parses; several calls with a batch each are on their way to the node at once; answers are taken
+//! in the order of the lines. Every line has its submission id before the first attempt and keeps it through every
+//! further one, so a node that is killed and started again in the middle neither loses nor doubles a line. An import
+//! that ended early may be given again: what the unit refers already is skipped.
+
+mod report;
+mod source;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use entente_proto::limits::SUBMISSIONS_MAX;
+use entente_proto::wire::Submission;
+use entente_proto::wire::submit_result::Result as Answer;
+use futures_util::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+
+use self::report::Report;
+use self::source::{Batch, Summary};
+use super::Global;
+use super::client::{Deadline, Node};
+use super::error::CliError;
+use super::refer::ReferOptions;
+use super::submit::Submitter;
+use crate::import::{Fault, Format};
+
+/// Calls on their way at once.
+const CALLS: usize = 4;
+/// How long one call may take unless `--timeout` says otherwise.
+const CALL: Duration = Duration::from_secs(30);
+
+/// Refer every target of a file: plain lines, CSV with a header, or JSON lines
+///
+/// The options are defaults for what a line does not say itself. CSV columns and JSON keys: target (or url, domain,
+/// indicator, value), category, basis, provider, description, language, source, accuracy, tlp, handling, campaign,
+/// review-by, prefix. Targets that the unit refers already are skipped; every line not taken is named with its number,
+/// a code and the reason. Exits 0 if everything else is durable.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  entente import links.txt --category incites --campaign amaq\n  \
+                        zcat export.csv.gz | entente import - --report faults.txt --json")]
+pub(crate) struct Args {
+    /// The file, or - for stdin
+    #[arg(value_name = "FILE")]
+    file: String,
+    #[command(flatten)]
+    says: ReferOptions,
+    /// As what to read it, instead of looking
+    #[arg(long, value_enum)]
+    format: Option<FormatWord>,
+    /// Lines of one call to the node
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=SUBMISSIONS_MAX as i64))]
+    batch: u16,
+    /// Write the lines not taken to this file instead of stderr, those that the unit refers already among them
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// For how long to try again when the node goes away
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    retry_for: u64,
+    #[command(flatten)]
+    deadline: Deadline,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FormatWord {
+    /// A target a line
+    Lines,
+    /// Values separated by commas, semicolons or tabs, under a header
+    Csv,
+    /// A JSON object a line
+    Jsonl,
+}
+
+impl From<FormatWord> for Format {
+    fn from(word: FormatWord) -> Self {
+        match word {
+            FormatWord::Lines => Self::Lines,
+            FormatWord::Csv => Self::Csv,
+            FormatWord::Jsonl => Self::JsonLines,
+        }
+    }
+}
+
+pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
+    let begun = Instant::now();
+    let defaults = args.says.fields();
+    let opened = source::open(&args.file, args.format.map(Format::from))?;
+    let mut report = Report::new(args.report.as_deref(), opened.size, opened.read_bytes())?;
+    opened.reader.notices().iter().for_each(|notice| report.note(notice));
+    let node = Node::connect(global, args.deadline).await?;
+    let submitter = Submitter::new(node, args.deadline.or(CALL), Duration::from_secs(args.retry_for));
+
+    let (batches, summary) = source::read(opened, defaults, usize::from(args.batch), CALLS);
+    let mut answered = ReceiverStream::new(batches)
+        .map(|batch| {
+            let submitter = submitter.clone();
+            async move { answer(&submitter, batch?).await }
+        })
+        .buffered(CALLS);
+    while let Some(lines) = answered.next().await {
+        let outcome = match lines {
+            Ok(lines) => lines.iter().try_for_each(|(number, answer)| report.line(*number, answer)),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = outcome {
+            return Err(report.broken_off(error));
+        }
+    }
+    let summary: Summary = summary.await.unwrap_or_default();
+    report.end(&summary, begun.elapsed(), global.json)
+}
+
+/// A batch's lines with what became of each.
+async fn answer(
+    submitter: &Submitter,
+    batch: Batch,
+) -> Result<Vec<(u64, Result<Answer, Fault>)>, CliError> {
+    let submissions: Vec<Submission> = batch.iter().filter_map(|(_, line)| line.as_ref().ok()).cloned().collect();
+    let answers = if submissions.is_empty() { Vec::new() } else { submitter.durable(&submissions).await? };
+    let mut answers = answers.into_iter();
+    Ok(batch
+        .into_iter()
+        .filter_map(|(number, line)| match line {
+            Ok(_) => answers.next().map(|answer| (number, Ok(answer))),
+            Err(fault) => Some((number, Err(fault))),
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests;

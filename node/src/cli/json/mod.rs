@@ -1,0 +1,153 @@
+//! What `--json` prints, as `design.md` section 11 fixes it. All keys are always there; what is not known is `null`, an
+//! empty text or an empty list. Times are RFC 3339 in UTC, hashes lower-case hexadecimal, record ids `BE/17`.
+
+mod body;
+mod row;
+mod status;
+
+pub(crate) use self::body::kind_word;
+
+pub(crate) use self::row::{RowJson, status_word};
+pub(crate) use self::status::StatusJson;
+
+use entente_proto::wire::{Change, Checked, Pending, RecordRef, ShowReply, ShownRecord, Status};
+use serde::Serialize;
+
+use self::body::BodyJson;
+
+use super::words::{moment, record_id, word};
+
+/// A record that is not, or not only, in a row: in `show`, in `watch`, and among the pending ones.
+#[derive(Serialize)]
+pub(crate) struct StatementJson {
+    id: String,
+    unit: String,
+    time: String,
+    kind: &'static str,
+    statement: BodyJson,
+}
+
+impl StatementJson {
+    fn of(id: Option<&RecordRef>, time_ms: u64, record: Option<&entente_proto::wire::Record>, kind: u32) -> Self {
+        let body = record.and_then(|record| record.body.as_ref());
+        Self {
+            id: id.map(record_id).unwrap_or_default(),
+            unit: id.map(|id| id.unit.clone()).unwrap_or_default(),
+            time: moment(time_ms),
+            kind: body.map_or_else(|| kind_word(kind), |body| body::kind(body)),
+            statement: body::body(body),
+        }
+    }
+}
+
+impl From<&Pending> for StatementJson {
+    fn from(pending: &Pending) -> Self {
+        Self::of(pending.id.as_ref(), pending.time_ms, pending.record.as_ref(), 0)
+    }
+}
+
+/// A record of `show`.
+#[derive(Serialize)]
+pub(crate) struct ShownJson {
+    #[serde(flatten)]
+    record: StatementJson,
+    certified: bool,
+    inert: Option<String>,
+    cosigned_by: Vec<String>,
+}
+
+impl From<&ShownRecord> for ShownJson {
+    fn from(shown: &ShownRecord) -> Self {
+        Self {
+            record: StatementJson::of(shown.id.as_ref(), shown.time_ms, shown.record.as_ref(), shown.kind),
+            certified: shown.certified,
+            inert: said(&shown.inert),
+            cosigned_by: shown.cosigned_by.clone(),
+        }
+    }
+}
+
+/// The document of `show`.
+#[derive(Serialize)]
+pub(crate) struct ShowJson {
+    row: Option<RowJson>,
+    records: Vec<ShownJson>,
+}
+
+impl From<&ShowReply> for ShowJson {
+    fn from(reply: &ShowReply) -> Self {
+        Self {
+            row: reply.row.as_ref().map(RowJson::from),
+            records: reply.records.iter().map(ShownJson::from).collect(),
+        }
+    }
+}
+
+/// A line of `check`.
+#[derive(Serialize)]
+pub(crate) struct CheckedJson<'a> {
+    input: &'a str,
+    target: Option<&'a str>,
+    status: &'static str,
+    via: Option<&'a str>,
+    pending: bool,
+    fault: Option<&'a str>,
+}
+
+impl<'a> From<&'a Checked> for CheckedJson<'a> {
+    fn from(checked: &'a Checked) -> Self {
+        let some = |text: &'a str| (!text.is_empty()).then_some(text);
+        Self {
+            input: &checked.input,
+            target: some(&checked.target),
+            status: word::<Status>(checked.status).unwrap_or("unknown"),
+            via: some(&checked.via),
+            pending: checked.pending,
+            fault: some(&checked.fault),
+        }
+    }
+}
+
+/// A line of `watch`.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum ChangeJson {
+    /// So many changes came faster than they were read.
+    Missed {
+        /// How many.
+        missed: u64,
+    },
+    /// A statement.
+    Statement {
+        /// It.
+        #[serde(flatten)]
+        record: StatementJson,
+        /// Whether it is certified.
+        certified: bool,
+        /// The target it is about.
+        target: Option<String>,
+        /// The target's status after it.
+        status: &'static str,
+    },
+}
+
+impl From<&Change> for ChangeJson {
+    fn from(change: &Change) -> Self {
+        if change.missed > 0 {
+            return Self::Missed { missed: change.missed };
+        }
+        Self::Statement {
+            record: StatementJson::of(change.id.as_ref(), change.time_ms, change.record.as_ref(), 0),
+            certified: change.certified,
+            target: said(&change.target),
+            status: word::<Status>(change.status).unwrap_or("unknown"),
+        }
+    }
+}
+
+fn said(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! The document of `status`.
+
+use entente_proto::wire::{State, StatusReply};
+use serde::Serialize;
+
+use crate::cli::words::{Hex, moment_unless_zero, word};
+
+/// The node's state.
+#[derive(Serialize)]
+pub(crate) struct StatusJson {
+    unit: String,
+    network: String,
+    charter: CharterJson,
+    state: &'static str,
+    reason: Option<String>,
+    quorum: u32,
+    logs: Vec<LogJson>,
+    list: ListJson,
+    peers: Vec<PeerJson>,
+    outbox: u64,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct CharterJson {
+    version: u64,
+    digest: String,
+}
+
+#[derive(Serialize)]
+struct LogJson {
+    unit: String,
+    size: u64,
+    certified: u64,
+    root: String,
+    forked: bool,
+}
+
+#[derive(Serialize)]
+struct ListJson {
+    digest: String,
+    listed: u64,
+    held: u64,
+    disputed: u64,
+    cleared: u64,
+    pending: u64,
+}
+
+#[derive(Serialize)]
+struct PeerJson {
+    unit: String,
+    connected: bool,
+    behind: u64,
+    agrees: Option<bool>,
+    seen: Option<String>,
+    reason: Option<String>,
+}
+
+impl From<&StatusReply> for StatusJson {
+    fn from(reply: &StatusReply) -> Self {
+        let list = reply.list.clone().unwrap_or_default();
+        Self {
+            unit: reply.unit.clone(),
+            network: reply.network.clone(),
+            charter: CharterJson { version: reply.charter_version, digest: Hex(&reply.charter_digest).to_string() },
+            state: word::<State>(reply.state).unwrap_or("unknown"),
+            reason: super::said(&reply.reason),
+            quorum: reply.quorum,
+            logs: reply
+                .logs
+                .iter()
+                .map(|log| LogJson {
+                    unit: log.unit.clone(),
+                    size: log.size,
+                    certified: log.certified,
+                    root: Hex(&log.root).to_string(),
+                    forked: log.forked,
+                })
+                .collect(),
+            list: ListJson {
+                digest: Hex(&list.digest).to_string(),
+                listed: list.listed,
+                held: list.held,
+                disputed: list.disputed,
+                cleared: list.cleared,
+                pending: list.pending,
+            },
+            peers: reply
+                .peers
+                .iter()
+                .map(|peer| PeerJson {
+                    unit: peer.unit.clone(),
+                    connected: peer.connected,
+                    behind: peer.behind,
+                    agrees: peer.agrees,
+                    seen: moment_unless_zero(peer.seen_ms),
+                    reason: super::said(&peer.reason),
+                })
+                .collect(),
+            outbox: reply.outbox,
+            warnings: reply.warnings.clone(),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `entente list`: the rows of the list.
+
+use std::time::Duration;
+
+use entente_proto::wire::{ListRequest, ListedRow, Status};
+use tokio::time::timeout;
+
+use super::client::{Deadline, Node};
+use super::error::CliError;
+use super::json::{RowJson, status_word};
+use super::output::{Output, say, table};
+use super::summary::who;
+use super::words::{parser, plain};
+use super::{Global, client::within};
+
+/// How long the whole list may take unless `--timeout` says otherwise.
+const LIST: Duration = Duration::from_secs(600);
+/// Rows of one table: column widths are those of so many rows, and memory holds no more.
+const TABLE_ROWS: usize = 1_000;
+
+/// Print the target list
+///
+/// Prints all rows, ascending by target, unless asked for a page. Targets that are not yet certified are marked
+/// `pending`; all others are what every unit agrees on.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  entente list --status held\n  entente list --unit BE --json | jq -r .target\n  \
+                        entente list --limit 100 --after domain:m.example")]
+pub(crate) struct Args {
+    /// Only targets with this status; may be given more than once
+    #[arg(long, value_parser = parser::<Status>())]
+    status: Vec<Status>,
+    /// Only targets that this unit refers
+    #[arg(long, value_name = "UNIT")]
+    unit: Option<String>,
+    /// Only targets that contain this text
+    #[arg(long)]
+    text: Option<String>,
+    /// At most so many rows
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Only targets that come after this one
+    #[arg(long, value_name = "TARGET")]
+    after: Option<String>,
+    #[command(flatten)]
+    deadline: Deadline,
+}
+
+pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
+    let node = Node::connect(global, args.deadline).await?;
+    let deadline = args.deadline.or(LIST);
+    let request = ListRequest {
+        status: args.status.iter().map(|status| *status as i32).collect(),
+        unit: args.unit.unwrap_or_default(),
+        after: args.after.unwrap_or_default(),
+        limit: args.limit.unwrap_or_default(),
+        text: args.text.unwrap_or_default(),
+    };
+    let printing = async {
+        let mut rows = node.client().list(within(request, deadline)).await?.into_inner();
+        let mut page = Page { out: Output::new(global.json), rows: Vec::new(), count: 0 };
+        while let Some(row) = rows.message().await? {
+            page.row(row)?;
+        }
+        page.end()
+    };
+    timeout(deadline, printing)
+        .await
+        .unwrap_or_else(|_| Err(tonic::Status::deadline_exceeded("the list did not end in time").into()))
+}
+
+struct Page {
+    out: Output,
+    rows: Vec<ListedRow>,
+    count: u64,
+}
+
+impl Page {
+    fn row(&mut self, row: ListedRow) -> Result<(), CliError> {
+        self.count = self.count.saturating_add(1);
+        if self.out.is_json() {
+            return self.out.document(&RowJson::from(&row));
+        }
+        self.rows.push(row);
+        if self.rows.len() >= TABLE_ROWS { self.print() } else { Ok(()) }
+    }
+
+    fn print(&mut self) -> Result<(), CliError> {
+        let mut rows = table(["STATUS", "TARGET", "BY"]);
+        for listed in self.rows.drain(..) {
+            let row = listed.row.as_ref();
+            let status = row.map_or("pending", status_word);
+            rows.add_row([status.to_owned(), row.map(|row| plain(&row.target)).unwrap_or_default(), who(&listed)]);
+        }
+        self.out.table(&rows)
+    }
+
+    fn end(mut self) -> Result<(), CliError> {
+        if !self.out.is_json() {
+            if !self.rows.is_empty() {
+                self.print()?;
+            }
+            self.out.flush()?;
+            say(format_args!("{} targets", self.count));
+        }
+        self.out.flush()
+    }
+}

@@ -1,0 +1,165 @@
+//! The command line: one file a verb.
+//!
+//! [`main`] reads the arguments, calls the verb and turns what it says into an exit code: 0 done, 1 refused or not
+//! found, 2 called wrongly, 3 node unreachable, 4 verification failed (`design.md` section 11). Results go to stdout,
+//! words about faults to stderr, and with `--json` nothing but JSON goes to stdout.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `client` | the connection to the own node |
+//! | `submit`, `answers` | statements on their way to the node, and what came back |
+//! | `words`, `json`, `summary`, `output` | numbers of the wire as words, documents, lines and tables |
+//! | `error` | exit codes |
+
+mod answers;
+mod charter;
+mod check;
+mod client;
+mod error;
+mod hold;
+mod import;
+mod init;
+mod inputs;
+mod json;
+mod list;
+mod object;
+mod output;
+mod refer;
+mod show;
+mod status;
+mod submit;
+mod summary;
+mod watch;
+mod withdraw;
+pub(crate) mod words;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use self::error::CliError;
+
+/// The arguments of the program.
+#[derive(Debug, Parser)]
+#[command(
+    name = "entente",
+    version,
+    about = "Shares signed referrals of terrorist content between units, so that every unit works from the same list",
+    after_help = "Exit codes: 0 done, 1 refused or not found, 2 called wrongly, 3 node unreachable, 4 verification failed.\n\
+                  A first look: entente demo",
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// The options that every verb takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Global {
+    /// The node's home directory
+    #[arg(
+        long,
+        global = true,
+        env = "ENTENTE_HOME",
+        value_name = "DIR",
+        hide_env_values = true,
+        help_heading = "Options of all commands"
+    )]
+    pub home: Option<PathBuf>,
+    /// Call as this officer instead of the one that node.toml names
+    #[arg(long = "as", global = true, value_name = "NAME", help_heading = "Options of all commands")]
+    pub officer: Option<String>,
+    /// Print JSON: one document, or one a line
+    #[arg(long, global = true, help_heading = "Options of all commands")]
+    pub json: bool,
+}
+
+impl Global {
+    /// The home directory.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`] if none was named.
+    pub fn home(&self) -> Result<&Path, CliError> {
+        self.home.as_deref().ok_or_else(|| {
+            CliError::Usage("name the node's home directory with --home DIR, or in ENTENTE_HOME".to_owned())
+        })
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Init(init::Args),
+    Charter(charter::Args),
+    Status(status::Args),
+    Refer(refer::Args),
+    Withdraw(withdraw::Args),
+    Hold(hold::Args),
+    Object(object::ObjectArgs),
+    Support(object::SupportArgs),
+    List(list::Args),
+    Show(show::Args),
+    Check(check::Args),
+    Watch(watch::Args),
+    Import(import::Args),
+}
+
+/// Runs the program with the arguments of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout, whose reader may have gone; there is nobody left to tell.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !error.is_silent() {
+                output::say(format_args!("entente: {error}"));
+            }
+            ExitCode::from(&error)
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), CliError> {
+    let global = &cli.global;
+    match cli.verb {
+        Verb::Init(args) => init::run(&args, global),
+        Verb::Charter(args) => charter::run(&args, global),
+        Verb::Status(args) => wait_for(status::run(args, global)),
+        Verb::Refer(args) => wait_for(refer::run(args, global)),
+        Verb::Withdraw(args) => wait_for(withdraw::run(args, global)),
+        Verb::Hold(args) => wait_for(hold::run(args, global)),
+        Verb::Object(args) => wait_for(object::object(args, global)),
+        Verb::Support(args) => wait_for(object::support(args, global)),
+        Verb::List(args) => wait_for(list::run(args, global)),
+        Verb::Show(args) => wait_for(show::run(args, global)),
+        Verb::Check(args) => wait_for(check::run(args, global)),
+        Verb::Watch(args) => wait_for(watch::run(args, global)),
+        Verb::Import(args) => wait_for(import::run(args, global)),
+    }
+}
+
+/// Runs a verb that calls the node. One thread is enough: all that it does is wait.
+fn wait_for(verb: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| CliError::Refused(format!("cannot start: {e}")))?;
+    let result = runtime.block_on(verb);
+    // A thread that still reads a file or stdin has nothing to say any more.
+    runtime.shutdown_background();
+    result
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! `entente object` and `entente support`: what the unit thinks of another unit's referral.
+
+use entente_proto::ids::RecordId;
+use entente_proto::wire::record::Body;
+use entente_proto::wire::{Ground, Opinion, Stance};
+
+use super::Global;
+use super::answers::{Entering, enter};
+use super::client::Node;
+use super::error::CliError;
+use super::inputs::inputs;
+use super::words::{parser, record_ref};
+use crate::import::{Fault, Format};
+
+/// Object to referrals of other units
+///
+/// While the objection stands, the target is disputed on every unit's list.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: entente object FR/9 --ground protected-expression --text \"a newspaper's report\"")]
+pub(crate) struct ObjectArgs {
+    /// Referrals, such as FR/9
+    #[arg(value_name = "ID", required_unless_present = "from")]
+    ids: Vec<String>,
+    /// Why
+    #[arg(long, value_parser = parser::<Ground>())]
+    ground: Ground,
+    /// Why, in words; every unit reads it
+    #[arg(long)]
+    text: Option<String>,
+    #[command(flatten)]
+    entering: Entering,
+}
+
+/// Support referrals of other units
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: entente support FR/9 --text \"seen here too\"")]
+pub(crate) struct SupportArgs {
+    /// Referrals, such as FR/9
+    #[arg(value_name = "ID", required_unless_present = "from")]
+    ids: Vec<String>,
+    /// A remark; every unit reads it
+    #[arg(long)]
+    text: Option<String>,
+    #[command(flatten)]
+    entering: Entering,
+}
+
+pub(crate) async fn object(args: ObjectArgs, global: &Global) -> Result<(), CliError> {
+    let opinion = Opinion {
+        on: None,
+        stance: Stance::Object as i32,
+        ground: args.ground as i32,
+        text: args.text.unwrap_or_default(),
+    };
+    opine(args.ids, &opinion, &args.entering, global).await
+}
+
+pub(crate) async fn support(args: SupportArgs, global: &Global) -> Result<(), CliError> {
+    let opinion = Opinion {
+        on: None,
+        stance: Stance::Support as i32,
+        ground: Ground::Unspecified as i32,
+        text: args.text.unwrap_or_default(),
+    };
+    opine(args.ids, &opinion, &args.entering, global).await
+}
+
+async fn opine(ids: Vec<String>, opinion: &Opinion, entering: &Entering, global: &Global) -> Result<(), CliError> {
+    let inputs = inputs(ids, entering.from.as_deref(), Some(Format::Lines))?;
+    let node = Node::connect(global, entering.deadline).await?;
+    let state = |item: crate::import::Item| {
+        let on = Some(record_ref(&id(&item.target)?));
+        Ok(Body::Opinion(Opinion { on, ..opinion.clone() }))
+    };
+    enter(node, inputs, state, entering, global).await
+}
+
+/// Reads a record id.
+pub(crate) fn id(text: &str) -> Result<RecordId, Fault> {
+    text.trim().parse().map_err(|e: entente_proto::ids::IdError| Fault::new("record-id", e.to_string()))
+}

@@ -1,0 +1,67 @@
+//! `entente show`: the story of a target or a record.
+
+use entente_proto::wire::{ShowReply, ShowRequest, ShownRecord};
+
+use super::Global;
+use super::client::{Deadline, Node};
+use super::error::CliError;
+use super::json::{ShowJson, kind_word};
+use super::output::Output;
+use super::summary::{advice, summary};
+use super::words::{moment, plain, record_id};
+
+/// Show all that is known of a target or a record
+///
+/// Exits 1 if nothing is.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  entente show https://bad.example/x\n  entente show BE/17 --json")]
+pub(crate) struct Args {
+    /// A target, as one types it, or a record id such as BE/17
+    #[arg(value_name = "TARGET-or-ID")]
+    what: String,
+    #[command(flatten)]
+    deadline: Deadline,
+}
+
+pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
+    let node = Node::connect(global, args.deadline).await?;
+    let request = node.request(ShowRequest { what: args.what.clone() });
+    let reply = node.client().show(request).await?.into_inner();
+    if reply.row.is_none() && reply.records.is_empty() {
+        return Err(CliError::Refused(format!("nothing is known of {}", plain(&args.what))));
+    }
+    let mut out = Output::new(global.json);
+    if out.is_json() {
+        out.document(&ShowJson::from(&reply))?;
+    } else {
+        print(&reply, &mut out)?;
+    }
+    out.flush()
+}
+
+fn print(reply: &ShowReply, out: &mut Output) -> Result<(), CliError> {
+    if let Some(row) = reply.row.as_ref().and_then(|listed| listed.row.as_ref()) {
+        out.line(plain(&row.target))?;
+        out.line(advice(row.status))?;
+        out.line("")?;
+    }
+    reply.records.iter().try_for_each(|record| print_record(record, out))
+}
+
+fn print_record(shown: &ShownRecord, out: &mut Output) -> Result<(), CliError> {
+    let id = shown.id.as_ref().map(record_id).unwrap_or_default();
+    let certified = if shown.certified { "" } else { "  NOT YET CERTIFIED" };
+    let says = match &shown.record {
+        Some(record) => summary(Some(record)),
+        None => format!("{}, no longer readable", kind_word(shown.kind)),
+    };
+    out.line(format_args!("{}  {}{certified}", plain(&id), moment(shown.time_ms)))?;
+    out.line(format_args!("    {says}"))?;
+    if !shown.inert.is_empty() {
+        out.line(format_args!("    does not count: {}", plain(&shown.inert)))?;
+    }
+    if !shown.cosigned_by.is_empty() {
+        out.line(format_args!("    cosigned by {}", plain(&shown.cosigned_by.join(" "))))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! What a record says, in one line for people.
+
+use entente_proto::wire::record::Body;
+use entente_proto::wire::{
+    Answer, Availability, Basis, Category, EraseReason, Ground, ListedRow, Record, RecordRef, Refer, Relation, Stance,
+    Status, Tlp,
+};
+
+use super::json::status_word;
+use super::words::{moment, plain, record_id, word};
+
+/// A record in one line.
+pub(crate) fn summary(record: Option<&Record>) -> String {
+    let Some(body) = record.and_then(|record| record.body.as_ref()) else {
+        return "no longer readable: erased or set aside".to_owned();
+    };
+    let on = |id: Option<&RecordRef>| id.map(record_id).unwrap_or_default();
+    match body {
+        Body::Refer(refer) => refers(refer),
+        Body::Withdraw(withdraw) => with(format!("withdraws its record {}", withdraw.index), &withdraw.reason),
+        Body::Hold(hold) => {
+            let until = if hold.until_ms == 0 { String::new() } else { format!(" until {}", moment(hold.until_ms)) };
+            let contact = if hold.contact.is_empty() { String::new() } else { format!(", ask {}", plain(&hold.contact)) };
+            with(format!("holds{until}{contact}"), &hold.reason)
+        }
+        Body::Opinion(opinion) => {
+            let verb = if opinion.stance == Stance::Object as i32 { "objects to" } else { "supports" };
+            let ground = word::<Ground>(opinion.ground).map(|ground| format!(" ({ground})")).unwrap_or_default();
+            with(format!("{verb} {}{ground}", on(opinion.on.as_ref())), &opinion.text)
+        }
+        Body::Dispatch(dispatch) => {
+            format!("sent {} to {} {}", on(dispatch.on.as_ref()), plain(&dispatch.provider), moment(dispatch.at_ms))
+        }
+        Body::Outcome(outcome) => {
+            let answer = word::<Answer>(outcome.answer).unwrap_or("unknown");
+            with(format!("answer to {}: {answer} {}", on(outcome.on.as_ref()), moment(outcome.at_ms)), &outcome.reason)
+        }
+        Body::Observe(observe) => {
+            let state = word::<Availability>(observe.availability).unwrap_or("unknown");
+            with(format!("seen {state} {}", moment(observe.observed_ms)), &observe.successor)
+        }
+        Body::Link(link) => {
+            format!("{} of {}: {}", word::<Relation>(link.relation).unwrap_or("unknown"), plain(&link.first), plain(&link.second))
+        }
+        Body::Evidence(evidence) => with("evidence".to_owned(), &evidence.description),
+        Body::Custody(custody) => with(format!("hand-over of {} with {}", on(custody.item.as_ref()), plain(&custody.other)), &custody.text),
+        Body::Operation(operation) => with("proposes an operation".to_owned(), &operation.title),
+        Body::OperationStep(step) => format!("a step of operation {}", on(step.operation.as_ref())),
+        Body::Erase(erase) => {
+            format!("erases its record {}: {}", erase.index, word::<EraseReason>(erase.reason).unwrap_or("unknown"))
+        }
+        Body::Adopt(adopt) => format!("takes up charter {}", adopt.version),
+        Body::Propose(_) => "proposes a charter".to_owned(),
+        Body::Approve(_) => "approves a charter".to_owned(),
+        Body::Revoke(revoke) => with("revokes a certificate".to_owned(), &revoke.reason),
+        Body::ForkProof(proof) => format!("proves that the log of {} forked", plain(&proof.unit)),
+        Body::AccessHead(head) => format!("fixes its access log at {} entries", head.size),
+    }
+}
+
+fn refers(refer: &Refer) -> String {
+    let categories: Vec<_> = refer.categories.iter().map(|value| word::<Category>(*value).unwrap_or("unknown")).collect();
+    let mut text = format!("refers: {}", categories.join(", "));
+    if let Some(basis) = word::<Basis>(refer.basis).filter(|basis| *basis != "referral") {
+        text.push_str(&format!("; {basis}"));
+    }
+    if !refer.provider.is_empty() {
+        text.push_str(&format!("; at {}", plain(&refer.provider)));
+    }
+    if let Some(handling) = &refer.handling {
+        let tlp = word::<Tlp>(handling.tlp).map(|tlp| format!("TLP:{}", tlp.to_uppercase()));
+        let codes = tlp.into_iter().chain(handling.europol.iter().map(|code| format!("H{code}")));
+        text.push_str(&format!("; {}", codes.collect::<Vec<_>>().join(" ")));
+    }
+    if !refer.campaign.is_empty() {
+        text.push_str(&format!("; campaign {}", plain(&refer.campaign)));
+    }
+    with(text, &refer.description)
+}
+
+fn with(head: String, text: &str) -> String {
+    if text.is_empty() { head } else { format!("{head}: {}", plain(text)) }
+}
+
+/// The status of a target and what follows from it for an officer.
+pub(crate) fn advice(status: i32) -> &'static str {
+    match Status::try_from(status) {
+        Ok(Status::Held) => "held: a partner investigates, do not refer and do not remove",
+        Ok(Status::Disputed) => "disputed: a partner objects",
+        Ok(Status::Listed) => "listed",
+        Ok(Status::Cleared) => "cleared: nothing stands any more",
+        Ok(Status::Unspecified) | Err(_) => "not on the list",
+    }
+}
+
+/// The units in a row, each with what it does, for a cell of the list: `BE FR; held by UK; objection by NL`.
+pub(crate) fn who(listed: &ListedRow) -> String {
+    let units = |ids: &mut dyn Iterator<Item = Option<&RecordRef>>| {
+        let mut units: Vec<_> = ids.flatten().map(|id| id.unit.as_str()).collect();
+        units.dedup();
+        units.join(" ")
+    };
+    let mut parts = Vec::new();
+    if let Some(row) = &listed.row {
+        let objections = row.opinions.iter().filter(|row| row.opinion.as_ref().is_some_and(|o| o.stance == Stance::Object as i32));
+        let said = [
+            ("", units(&mut row.referrals.iter().map(|row| row.id.as_ref()))),
+            ("held by ", units(&mut row.holds.iter().map(|row| row.id.as_ref()))),
+            ("objection by ", units(&mut objections.map(|row| row.id.as_ref()))),
+        ];
+        parts.extend(said.into_iter().filter(|(_, units)| !units.is_empty()).map(|(what, units)| format!("{what}{units}")));
+        if status_word(row) != "pending" && !listed.pending.is_empty() {
+            parts.push(format!("{} pending", listed.pending.len()));
+        }
+    }
+    if listed.row.as_ref().is_none_or(|row| status_word(row) == "pending") {
+        parts.push(units(&mut listed.pending.iter().map(|pending| pending.id.as_ref())));
+    }
+    parts.join("; ")
+}
