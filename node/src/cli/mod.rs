@@ -60,7 +60,14 @@ pub struct Cli {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Global {
     /// The node's home directory
-    #[arg(long, global = true, env = "ENTENTE_HOME", value_name = "DIR", hide_env_values = true, help_heading = "Options of all commands")]
+    #[arg(
+        long,
+        global = true,
+        env = "ENTENTE_HOME",
+        value_name = "DIR",
+        hide_env_values = true,
+        help_heading = "Options of all commands"
+    )]
     pub home: Option<PathBuf>,
     /// Call as this officer instead of the one that node.toml names
     #[arg(long = "as", global = true, value_name = "NAME", help_heading = "Options of all commands")]
