@@ -10,10 +10,14 @@ use crate::limits::{LOG_SIZE_END, NETWORK_BYTES_MAX};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// Not a network name.
-    #[error("{0:?} is not a network name: lower-case letters, digits, hyphens and dots, at most 64 characters, as in \"takedown.example\"")]
+    #[error(
+        "{0:?} is not a network name: lower-case letters, digits, hyphens and dots, at most 64 characters, as in \"takedown.example\""
+    )]
     Network(String),
     /// Not a unit id.
-    #[error("{0:?} is not a unit id: 2 to 16 capital letters and digits, with hyphens between, not beginning with XN--, as in \"BE\"")]
+    #[error(
+        "{0:?} is not a unit id: 2 to 16 capital letters and digits, with hyphens between, not beginning with XN--, as in \"BE\""
+    )]
     Unit(String),
     /// Not a record id.
     #[error("{0:?} is not a record id: a unit id, a slash and an index, as in \"BE/17\"")]

@@ -12,8 +12,8 @@ pub const PAYLOAD_BYTES_MAX: usize = 64 << 10;
 pub const BUNDLE_ENTRIES: u64 = 256;
 /// Largest signed note with its signatures, in bytes. Charters have a limit of their own.
 pub const NOTE_BYTES_MAX: usize = 64 << 10;
-/// Most signature lines in a note.
-pub const NOTE_SIGNATURES_MAX: usize = 256;
+/// Most signature lines in a note: three for each unit of the largest charter, and room for keys that are replaced.
+pub const NOTE_SIGNATURES_MAX: usize = 512;
 /// Longest key name, in bytes.
 pub const KEY_NAME_BYTES_MAX: usize = 255;
 /// Largest charter note, in bytes.
@@ -24,6 +24,10 @@ pub const UNITS_MAX: usize = 100;
 pub const ADDRESSES_MAX: usize = 8;
 /// Most CA certificates of one unit.
 pub const CAS_MAX: usize = 4;
+/// Largest CA certificate, as DER, in bytes.
+pub const CA_BYTES_MAX: usize = 4 << 10;
+/// Longest address of a unit, in bytes: a host name of 253, a colon, a port.
+pub const ADDRESS_BYTES_MAX: usize = 259;
 /// Most revoked keys in a charter.
 pub const REVOKED_MAX: usize = 4_096;
 /// Longest network name, in bytes.

@@ -12,11 +12,13 @@
 //! | `error` | exit codes |
 
 mod answers;
+mod charter;
 mod check;
 mod client;
 mod error;
 mod hold;
 mod import;
+mod init;
 mod inputs;
 mod json;
 mod list;
@@ -91,6 +93,8 @@ impl Global {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Init(init::Args),
+    Charter(charter::Args),
     Status(status::Args),
     Refer(refer::Args),
     Withdraw(withdraw::Args),
@@ -129,6 +133,8 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<(), CliError> {
     let global = &cli.global;
     match cli.verb {
+        Verb::Init(args) => init::run(&args, global),
+        Verb::Charter(args) => charter::run(&args, global),
         Verb::Status(args) => wait_for(status::run(args, global)),
         Verb::Refer(args) => wait_for(refer::run(args, global)),
         Verb::Withdraw(args) => wait_for(withdraw::run(args, global)),

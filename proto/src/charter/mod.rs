@@ -1,1 +1,92 @@
-//! The charter.
+//! The charter: who belongs to a network, with which keys, without a centre.
+//!
+//! A charter is a [signed note](crate::note) of at most 1 MiB whose text is TOML that a person can read:
+//!
+//! ```toml
+//! network = "takedown.example"
+//! version = 1
+//! previous = ""
+//! fold = 1
+//! revoked = []
+//!
+//! [[unit]]
+//! id = "BE"
+//! name = "Federal Judicial Police, i2-IRU"
+//! charter_key = "takedown.example/BE/charter+3c9d1f20+AQ..."
+//! log_key = "takedown.example/BE+1a2b3c4d+AQ..."
+//! mirror_key = "takedown.example/BE/mirror+5e6f7a8b+BA..."
+//! ca = ["""
+//! -----BEGIN CERTIFICATE-----
+//! MIIB...
+//! -----END CERTIFICATE-----
+//! """]
+//! addresses = ["be.takedown.example:7443"]
+//! base = ""
+//! ```
+//! then an empty line and the signature lines. As long as nobody has signed, the file is the text alone.
+//!
+//! # The text
+//!
+//! UTF-8; lines end in a line feed (0x0A) alone, the last one too. No tabs, no other control characters (U+0000-001F,
+//! U+007F-009F), and none that turn the reading direction or have no width (U+061C, U+200B-200F, U+2028-202E,
+//! U+2060-206F, U+FEFF). Then TOML 1.0. Comments and the order of keys are free; the text is hashed and signed as it is.
+//!
+//! | key | value |
+//! |---|---|
+//! | `network` | a [network name](crate::ids::NetworkName) |
+//! | `version` | whole number from 1 to 2^32 - 1 |
+//! | `previous` | `""` in version 1; in others the digest of the version before, 64 lower-case hexadecimal digits |
+//! | `continues` | may be left out; must be `""`: refounding is not built yet |
+//! | `fold` | whole number from 1 to 2^32 - 1: the version of the rules of the [list](crate::list) |
+//! | `quorum` | may be left out; else from the [formula's value](crate::quorum) for *m* other units up to *m* |
+//! | `revoked` | may be left out; at most 4,096 different SHA-256 values of public keys (SPKI), 64 lower-case hexadecimal digits each |
+//! | `[[unit]]` | 1 to 100 tables, in any order, each id once |
+//!
+//! and in each `[[unit]]` table:
+//!
+//! | key | value |
+//! |---|---|
+//! | `id` | a [unit id](crate::ids::UnitId) |
+//! | `name` | 1 to 256 bytes, none of the characters excluded above, no line feed, no white space at its ends |
+//! | `charter_key` | C2SP vkey of type 0x01, named `<network>/<id>/charter` |
+//! | `log_key` | C2SP vkey of type 0x01, named `<network>/<id>` |
+//! | `mirror_key` | C2SP vkey of type 0x04, named `<network>/<id>/mirror` |
+//! | `ca` | 1 to 4 different certificates, each one PEM block (RFC 7468 strict form: base64 in lines of 64 characters) of one DER sequence of at most 4,096 bytes |
+//! | `addresses` | at most 8 different [addresses](split_address) `host:port`; none for a unit that only dials |
+//! | `base` | may be left out; `""` in version 1; else size, space, root: `1042 <64 lower-case hexadecimal digits>` |
+//!
+//! Every key that is not named here is refused, and so is a value of another type. All raw public keys of all units and
+//! roles differ (a cosignature does not name its signer), none is of small order, and no CA certificate stands with two
+//! units.
+//!
+//! # Digest and signatures
+//!
+//! The charter's *digest* is SHA-256 of the note's text, from its first byte to the line feed before the empty line.
+//! Signature lines are `U+2014, space, key name, space, base64(4-byte key id || signature)`:
+//! - charter keys and log keys: the 64 bytes of Ed25519 over the text;
+//! - mirror keys: 72 bytes, [`cosignature/v1`](crate::cosignature) over the text: `u64be(seconds) ||
+//!   Ed25519("cosignature/v1\ntime <seconds>\n" || text)`. No text of a charter is also the body of a checkpoint.
+//!
+//! A signature of a key that the text names and that does not hold refuses the whole; a key may sign once; signatures of
+//! other keys are ignored. **Version 1 counts when every unit in it has signed with all three keys**
+//! ([`UnverifiedCharter::verify_first`]). A later version is parsed here and counts only under the version before it.
+//!
+//! A node signs one text per version, ever.
+
+mod address;
+mod compose;
+mod error;
+mod fields;
+mod pem;
+mod sign;
+mod text;
+mod verify;
+
+pub use address::split_address;
+pub use compose::{UnitDescription, UnitDraft};
+pub use error::{CharterError, Fault, Place};
+pub use text::{Base, Terms, Unit};
+pub use verify::{Charter, UnverifiedCharter};
+
+#[cfg(test)]
+mod tests;

@@ -165,11 +165,7 @@ pub trait NodeSource {
 ///
 /// # Errors
 /// [`TreeError::Backwards`], or what the source says.
-pub fn range<S: NodeSource + ?Sized>(
-    source: &S,
-    begin: Size,
-    end: Size,
-) -> Result<CompactRange, ReadError<S::Error>> {
+pub fn range<S: NodeSource + ?Sized>(source: &S, begin: Size, end: Size) -> Result<CompactRange, ReadError<S::Error>> {
     let hashes = subtrees(begin, end)
         .map(|(level, index)| source.node(level, index).map_err(ReadError::Source))
         .collect::<Result<Vec<_>, _>>()?;

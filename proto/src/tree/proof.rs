@@ -150,11 +150,8 @@ pub fn verify_consistency(
     }
 
     // Step 2: a tree of a power of two is one subtree, whose hash the proof leaves out.
-    let (start, rest) = if old.get().is_power_of_two() {
-        (old_root, proof)
-    } else {
-        proof.split_first().ok_or(ProofError::Short)?
-    };
+    let (start, rest) =
+        if old.get().is_power_of_two() { (old_root, proof) } else { proof.split_first().ok_or(ProofError::Short)? };
     if rest.is_empty() {
         return Err(ProofError::Short);
     }
@@ -181,13 +178,7 @@ pub fn verify_consistency(
     }
 }
 
-fn verify_trivially(
-    old: Size,
-    old_root: &Hash,
-    new: Size,
-    new_root: &Hash,
-    proof: &[Hash],
-) -> Result<(), ProofError> {
+fn verify_trivially(old: Size, old_root: &Hash, new: Size, new_root: &Hash, proof: &[Hash]) -> Result<(), ProofError> {
     if !proof.is_empty() {
         return Err(ProofError::Long);
     }

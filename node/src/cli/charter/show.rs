@@ -1,0 +1,178 @@
+//! `entente charter show`.
+
+use entente_certs::identity::spki_sha256;
+use entente_proto::charter::{Terms, Unit, UnverifiedCharter};
+use entente_proto::note::VerifierKey;
+use entente_proto::quorum::Quorum;
+use serde::Serialize;
+
+use super::{ShowArgs, still_missing};
+use crate::cli::Global;
+use crate::cli::error::CliError;
+use crate::cli::output::{Output, table};
+use crate::home::Home;
+use crate::membership::{MembershipError, read_charter};
+
+pub(super) fn run(args: &ShowArgs, global: &Global) -> Result<(), CliError> {
+    let path = match &args.file {
+        Some(file) => file.clone(),
+        None => {
+            let home = Home::open(global.home()?).map_err(super::refused)?;
+            let path = home.charter(1);
+            if !path.try_exists().map_err(|e| CliError::file(&path, "look for", &e))? {
+                return Err(MembershipError::NoCharter(home.directory().to_owned()).into());
+            }
+            path
+        }
+    };
+    let charter = read_charter(&path)?;
+    let mut out = Output::new(global.json);
+    if global.json {
+        out.document(&Shown::of(&charter))?;
+    } else {
+        print(&mut out, &charter)?;
+    }
+    out.flush()
+}
+
+fn print(out: &mut Output, charter: &UnverifiedCharter) -> Result<(), CliError> {
+    let terms = charter.terms();
+    out.line(format_args!("{}, version {}, digest {}", terms.network, terms.version, charter.digest()))?;
+    out.line("")?;
+    let mut rows = table(["UNIT", "NAME", "ADDRESS", "CHARTER KEY", "LOG KEY", "MIRROR KEY"]);
+    for unit in terms.units.values() {
+        let signed = |key| if charter.has_signed(key) { "signed" } else { "-" };
+        let address = unit.addresses.first().map_or("(only dials)", String::as_str);
+        let [charter_key, log_key, mirror_key] = unit.keys().map(signed);
+        rows.add_row([unit.id.as_str(), &unit.name, address, charter_key, log_key, mirror_key]);
+    }
+    out.table(&rows)?;
+    out.line("")?;
+    for unit in terms.units.values() {
+        for (role, key) in roles(unit) {
+            out.line(format_args!("{}  {role:<8} {key}", unit.id))?;
+        }
+        for digest in ca_digests(unit) {
+            out.line(format_args!("{}  ca       {digest}", unit.id))?;
+        }
+    }
+    out.line("")?;
+    quorum_words(terms).into_iter().try_for_each(|line| out.line(line))?;
+    out.line(still_missing(charter))
+}
+
+fn roles(unit: &Unit) -> [(&'static str, &VerifierKey); 3] {
+    let [charter, log, mirror] = unit.keys();
+    [("charter", charter), ("log", log), ("mirror", mirror)]
+}
+
+/// The public keys of the unit's CAs, by which people compare them.
+fn ca_digests(unit: &Unit) -> Vec<String> {
+    let digest = |der: &Vec<u8>| match spki_sha256(der) {
+        Ok(digest) => digest.to_string(),
+        Err(_) => "not a certificate that can be read".into(),
+    };
+    unit.ca.iter().map(digest).collect()
+}
+
+/// What the quorum means, for people who are to sign it.
+fn quorum_words(terms: &Terms) -> Vec<String> {
+    let quorum = &terms.quorum;
+    let (others, needed, faulty) = (quorum.others(), quorum.needed(), quorum.faulty());
+    if others == 0 {
+        return vec!["one unit alone: what it writes is certified at once, and nobody else holds a copy".into()];
+    }
+    let set = if terms.quorum_set.is_some() { "as the charter sets it" } else { "by the formula" };
+    let formula = Quorum::of(others);
+    let mut lines = vec![
+        format!(
+            "certified: what {needed} of a log's {others} other units have cosigned ({set}; at least {})",
+            formula.needed()
+        ),
+        format!("up to {faulty} of the {} units may be dishonest and no two certified lists contradict", others + 1),
+    ];
+    let spare = others.saturating_sub(needed);
+    lines.push(if spare == 0 {
+        "with one unit down nothing is certified: a network that is to live through a failure needs four units".into()
+    } else {
+        format!("with up to {spare} units down the others still certify")
+    });
+    lines
+}
+
+#[derive(Serialize)]
+struct Shown {
+    network: String,
+    version: u32,
+    digest: String,
+    previous: Option<String>,
+    fold: u32,
+    quorum: ShownQuorum,
+    revoked: Vec<String>,
+    complete: bool,
+    missing: Vec<String>,
+    units: Vec<ShownUnit>,
+}
+
+#[derive(Serialize)]
+struct ShownQuorum {
+    others: usize,
+    needed: usize,
+    faulty: usize,
+    set: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct ShownUnit {
+    id: String,
+    name: String,
+    addresses: Vec<String>,
+    charter: ShownKey,
+    log: ShownKey,
+    mirror: ShownKey,
+    ca: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ShownKey {
+    key: String,
+    signed: bool,
+}
+
+impl Shown {
+    fn of(charter: &UnverifiedCharter) -> Self {
+        let terms = charter.terms();
+        let missing: Vec<String> = charter.missing().iter().map(ToString::to_string).collect();
+        let shown = |key: &VerifierKey| ShownKey { key: key.to_string(), signed: charter.has_signed(key) };
+        let quorum = &terms.quorum;
+        Self {
+            network: terms.network.to_string(),
+            version: terms.version,
+            digest: charter.digest().to_string(),
+            previous: terms.previous.map(|digest| digest.to_string()),
+            fold: terms.fold,
+            quorum: ShownQuorum {
+                others: quorum.others(),
+                needed: quorum.needed(),
+                faulty: quorum.faulty(),
+                set: terms.quorum_set,
+            },
+            revoked: terms.revoked.iter().map(ToString::to_string).collect(),
+            complete: terms.version == 1 && missing.is_empty(),
+            missing,
+            units: terms
+                .units
+                .values()
+                .map(|unit| ShownUnit {
+                    id: unit.id.to_string(),
+                    name: unit.name.clone(),
+                    addresses: unit.addresses.clone(),
+                    charter: shown(&unit.charter_key),
+                    log: shown(&unit.log_key),
+                    mirror: shown(&unit.mirror_key),
+                    ca: ca_digests(unit),
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! `entente charter sign`.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use entente_certs::signer::KeyFileSigner;
+use entente_proto::charter::UnverifiedCharter;
+use entente_proto::note::{KeyName, Signer};
+
+use super::{SignArgs, refused, still_missing, words};
+use crate::cli::error::CliError;
+use crate::cli::output::Output;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::files::replace_file;
+use crate::home::{Home, HomeError, HomeLock, check_secret};
+use crate::journal::{Journal, JournalRecord};
+use crate::membership::{OwnKeys, SignedVersions, load_if_there, read_charter};
+
+pub(super) fn run(args: &SignArgs, home: &Path, clock: &dyn Clock) -> Result<(), CliError> {
+    // Units that sign one file at one time must not lose each other's signatures.
+    let file = lock_file(&args.file)?;
+    let mut charter = read_charter(&args.file)?;
+    let version = charter.terms().version;
+    if version != 1 {
+        return Err(CliError::Refused(format!(
+            "this is version {version} of a charter; this release founds networks and signs version 1 alone"
+        )));
+    }
+    let mut own = Own::open(home, &charter)?;
+    if own.signers().iter().all(|signer| charter.has_signed(signer.key())) {
+        return say(&args.file, "has all the signatures that are due from here", &charter);
+    }
+    // Durable before said: from here on no other text is signed for this version, even if the power fails now.
+    own.record(&charter)?;
+    let added = charter.sign(&own.signers(), clock.now_ms() / 1_000).map_err(words)?;
+    let mode = file.metadata().map_err(|e| CliError::file(&args.file, "read", &e))?.permissions().mode() & 0o777;
+    replace_file(&args.file, &charter.to_bytes(), mode).map_err(|e| CliError::file(&args.file, "write", &e))?;
+    let names: Vec<&str> = added.iter().map(KeyName::as_str).collect();
+    say(&args.file, &format!("is signed by {}", names.join(", ")), &charter)
+}
+
+fn say(file: &Path, what: &str, charter: &UnverifiedCharter) -> Result<(), CliError> {
+    let mut out = Output::new(false);
+    out.line(format_args!("{} {what}", file.display()))?;
+    out.line(still_missing(charter))?;
+    out.flush()
+}
+
+/// Opens the charter's file and locks it until it is dropped. It is replaced by renaming, so after the wait the name may
+/// belong to another file, which is then the one to lock.
+fn lock_file(path: &Path) -> Result<File, CliError> {
+    let fault = |e: std::io::Error| CliError::file(path, "read", &e);
+    loop {
+        let file = OpenOptions::new().read(true).open(path).map_err(fault)?;
+        file.lock().map_err(fault)?;
+        let (held, named) = (file.metadata().map_err(fault)?, std::fs::metadata(path).map_err(fault)?);
+        if (held.dev(), held.ino()) == (named.dev(), named.ino()) {
+            return Ok(file);
+        }
+    }
+}
+
+/// What signs here, and where it is remembered which text was signed.
+enum Own {
+    /// A node's home directory.
+    Home { keys: Box<OwnKeys>, journal: Box<Journal>, _lock: HomeLock },
+    /// A directory that holds a charter key and no node.
+    Key { signer: Box<KeyFileSigner>, signed: SignedVersions, _lock: HomeLock },
+}
+
+impl Own {
+    fn open(directory: &Path, charter: &UnverifiedCharter) -> Result<Self, CliError> {
+        match Home::open(directory) {
+            Ok(home) => Self::of_home(&home, charter),
+            Err(HomeError::NotAHome(_)) => Self::of_key(directory, charter),
+            Err(error) => Err(refused(error)),
+        }
+    }
+
+    fn of_home(home: &Home, charter: &UnverifiedCharter) -> Result<Self, CliError> {
+        let lock = home.lock().map_err(refused)?;
+        let config = Config::load(&home.config()).map_err(refused)?;
+        let keys = OwnKeys::load(home, &config.network, &config.unit)?;
+        keys.check(charter.terms(), &config.network, &config.unit)?;
+        let (journal, _) = Journal::open(&home.journal(), &config.network, &config.unit).map_err(refused)?;
+        Ok(Self::Home { keys: Box::new(keys), journal: Box::new(journal), _lock: lock })
+    }
+
+    fn of_key(directory: &Path, charter: &UnverifiedCharter) -> Result<Self, CliError> {
+        let home = Home::at(directory);
+        let lock = home.lock().map_err(refused)?;
+        let names: Vec<KeyName> = charter.terms().units.values().map(|unit| unit.charter_key.name().clone()).collect();
+        let mut found: Option<(PathBuf, KeyFileSigner)> = None;
+        for path in [directory.join("charter.key"), home.charter_key()] {
+            if !path.try_exists().map_err(|e| CliError::file(&path, "look for", &e))? {
+                continue;
+            }
+            check_secret(&path).map_err(refused)?;
+            if let Some(signer) = load_if_there(&path, &names)? {
+                found = Some((path, signer));
+                break;
+            }
+        }
+        let Some((path, signer)) = found else {
+            return Err(CliError::Refused(format!(
+                "{} is neither a node's home directory nor does it hold charter.key: nothing here can sign",
+                directory.display()
+            )));
+        };
+        let signed = path.with_file_name("charter.signed");
+        let signed = SignedVersions::load(signed).map_err(refused)?;
+        Ok(Self::Key { signer: Box::new(signer), signed, _lock: lock })
+    }
+
+    fn signers(&self) -> Vec<&dyn Signer> {
+        match self {
+            Self::Home { keys, .. } => keys.signers(),
+            Self::Key { signer, .. } => vec![signer.as_ref()],
+        }
+    }
+
+    fn record(&mut self, charter: &UnverifiedCharter) -> Result<(), CliError> {
+        let (version, digest) = (charter.terms().version, charter.digest());
+        match self {
+            Self::Home { journal, .. } => {
+                journal.append(&[JournalRecord::CharterSigned { version: version.into(), digest }]).map_err(refused)
+            }
+            Self::Key { signed, .. } => signed.note(version, digest).map_err(refused),
+        }
+    }
+}

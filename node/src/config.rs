@@ -1,0 +1,367 @@
+//! `node.toml`: the settings of a node. Reading it names every fault at once, each with its key.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::Path;
+
+use entente_proto::charter::split_address;
+use entente_proto::ids::{NetworkName, UnitId};
+use toml::{Table, Value};
+
+/// Largest `node.toml`, in bytes.
+const BYTES_MAX: usize = 1 << 20;
+
+/// The settings of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `network`: the network's name.
+    pub network: NetworkName,
+    /// `unit`: the own unit.
+    pub unit: UnitId,
+    /// `listen`: where partners connect, `host:port`.
+    pub listen: String,
+    /// `api`: where the unit's own officers, operators and auditors connect, `host:port`; and where the command line calls.
+    pub api: String,
+    /// `officer`: whose certificate the command line shows where it is not told `--as`.
+    pub officer: String,
+    /// `peers.block`: units that this node neither dials nor lets in.
+    pub blocked: BTreeSet<UnitId>,
+    /// `[log]`.
+    pub log: LogConfig,
+    /// `[store]`.
+    pub store: StoreConfig,
+}
+
+/// `[log]`: what the node writes to its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogConfig {
+    /// `format`: `text` (as it is unless set) or `json`.
+    pub format: LogFormat,
+    /// `level`: `error`, `warn`, `info` (as it is unless set), `debug` or `trace`.
+    pub level: LogLevel,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON document a line.
+    Json,
+}
+
+/// From which weight on a line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the words are their own explanation")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// `[store]`: how the database uses the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// `low_space_mib`: with less free space than this, in MiB, nothing is accepted any more. 256 unless set.
+    pub low_space_mib: u64,
+    /// `cache_mib`: the database's page cache, in MiB. 64 unless set.
+    pub cache_mib: u64,
+}
+
+/// `node.toml` is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Io {
+        /// The path.
+        path: String,
+        /// What happened.
+        source: std::io::Error,
+    },
+    /// It is not TOML, so that nothing more can be said.
+    #[error("node.toml is not TOML: {0}")]
+    Toml(String),
+    /// Keys and values that do not hold: all of them.
+    #[error("node.toml does not hold:{0}")]
+    Faults(ConfigFaults),
+}
+
+/// Every fault of a `node.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigFaults(pub Vec<ConfigFault>);
+
+/// One fault of a `node.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigFault {
+    /// The key, with its table: `store.cache_mib`.
+    pub key: String,
+    /// What is wrong with it.
+    pub fault: String,
+}
+
+impl fmt::Display for ConfigFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|ConfigFault { key, fault }| write!(f, "\n  {key}: {fault}"))
+    }
+}
+
+impl Config {
+    /// Reads `node.toml`.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let io = |source| ConfigError::Io { path: path.display().to_string(), source };
+        let bytes = crate::files::read_bounded(path, BYTES_MAX).map_err(io)?;
+        let text = String::from_utf8(bytes).map_err(|_| ConfigError::Toml("it is not UTF-8".into()))?;
+        Self::parse(&text)
+    }
+
+    /// Reads the text of a `node.toml`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every fault there is.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let table: Table = toml::from_str(text).map_err(|error: toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            ConfigError::Toml(format!("line {}: {}", before.matches('\n').count() + 1, error.message().trim()))
+        })?;
+        let mut faults = Vec::new();
+        let mut top = Section { name: "", table, faults: &mut faults };
+        let network = top.required("network", |text| text.parse::<NetworkName>().map_err(|e| e.to_string()));
+        let unit = top.required("unit", |text| text.parse::<UnitId>().map_err(|e| e.to_string()));
+        let listen = top.required("listen", address);
+        let api = top.required("api", address);
+        let officer = top.required("officer", |text| Ok(text.to_owned()));
+        let [peers, log, store] = ["peers", "log", "store"].map(|name| top.section(name));
+        top.end();
+
+        let mut peers = Section { name: "peers.", table: peers, faults: &mut faults };
+        let blocked = peers.units("block");
+        peers.end();
+        let mut section = Section { name: "log.", table: log, faults: &mut faults };
+        let log = LogConfig {
+            format: section.word("format", &[("text", LogFormat::Text), ("json", LogFormat::Json)], LogFormat::Text),
+            level: section.word("level", &LEVELS, LogLevel::Info),
+        };
+        section.end();
+        let mut section = Section { name: "store.", table: store, faults: &mut faults };
+        let store = StoreConfig {
+            low_space_mib: section.mebibytes("low_space_mib", 256, 16, 1 << 20),
+            cache_mib: section.mebibytes("cache_mib", 64, 8, 1 << 20),
+        };
+        section.end();
+
+        if let Some(own) = unit.as_ref().filter(|unit| blocked.contains(unit)) {
+            faults.push(ConfigFault { key: "peers.block".into(), fault: format!("{own} is this unit itself") });
+        }
+        match (network, unit, listen, api, officer) {
+            (Some(network), Some(unit), Some(listen), Some(api), Some(officer)) if faults.is_empty() => {
+                Ok(Self { network, unit, listen, api, officer, blocked, log, store })
+            }
+            _ => Err(ConfigError::Faults(ConfigFaults(faults))),
+        }
+    }
+
+    /// The `node.toml` that `init` writes: what must be said, and the rest as comments.
+    #[must_use]
+    pub fn template(network: &NetworkName, unit: &UnitId, listen: &str, api: &str, officer: &str) -> String {
+        format!(
+            r#"# The settings of this node. What begins with # shows what holds unless it is set.
+
+network = "{network}"
+unit = "{unit}"
+listen = "{listen}"    # where partners connect
+api = "{api}"    # where this unit's officers, operators and auditors connect
+officer = "{officer}"    # whose certificate the command line shows unless told --as
+
+[peers]
+block = []    # units that are neither dialled nor let in, for emergencies
+
+[log]
+# format = "text"    # or "json"
+# level = "info"     # error, warn, info, debug, trace
+
+[store]
+# low_space_mib = 256    # with less free space than this nothing is accepted any more
+# cache_mib = 64         # the database's page cache
+"#
+        )
+    }
+}
+
+const LEVELS: [(&str, LogLevel); 5] = [
+    ("error", LogLevel::Error),
+    ("warn", LogLevel::Warn),
+    ("info", LogLevel::Info),
+    ("debug", LogLevel::Debug),
+    ("trace", LogLevel::Trace),
+];
+
+fn address(text: &str) -> Result<String, String> {
+    let words = "is no address: a host name in lower case, an IPv4 address or an IPv6 address in brackets, then a colon \
+                 and a port from 1 to 65535";
+    split_address(text).map(|_| text.to_owned()).ok_or_else(|| format!("{text:?} {words}"))
+}
+
+/// A table of which each key is read once; what is wrong is noted, and reading goes on.
+struct Section<'a> {
+    /// The table's name with a dot, or nothing.
+    name: &'static str,
+    table: Table,
+    faults: &'a mut Vec<ConfigFault>,
+}
+
+impl Section<'_> {
+    fn fault(&mut self, key: &str, fault: impl Into<String>) {
+        self.faults.push(ConfigFault { key: format!("{}{key}", self.name), fault: fault.into() });
+    }
+
+    fn required<T>(&mut self, key: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let read = match self.table.remove(key) {
+            Some(Value::String(text)) => read(&text),
+            Some(_) => Err("must be a string".into()),
+            None => Err("is missing".into()),
+        };
+        read.map_err(|fault| self.fault(key, fault)).ok()
+    }
+
+    fn section(&mut self, key: &str) -> Table {
+        match self.table.remove(key) {
+            Some(Value::Table(table)) => table,
+            Some(_) => {
+                self.fault(key, format!("must be a table, [{key}]"));
+                Table::new()
+            }
+            None => Table::new(),
+        }
+    }
+
+    fn units(&mut self, key: &str) -> BTreeSet<UnitId> {
+        let values = match self.table.remove(key) {
+            Some(Value::Array(values)) => values,
+            Some(_) => {
+                self.fault(key, "must be a list of unit ids");
+                return BTreeSet::new();
+            }
+            None => return BTreeSet::new(),
+        };
+        let mut out = BTreeSet::new();
+        for value in values {
+            match value.as_str().map(str::parse::<UnitId>) {
+                Some(Ok(unit)) => _ = out.insert(unit),
+                Some(Err(error)) => self.fault(key, error.to_string()),
+                None => self.fault(key, "must be a list of unit ids"),
+            }
+        }
+        out
+    }
+
+    fn word<T: Copy>(&mut self, key: &str, words: &[(&str, T)], default: T) -> T {
+        let Some(value) = self.table.remove(key) else { return default };
+        let found = value.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
+        match found {
+            Some((_, value)) => *value,
+            None => {
+                let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                self.fault(key, format!("must be one of {}", known.join(", ")));
+                default
+            }
+        }
+    }
+
+    fn mebibytes(&mut self, key: &str, default: u64, least: u64, most: u64) -> u64 {
+        let Some(value) = self.table.remove(key) else { return default };
+        let found = value.as_integer().and_then(|n| u64::try_from(n).ok()).filter(|n| (least..=most).contains(n));
+        found.unwrap_or_else(|| {
+            self.fault(key, format!("must be a whole number of MiB from {least} to {most}"));
+            default
+        })
+    }
+
+    /// Whatever is left is unknown.
+    fn end(mut self) {
+        for key in std::mem::take(&mut self.table).keys() {
+            self.fault(key, "is not a setting that this release knows");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template() -> String {
+        let (network, unit) = ("takedown.example".parse().unwrap(), "BE".parse().unwrap());
+        Config::template(&network, &unit, "127.0.0.1:7401", "127.0.0.1:7501", "officer")
+    }
+
+    fn faults(text: &str) -> Vec<String> {
+        match Config::parse(text) {
+            Err(ConfigError::Faults(faults)) => faults.0.into_iter().map(|fault| fault.key).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_template_holds_and_its_comments_tell_the_defaults() {
+        let config = Config::parse(&template()).unwrap();
+        assert_eq!((config.unit.as_str(), config.listen.as_str()), ("BE", "127.0.0.1:7401"));
+        let spoken = template().replace("# format", "format").replace("# level", "level");
+        let spoken = spoken.replace("# low", "low").replace("# cache", "cache");
+        assert_ne!(spoken, template());
+        assert_eq!(Config::parse(&spoken).unwrap(), config);
+    }
+
+    #[test]
+    fn settings_are_taken_over() {
+        let text = template().replace("block = []", "block = [\"FR\", \"UK\"]");
+        let text = format!("{text}cache_mib = 8\n").replace("[log]\n", "[log]\nformat = \"json\"\nlevel = \"debug\"\n");
+        let config = Config::parse(&text).unwrap();
+        assert_eq!(config.blocked.iter().map(UnitId::as_str).collect::<Vec<_>>(), ["FR", "UK"]);
+        assert_eq!(config.log, LogConfig { format: LogFormat::Json, level: LogLevel::Debug });
+        assert_eq!(config.store, StoreConfig { low_space_mib: 256, cache_mib: 8 });
+    }
+
+    #[test]
+    fn every_fault_is_named_at_once_with_its_key() {
+        let text = "network = \"A B\"\nlisten = 7\nofficer = \"o\"\nfuture = 1\npeers = 3\n\
+                    [log]\nformat = \"xml\"\nlevl = \"info\"\n[store]\ncache_mib = -1\nlow_space_mib = \"1\"\n";
+        let expected = [
+            "network",
+            "unit",
+            "listen",
+            "api",
+            "peers",
+            "future",
+            "log.format",
+            "log.levl",
+            "store.low_space_mib",
+            "store.cache_mib",
+        ];
+        assert_eq!(faults(text), expected);
+        let words = Config::parse(text).unwrap_err().to_string();
+        assert!(words.contains("\n  listen: must be a string\n") && words.contains("\n  api: is missing\n"), "{words}");
+    }
+
+    #[test]
+    fn a_node_does_not_block_itself_nor_a_name_that_is_no_unit() {
+        assert_eq!(faults(&template().replace("[]", "[\"BE\"]")), ["peers.block"]);
+        assert_eq!(faults(&template().replace("[]", "[\"x\", 1]")), ["peers.block", "peers.block"]);
+        assert_eq!(faults(&template().replace("[]", "\"FR\"")), ["peers.block"]);
+    }
+
+    #[test]
+    fn addresses_have_hosts_and_ports() {
+        assert_eq!(faults(&template().replace("127.0.0.1:7401", "127.0.0.1")), ["listen"]);
+        assert_eq!(faults(&template().replace("127.0.0.1:7501", "Host:1")), ["api"]);
+    }
+
+    #[test]
+    fn what_is_not_toml_is_told_with_its_place() {
+        assert!(matches!(Config::parse("a = 1\nb 2\n"), Err(ConfigError::Toml(words)) if words.contains("line 2")));
+    }
+}

@@ -1,0 +1,324 @@
+//! The file: create, open, append, compact.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use entente_proto::ids::{NetworkName, UnitId};
+
+use super::disk;
+use super::format::{BODY_BYTES_MAX, FORMAT, HEAD_BYTES, HEADER_BYTES_MAX, Head, Header, frame, holds_a_later_frame};
+use super::marks::Marks;
+use super::memory::Memory;
+use super::record::{JournalRecord, decode, encode};
+use super::{AppendError, JournalError};
+
+/// About how long the frames are that compaction writes.
+const SNAPSHOT_BODY_BYTES: usize = 1 << 20;
+
+/// An open journal. It has one owner at a time: the home directory's lock keeps other processes out, [`Writer`] shares
+/// it among the threads of this one.
+///
+/// [`Writer`]: super::Writer
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    /// Where the next frame goes.
+    length: u64,
+    network: NetworkName,
+    unit: UnitId,
+    pub(super) marks: Marks,
+    /// A write or sync failed: what the file holds is unknown until it is read again.
+    failed: bool,
+    /// Compaction did not help, or failed, at half this length: not worth another try before.
+    rest_until: u64,
+}
+
+impl Journal {
+    /// Writes an empty journal, durably. Only `init` does this.
+    ///
+    /// # Errors
+    /// [`JournalError::Exists`] if there is a file already, [`JournalError::Io`].
+    pub fn create(path: &Path, network: &NetworkName, unit: &UnitId) -> Result<Self, JournalError> {
+        let mut file = new_file(path).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => JournalError::Exists(path.into()),
+            _ => io_error(path, "create", source),
+        })?;
+        let header = Header::bytes(network, unit);
+        let written = file.write_all(&header).and_then(|()| file.sync_all()).and_then(|()| disk::sync_parent(path));
+        written.map_err(|source| io_error(path, "write", source))?;
+        Ok(Self {
+            path: path.into(),
+            file,
+            length: header.len() as u64,
+            network: network.clone(),
+            unit: unit.clone(),
+            marks: Marks::new(unit.clone()),
+            failed: false,
+            rest_until: 0,
+        })
+    }
+
+    /// Opens and replays a journal. A torn last frame is cut off, durably; [`Memory::cut_bytes`] tells.
+    ///
+    /// # Errors
+    /// [`JournalError::Missing`], [`TooOpen`](JournalError::TooOpen), [`Foreign`](JournalError::Foreign),
+    /// [`Release`](JournalError::Release), [`Damaged`](JournalError::Damaged) (the file is left as it is), or
+    /// [`Io`](JournalError::Io).
+    pub fn open(path: &Path, network: &NetworkName, unit: &UnitId) -> Result<(Self, Memory), JournalError> {
+        let fail = |what| move |source| io_error(path, what, source);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(nofollow());
+        let mut file = options.open(path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => JournalError::Missing(path.into()),
+            _ => io_error(path, "open", source),
+        })?;
+        let metadata = file.metadata().map_err(fail("read"))?;
+        if !metadata.is_file() {
+            return Err(io_error(path, "open", io::Error::other("it is not a regular file")));
+        }
+        if metadata.mode() & 0o077 != 0 {
+            return Err(JournalError::TooOpen { path: path.into(), mode: metadata.mode() & 0o7777 });
+        }
+        let (mut memory, end) = replay(&mut file, path, network, unit)?;
+        let length = metadata.len();
+        if end < length {
+            memory.cut_bytes = length.saturating_sub(end);
+            tracing::warn!(path = %path.display(), offset = end, bytes = memory.cut_bytes, "cut a torn write off the journal");
+            file.set_len(end).and_then(|()| file.sync_all()).map_err(fail("cut"))?;
+        }
+        remove_leftover(path).map_err(fail("clean up beside"))?;
+        let journal = Self {
+            path: path.into(),
+            file,
+            length: end,
+            network: network.clone(),
+            unit: unit.clone(),
+            marks: memory.marks().clone(),
+            failed: false,
+            rest_until: 0,
+        };
+        Ok((journal, memory))
+    }
+
+    /// Appends records, all or none; they are durable on return.
+    ///
+    /// # Errors
+    /// [`AppendError::Contradiction`] and [`AppendError::TooLong`] before anything is written. After
+    /// [`AppendError::Failed`] the records may or may not be there, and nothing more is taken.
+    pub fn append(&mut self, records: &[JournalRecord]) -> Result<(), AppendError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let body = bounded(records)?;
+        self.marks.take(records)?;
+        Ok(self.write(&body)?)
+    }
+
+    /// Writes a body whose records were judged, and makes it durable.
+    pub(super) fn write(&mut self, body: &[u8]) -> Result<(), JournalError> {
+        if self.failed {
+            return Err(io_error(&self.path, "write", io::Error::other("an earlier write failed")));
+        }
+        let bytes = frame(body, self.length);
+        // Unless both succeed, nobody knows what is there.
+        self.failed = true;
+        self.file.seek(SeekFrom::Start(self.length)).map_err(|e| io_error(&self.path, "write", e))?;
+        self.file.write_all(&bytes).map_err(|e| io_error(&self.path, "write", e))?;
+        self.file.sync_data().map_err(|e| io_error(&self.path, "sync", e))?;
+        self.failed = false;
+        self.length = self.length.saturating_add(bytes.len() as u64);
+        Ok(())
+    }
+
+    /// The length of the file in bytes.
+    #[must_use]
+    pub const fn file_bytes(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether compaction is worth its while when about `live` bytes still count.
+    pub(super) const fn wants_compaction(&self, live: u64, min: u64) -> bool {
+        self.length > min && self.length > self.rest_until && live.saturating_mul(2) < self.length
+    }
+
+    /// Whether a write failed, so that what the file holds is unknown.
+    pub(super) const fn failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Writes a new file with what still counts and puts it in the old one's place. What was dropped (certified
+    /// entries, and so erased payloads among them) has then no name on the disk any more.
+    ///
+    /// # Errors
+    /// [`JournalError::Damaged`] if what was written cannot be read back, [`JournalError::Io`]. The old file stays, and
+    /// goes on being used, unless the directory could not be synced: then the journal takes nothing more.
+    pub fn compact(&mut self) -> Result<(), JournalError> {
+        // On a full disk, say, not every append should try again.
+        self.rest_until = self.length.saturating_mul(2);
+        self.rewrite()?;
+        self.rest_until = self.length.saturating_mul(2);
+        Ok(())
+    }
+
+    fn rewrite(&mut self) -> Result<(), JournalError> {
+        let fail = |what| {
+            let path = self.path.clone();
+            move |source| io_error(&path, what, source)
+        };
+        let mut old = File::open(&self.path).map_err(fail("read"))?;
+        let (memory, end) = replay(&mut old, &self.path, &self.network, &self.unit)?;
+        if end != self.length {
+            return Err(damaged(&self.path, end, "what was written cannot be read back"));
+        }
+        remove_leftover(&self.path).map_err(fail("clean up beside"))?;
+        let new_path = leftover(&self.path);
+        let mut file = new_file(&new_path).map_err(fail("write anew"))?;
+        let written = write_snapshot(&mut file, &Header::bytes(&self.network, &self.unit), memory)
+            .and_then(|length| file.sync_all().map(|()| length))
+            .and_then(|length| std::fs::rename(&new_path, &self.path).map(|()| length));
+        let length = written.map_err(fail("write anew"))?;
+        // From here on the new file has the name, and a power loss may still bring the old one back.
+        self.file = file;
+        self.length = length;
+        disk::sync_parent(&self.path).map_err(|e| {
+            self.failed = true;
+            io_error(&self.path, "sync the directory of", e)
+        })
+    }
+}
+
+/// The records as a body, if it is not too long for a frame.
+pub(super) fn bounded(records: &[JournalRecord]) -> Result<Vec<u8>, AppendError> {
+    let body = encode(records);
+    if body.len() > BODY_BYTES_MAX { Err(AppendError::TooLong(body.len())) } else { Ok(body) }
+}
+
+/// Reads all frames. Returns the memory and the end of the last whole frame; what follows that is torn.
+fn replay(file: &mut File, path: &Path, network: &NetworkName, unit: &UnitId) -> Result<(Memory, u64), JournalError> {
+    let fail = |source| io_error(path, "read", source);
+    let length = file.metadata().map_err(fail)?.len();
+    let mut reader = io::BufReader::with_capacity(1 << 16, file);
+    let mut start = Vec::new();
+    reader.by_ref().take(HEADER_BYTES_MAX as u64).read_to_end(&mut start).map_err(fail)?;
+    let header = Header::parse(&start).map_err(|why| damaged(path, 0, why))?;
+    if header.format != FORMAT {
+        return Err(JournalError::Release { path: path.into(), found: header.format });
+    }
+    if header.network != network.as_str() || header.unit != unit.as_str() {
+        return Err(JournalError::Foreign {
+            path: path.into(),
+            found: format!("{}/{}", header.network, header.unit),
+            expected: format!("{network}/{unit}"),
+        });
+    }
+    let mut memory = Memory::new(unit.clone());
+    let mut offset = header.length as u64;
+    reader.seek(SeekFrom::Start(offset)).map_err(fail)?;
+    while let Some(body) = next_body(&mut reader, path, offset, length)? {
+        let records = decode(&body).map_err(|why| damaged(path, offset, why))?;
+        memory.take(records).map_err(|why| damaged(path, offset, why.to_string()))?;
+        offset = offset.saturating_add((HEAD_BYTES.saturating_add(body.len())) as u64);
+    }
+    Ok((memory, offset))
+}
+
+/// The body of the frame at `offset`, or `None` at the end of what is whole.
+fn next_body(
+    reader: &mut (impl io::Read + io::Seek),
+    path: &Path,
+    offset: u64,
+    length: u64,
+) -> Result<Option<Bytes>, JournalError> {
+    let fail = |source| io_error(path, "read", source);
+    let left = length.saturating_sub(offset);
+    if left < HEAD_BYTES as u64 {
+        return Ok(None);
+    }
+    let mut head = [0; HEAD_BYTES];
+    reader.read_exact(&mut head).map_err(fail)?;
+    let after = left.saturating_sub(HEAD_BYTES as u64);
+    let Some(found) = Head::parse(&head, offset) else {
+        if after > BODY_BYTES_MAX as u64 {
+            return Err(damaged(path, offset, "more follows than one torn write can have left"));
+        }
+        let mut rest = head.to_vec();
+        reader.read_to_end(&mut rest).map_err(fail)?;
+        if holds_a_later_frame(&rest, offset) {
+            return Err(damaged(path, offset, "the head of a frame is damaged, and a whole frame follows"));
+        }
+        return Ok(None);
+    };
+    let body_length = found.length as u64;
+    if body_length > after {
+        return Ok(None);
+    }
+    let mut body = vec![0; found.length];
+    reader.read_exact(&mut body).map_err(fail)?;
+    if found.fits(&body) {
+        return Ok(Some(body.into()));
+    }
+    if body_length == after {
+        return Ok(None);
+    }
+    Err(damaged(path, offset, "the checksum of a frame does not match, and more follows"))
+}
+
+fn write_snapshot(file: &mut File, header: &[u8], memory: Memory) -> io::Result<u64> {
+    file.write_all(header)?;
+    let mut length = header.len() as u64;
+    let mut body = Vec::new();
+    let mut put = |body: &mut Vec<u8>| -> io::Result<()> {
+        if !body.is_empty() {
+            let bytes = frame(body, length);
+            file.write_all(&bytes)?;
+            length = length.saturating_add(bytes.len() as u64);
+            body.clear();
+        }
+        Ok(())
+    };
+    for record in memory.snapshot() {
+        body.extend(encode(std::slice::from_ref(&record)));
+        if body.len() >= SNAPSHOT_BODY_BYTES {
+            put(&mut body)?;
+        }
+    }
+    put(&mut body)?;
+    Ok(length)
+}
+
+fn new_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Where compaction writes: beside the journal, with `.new` at the end.
+fn leftover(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
+/// Removes what a compaction left that did not come to its end. The journal itself is whole then.
+fn remove_leftover(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(leftover(path)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn nofollow() -> i32 {
+    // The bits of a flag set: reinterpreted, never out of range.
+    rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()
+}
+
+fn io_error(path: &Path, what: &'static str, source: io::Error) -> JournalError {
+    JournalError::Io { path: path.into(), what, source }
+}
+
+fn damaged(path: &Path, offset: u64, why: impl Into<String>) -> JournalError {
+    JournalError::Damaged { path: path.into(), offset, why: why.into() }
+}

@@ -1,0 +1,281 @@
+//! Which record may follow which: what keeps a node from contradicting itself (invariant I1).
+//!
+//! The same rules judge a replay (a journal that breaks them is damaged) and each append before it is written (a caller
+//! that would break them is refused).
+
+use std::collections::{BTreeMap, VecDeque};
+
+use entente_proto::hash::Hash;
+use entente_proto::ids::{Size, UnitId};
+
+use super::record::{JournalRecord, SubmissionId};
+
+/// A record that must not follow what the journal holds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Contradiction {
+    /// An entry that is not the next one.
+    #[error("own entry {found} does not follow: the next index is {expected}")]
+    Index {
+        /// The next index.
+        expected: u64,
+        /// The record's.
+        found: u64,
+    },
+    /// A checkpoint or certified size of the own log beyond its entries.
+    #[error("the own log has {have} entries, so nothing can be said of size {found}")]
+    Ahead {
+        /// Entries of the own log.
+        have: u64,
+        /// The record's size.
+        found: u64,
+    },
+    /// A size smaller than one already signed for.
+    #[error("size {found} of the log of {unit} goes back: {before} was signed already")]
+    Back {
+        /// The unit whose log it is.
+        unit: UnitId,
+        /// The size signed before.
+        before: u64,
+        /// The record's size.
+        found: u64,
+    },
+    /// A second root for one size.
+    #[error("another root was already signed for size {size} of the log of {unit}")]
+    TwoRoots {
+        /// The unit whose log it is.
+        unit: UnitId,
+        /// The size.
+        size: u64,
+    },
+    /// A cosignature of the own log.
+    #[error("a node does not cosign its own log")]
+    OwnLog,
+    /// A second text for one charter version.
+    #[error("another text of charter version {0} was already signed")]
+    TwoCharters(u64),
+    /// A submission that the outbox already holds.
+    #[error("a submission with this id waits already")]
+    Waiting,
+    /// A submission that the outbox does not hold.
+    #[error("no submission with this id waits")]
+    NotWaiting,
+}
+
+/// The little that is needed to judge the next record, and to know how much of the file still counts.
+#[derive(Debug, Clone)]
+pub struct Marks {
+    unit: UnitId,
+    /// Whether any record about the own log was seen.
+    own_begun: bool,
+    /// The size of the own log.
+    own_size: u64,
+    certified: u64,
+    checkpoint: Option<(Size, Hash)>,
+    cosigned: BTreeMap<UnitId, (Size, Hash)>,
+    charters: BTreeMap<u64, Hash>,
+    /// Submissions that wait, with their lengths.
+    outbox: BTreeMap<SubmissionId, usize>,
+    /// The lengths of the entries from `certified` to `own_size`.
+    lengths: VecDeque<usize>,
+    live_bytes: u64,
+}
+
+/// What a record takes in the file beside its variable part: about.
+const OVERHEAD_BYTES: usize = 160;
+
+impl Marks {
+    /// Of an empty journal.
+    pub(super) const fn new(unit: UnitId) -> Self {
+        Self {
+            unit,
+            own_begun: false,
+            own_size: 0,
+            certified: 0,
+            checkpoint: None,
+            cosigned: BTreeMap::new(),
+            charters: BTreeMap::new(),
+            outbox: BTreeMap::new(),
+            lengths: VecDeque::new(),
+            live_bytes: 0,
+        }
+    }
+
+    /// The size of the own log as journalled: the next entry's index.
+    #[must_use]
+    pub const fn own_size(&self) -> u64 {
+        self.own_size
+    }
+
+    /// About how many bytes of the file still count.
+    #[must_use]
+    pub fn live_bytes(&self) -> u64 {
+        let fixed = self.cosigned.len().saturating_add(self.charters.len()).saturating_mul(2 * OVERHEAD_BYTES);
+        self.live_bytes.saturating_add(fixed as u64)
+    }
+
+    /// Judges the records, one after the other, and takes all of them in or none.
+    pub(super) fn take(&mut self, records: &[JournalRecord]) -> Result<(), Contradiction> {
+        let mut ahead = Ahead::new(self);
+        for record in records {
+            ahead.judge(record)?;
+        }
+        for record in records {
+            self.absorb(record);
+        }
+        Ok(())
+    }
+
+    fn absorb(&mut self, record: &JournalRecord) {
+        match record {
+            JournalRecord::OwnEntry(own) => {
+                let length = OVERHEAD_BYTES.saturating_add(own.entry.payload().map_or(0, bytes::Bytes::len));
+                self.own_begun = true;
+                self.own_size = own.index.saturating_add(1);
+                self.lengths.push_back(length);
+                self.live_bytes = self.live_bytes.saturating_add(length as u64);
+            }
+            JournalRecord::OwnCheckpoint(own) => {
+                self.own_begun = true;
+                self.checkpoint = Some((own.size, own.root));
+            }
+            JournalRecord::OwnCertified(size) => {
+                let size = size.get();
+                for _ in self.certified..size.min(self.own_size) {
+                    let length = self.lengths.pop_front().unwrap_or(0);
+                    self.live_bytes = self.live_bytes.saturating_sub(length as u64);
+                }
+                self.own_begun = true;
+                self.own_size = self.own_size.max(size);
+                self.certified = size;
+            }
+            JournalRecord::Cosigned(cosigned) => {
+                self.cosigned.insert(cosigned.unit.clone(), (cosigned.size, cosigned.root));
+            }
+            JournalRecord::Outbox(submission) => {
+                let length = submission.record.len().saturating_add(OVERHEAD_BYTES);
+                self.outbox.insert(submission.id, length);
+                self.live_bytes = self.live_bytes.saturating_add(length as u64);
+            }
+            JournalRecord::OutboxTaken(id) => {
+                let length = self.outbox.remove(id).unwrap_or(0);
+                self.live_bytes = self.live_bytes.saturating_sub(length as u64);
+            }
+            JournalRecord::CharterSigned { version, digest } => {
+                self.charters.insert(*version, *digest);
+            }
+        }
+    }
+}
+
+/// The marks as they would be after the records judged so far.
+struct Ahead<'a> {
+    marks: &'a Marks,
+    own_begun: bool,
+    own_size: u64,
+    certified: u64,
+    checkpoint: Option<(Size, Hash)>,
+    cosigned: BTreeMap<&'a UnitId, (Size, Hash)>,
+    charters: BTreeMap<u64, Hash>,
+    /// Whether a submission waits, where that changed.
+    outbox: BTreeMap<SubmissionId, bool>,
+}
+
+impl<'a> Ahead<'a> {
+    const fn new(marks: &'a Marks) -> Self {
+        Self {
+            marks,
+            own_begun: marks.own_begun,
+            own_size: marks.own_size,
+            certified: marks.certified,
+            checkpoint: marks.checkpoint,
+            cosigned: BTreeMap::new(),
+            charters: BTreeMap::new(),
+            outbox: BTreeMap::new(),
+        }
+    }
+
+    fn judge<'r: 'a>(&mut self, record: &'r JournalRecord) -> Result<(), Contradiction> {
+        match record {
+            JournalRecord::OwnEntry(own) => {
+                if own.index != self.own_size {
+                    return Err(Contradiction::Index { expected: self.own_size, found: own.index });
+                }
+                self.own_begun = true;
+                self.own_size = own.index.saturating_add(1);
+            }
+            JournalRecord::OwnCheckpoint(own) => {
+                self.reached(own.size)?;
+                extends(&self.marks.unit, self.checkpoint.as_ref(), own.size, &own.root)?;
+                self.own_begun = true;
+                self.checkpoint = Some((own.size, own.root));
+            }
+            JournalRecord::OwnCertified(size) => self.certify(*size)?,
+            JournalRecord::Cosigned(cosigned) => {
+                if cosigned.unit == self.marks.unit {
+                    return Err(Contradiction::OwnLog);
+                }
+                let before = self.cosigned.get(&cosigned.unit).or_else(|| self.marks.cosigned.get(&cosigned.unit));
+                extends(&cosigned.unit, before, cosigned.size, &cosigned.root)?;
+                self.cosigned.insert(&cosigned.unit, (cosigned.size, cosigned.root));
+            }
+            JournalRecord::Outbox(submission) => {
+                if self.waits(&submission.id) {
+                    return Err(Contradiction::Waiting);
+                }
+                self.outbox.insert(submission.id, true);
+            }
+            JournalRecord::OutboxTaken(id) => {
+                if !self.waits(id) {
+                    return Err(Contradiction::NotWaiting);
+                }
+                self.outbox.insert(*id, false);
+            }
+            JournalRecord::CharterSigned { version, digest } => {
+                let before = self.charters.get(version).or_else(|| self.marks.charters.get(version));
+                if before.is_some_and(|before| before != digest) {
+                    return Err(Contradiction::TwoCharters(*version));
+                }
+                self.charters.insert(*version, *digest);
+            }
+        }
+        Ok(())
+    }
+
+    fn certify(&mut self, size: Size) -> Result<(), Contradiction> {
+        if self.own_begun {
+            self.reached(size)?;
+        }
+        if size.get() < self.certified {
+            let unit = self.marks.unit.clone();
+            return Err(Contradiction::Back { unit, before: self.certified, found: size.get() });
+        }
+        self.own_begun = true;
+        self.own_size = self.own_size.max(size.get());
+        self.certified = size.get();
+        Ok(())
+    }
+
+    const fn reached(&self, size: Size) -> Result<(), Contradiction> {
+        if size.get() > self.own_size {
+            return Err(Contradiction::Ahead { have: self.own_size, found: size.get() });
+        }
+        Ok(())
+    }
+
+    fn waits(&self, id: &SubmissionId) -> bool {
+        self.outbox.get(id).copied().unwrap_or_else(|| self.marks.outbox.contains_key(id))
+    }
+}
+
+/// A larger size always may follow: that it *extends* what was signed is proven before anything is signed over it.
+fn extends(unit: &UnitId, before: Option<&(Size, Hash)>, size: Size, root: &Hash) -> Result<(), Contradiction> {
+    match before {
+        Some((before, _)) if size < *before => {
+            Err(Contradiction::Back { unit: unit.clone(), before: before.get(), found: size.get() })
+        }
+        Some((before, known)) if size == *before && root != known => {
+            Err(Contradiction::TwoRoots { unit: unit.clone(), size: size.get() })
+        }
+        _ => Ok(()),
+    }
+}

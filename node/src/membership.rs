@@ -1,0 +1,320 @@
+//! What makes a home directory a member: its own keys, the charter that names them, and which text it has signed.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use entente_certs::keyfile::KeyFileError;
+use entente_certs::signer::KeyFileSigner;
+use entente_proto::charter::{Charter, CharterError, Terms, Unit, UnitDescription, UnverifiedCharter};
+use entente_proto::hash::Hash;
+use entente_proto::ids::{NetworkName, UnitId};
+use entente_proto::limits::CHARTER_BYTES_MAX;
+use entente_proto::note::{KeyName, Signer, VerifierKey};
+
+use crate::files::read_bounded;
+use crate::home::Home;
+
+/// A home directory and a charter do not go together.
+#[derive(Debug, thiserror::Error)]
+pub enum MembershipError {
+    /// A key file.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    /// A file that cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        source: io::Error,
+    },
+    /// A charter or unit description that does not hold.
+    #[error("{}: {fault}", path.display())]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: CharterError,
+    },
+    /// There is no charter in the home directory.
+    #[error("{} has no charter yet: found a network with `entente charter new`, `sign` and `adopt`", .0.display())]
+    NoCharter(PathBuf),
+    /// The charter is that of another network.
+    #[error("the charter founds the network {found}, and this home directory belongs to {expected}")]
+    OtherNetwork {
+        /// The charter's network.
+        found: NetworkName,
+        /// The home directory's.
+        expected: NetworkName,
+    },
+    /// The charter does not list the unit.
+    #[error("the charter does not list the unit {0}, to which this home directory belongs")]
+    NotListed(UnitId),
+    /// The charter names another key than the home directory has.
+    #[error(
+        "the charter names {named} as the {role} key, and this home directory has {own}: whoever composed it had \
+         another unit.toml; compose it anew from {}",
+        description.display()
+    )]
+    OtherKey {
+        /// `charter`, `log` or `mirror`.
+        role: &'static str,
+        /// The charter's key.
+        named: VerifierKey,
+        /// The own key.
+        own: VerifierKey,
+        /// The own `unit.toml`.
+        description: PathBuf,
+    },
+    /// The charter does not give the unit its own CA.
+    #[error("the charter does not give {unit} the CA of this home directory ({}): compose it anew from {}", certificate.display(), description.display())]
+    OtherCa {
+        /// The unit.
+        unit: UnitId,
+        /// The own CA certificate.
+        certificate: PathBuf,
+        /// The own `unit.toml`.
+        description: PathBuf,
+    },
+}
+
+/// The keys of a home directory that sign. The charter key may be kept elsewhere.
+pub struct OwnKeys {
+    /// The charter key, if it is here.
+    pub charter: Option<KeyFileSigner>,
+    /// The log key.
+    pub log: KeyFileSigner,
+    /// The mirror key.
+    pub mirror: KeyFileSigner,
+    /// The public charter key, as `unit.toml` tells it.
+    charter_public: VerifierKey,
+    /// The CA certificate: DER.
+    ca: Vec<u8>,
+    certificate: PathBuf,
+    description: PathBuf,
+}
+
+impl OwnKeys {
+    /// Loads them.
+    ///
+    /// # Errors
+    /// A file that is missing (the charter key alone may be), damaged, of another unit or too open.
+    pub fn load(home: &Home, network: &NetworkName, unit: &UnitId) -> Result<Self, MembershipError> {
+        let log = KeyFileSigner::load(&home.log_key(), &[KeyName::log(network, unit)])?;
+        let mirror = KeyFileSigner::load(&home.mirror_key(), &[KeyName::mirror(network, unit)])?;
+        let charter = load_if_there(&home.charter_key(), &[KeyName::charter(network, unit)])?;
+        let description = home.unit_description();
+        let bytes = read(&description)?;
+        let described = UnitDescription::parse(&bytes)
+            .map_err(|fault| MembershipError::Text { path: description.clone(), fault })?;
+        let certificate = home.ca_certificate();
+        let ca = der_of_pem(&certificate)?;
+        let charter_public =
+            charter.as_ref().map_or_else(|| described.unit().charter_key.clone(), |signer| signer.key().clone());
+        Ok(Self { charter, log, mirror, charter_public, ca, certificate, description })
+    }
+
+    /// The keys that are here.
+    #[must_use]
+    pub fn signers(&self) -> Vec<&dyn Signer> {
+        let charter = self.charter.iter().map(|key| key as &dyn Signer);
+        charter.chain([&self.log as &dyn Signer, &self.mirror]).collect()
+    }
+
+    /// Checks that a charter names these very keys and this CA for this unit, and returns its entry.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub fn check<'a>(
+        &self,
+        terms: &'a Terms,
+        network: &NetworkName,
+        unit: &UnitId,
+    ) -> Result<&'a Unit, MembershipError> {
+        if terms.network != *network {
+            return Err(MembershipError::OtherNetwork { found: terms.network.clone(), expected: network.clone() });
+        }
+        let listed = terms.units.get(unit).ok_or_else(|| MembershipError::NotListed(unit.clone()))?;
+        let roles = [
+            ("charter", &listed.charter_key, &self.charter_public),
+            ("log", &listed.log_key, self.log.key()),
+            ("mirror", &listed.mirror_key, self.mirror.key()),
+        ];
+        for (role, named, own) in roles {
+            if named != own {
+                let (named, own) = (named.clone(), own.clone());
+                return Err(MembershipError::OtherKey { role, named, own, description: self.description.clone() });
+            }
+        }
+        if !listed.ca.contains(&self.ca) {
+            return Err(MembershipError::OtherCa {
+                unit: unit.clone(),
+                certificate: self.certificate.clone(),
+                description: self.description.clone(),
+            });
+        }
+        Ok(listed)
+    }
+}
+
+/// The key in a file, or nothing if there is no such file.
+///
+/// # Errors
+/// A file that is damaged, of another unit or too open.
+pub fn load_if_there(path: &Path, names: &[KeyName]) -> Result<Option<KeyFileSigner>, MembershipError> {
+    match KeyFileSigner::load(path, names) {
+        Ok(signer) => Ok(Some(signer)),
+        Err(KeyFileError::Missing(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The charter that a home directory has taken up, verified anew.
+///
+/// # Errors
+/// [`MembershipError::NoCharter`]; a file that cannot be read or does not hold.
+pub fn load_charter(home: &Home) -> Result<Charter, MembershipError> {
+    let path = home.charter(1);
+    if !path.try_exists().map_err(|source| MembershipError::Io { path: path.clone(), source })? {
+        return Err(MembershipError::NoCharter(home.directory().to_owned()));
+    }
+    let charter = read_charter(&path)?;
+    charter.verify_first().map_err(|fault| MembershipError::Text { path, fault })
+}
+
+/// A charter in a file, as far as it is signed.
+///
+/// # Errors
+/// A file that cannot be read or does not hold.
+pub fn read_charter(path: &Path) -> Result<UnverifiedCharter, MembershipError> {
+    UnverifiedCharter::parse(&read(path)?).map_err(|fault| MembershipError::Text { path: path.to_owned(), fault })
+}
+
+/// A file of at most the size of a charter.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, MembershipError> {
+    read_bounded(path, CHARTER_BYTES_MAX).map_err(|source| MembershipError::Io { path: path.to_owned(), source })
+}
+
+fn der_of_pem(path: &Path) -> Result<Vec<u8>, MembershipError> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+    let bytes = read(path)?;
+    let certificate = CertificateDer::from_pem_slice(&bytes).map_err(|_| MembershipError::Io {
+        path: path.to_owned(),
+        source: io::Error::new(io::ErrorKind::InvalidData, "it is not a PEM certificate; restore it from a backup"),
+    })?;
+    Ok(certificate.to_vec())
+}
+
+/// The record, in a directory that holds a charter key and no journal, of which text was signed for which version: a line
+/// `<version> <digest>` each.
+#[derive(Debug)]
+pub struct SignedVersions {
+    path: PathBuf,
+    versions: BTreeMap<u32, Hash>,
+}
+
+/// The record of signed versions cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SignedVersionsError {
+    /// The file system's words.
+    #[error("cannot use {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        source: io::Error,
+    },
+    /// It is not what was written.
+    #[error("line {line} of {} is not a version and a digest: the file is damaged; restore it from a backup, for without it this key could sign two texts for one version", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// Another text was signed for this version.
+    #[error(
+        "this key has signed another text for version {version} already (digest {before}): one text a version, ever"
+    )]
+    Other {
+        /// The version.
+        version: u32,
+        /// The digest of the text that was signed.
+        before: Hash,
+    },
+}
+
+impl SignedVersions {
+    /// Reads the record; an absent one is empty.
+    ///
+    /// # Errors
+    /// [`SignedVersionsError::Io`], [`SignedVersionsError::Damaged`].
+    pub fn load(path: PathBuf) -> Result<Self, SignedVersionsError> {
+        let bytes = match read_bounded(&path, CHARTER_BYTES_MAX) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(source) => return Err(SignedVersionsError::Io { path, source }),
+        };
+        let mut versions = BTreeMap::new();
+        for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let parsed = std::str::from_utf8(line).ok().and_then(|line| {
+                let (version, digest) = line.strip_suffix('\n')?.split_once(' ')?;
+                Some((version.parse().ok()?, Hash::from_hex(digest)?))
+            });
+            match parsed {
+                Some((version, digest)) if !versions.contains_key(&version) => _ = versions.insert(version, digest),
+                _ => return Err(SignedVersionsError::Damaged { path, line: index + 1 }),
+            }
+        }
+        Ok(Self { path, versions })
+    }
+
+    /// Notes that this text is signed for this version; durable when it returns. The same text again is fine.
+    ///
+    /// # Errors
+    /// [`SignedVersionsError::Other`]; what the file system says.
+    pub fn note(&mut self, version: u32, digest: Hash) -> Result<(), SignedVersionsError> {
+        match self.versions.get(&version) {
+            Some(before) if *before == digest => return Ok(()),
+            Some(before) => return Err(SignedVersionsError::Other { version, before: *before }),
+            None => {}
+        }
+        self.versions.insert(version, digest);
+        let text: String = self.versions.iter().map(|(version, digest)| format!("{version} {digest}\n")).collect();
+        crate::files::replace_file(&self.path, text.as_bytes(), 0o600)
+            .map_err(|source| SignedVersionsError::Io { path: self.path.clone(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_signs_one_text_a_version_across_restarts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("signed");
+        let (one, other) = (Hash::of(b"one"), Hash::of(b"other"));
+        let mut record = SignedVersions::load(path.clone()).unwrap();
+        record.note(1, one).unwrap();
+        record.note(1, one).unwrap();
+        let mut record = SignedVersions::load(path).unwrap();
+        assert!(
+            matches!(record.note(1, other), Err(SignedVersionsError::Other { version: 1, before }) if before == one)
+        );
+        record.note(2, other).unwrap();
+    }
+
+    #[test]
+    fn a_damaged_record_of_signed_versions_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("signed");
+        let line = format!("1 {}\n", Hash::of(b"x"));
+        for bad in ["1\n", "x y\n", &line.replace("1 ", "1  "), line.trim_end(), &line.repeat(2), "\n"] {
+            std::fs::write(&path, bad).unwrap();
+            assert!(matches!(SignedVersions::load(path.clone()), Err(SignedVersionsError::Damaged { .. })), "{bad:?}");
+        }
+    }
+}
