@@ -102,7 +102,9 @@ pub(crate) async fn enter(
     for input in inputs {
         let Input { name, content } = input?;
         if desk.count > 0 && entering.submission.is_some() {
-            return Err(CliError::Usage("--submission names a single statement: give one target or id only".to_owned()));
+            return Err(CliError::Usage(
+                "--submission names a single statement: give one target or id only".to_owned(),
+            ));
         }
         desk.count = desk.count.saturating_add(1);
         match content.and_then(&state) {

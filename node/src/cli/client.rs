@@ -81,9 +81,8 @@ impl Node {
         };
         let endpoint = Endpoint::from(uri).http2_keep_alive_interval(Duration::from_secs(20));
         let channel = endpoint.connect_with_connector(dial).await.map_err(|e| unreachable(&address, &e))?;
-        let client = UnitClient::new(channel)
-            .max_decoding_message_size(API_BYTES_MAX)
-            .max_encoding_message_size(API_BYTES_MAX);
+        let client =
+            UnitClient::new(channel).max_decoding_message_size(API_BYTES_MAX).max_encoding_message_size(API_BYTES_MAX);
         Ok(Self { client, unit: config.unit, call: deadline.or(CALL) })
     }
 

@@ -77,7 +77,8 @@ impl From<Status> for CliError {
                 causes(&status)
             )),
             Code::DeadlineExceeded => Self::Unreachable(
-                "the node did not answer in time: call again, with a longer --timeout if the network is slow".to_owned(),
+                "the node did not answer in time: call again, with a longer --timeout if the network is slow"
+                    .to_owned(),
             ),
             Code::Unavailable => Self::Unreachable(format!("the node cannot answer now: {said}")),
             Code::ResourceExhausted => Self::Refused(format!("the node is at a limit: {said}")),

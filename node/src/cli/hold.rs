@@ -42,5 +42,6 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
         reason: args.reason.unwrap_or_default(),
     };
     let node = Node::connect(global, args.entering.deadline).await?;
-    enter(node, inputs, |item| Ok(Body::Hold(Hold { target: item.target, ..hold.clone() })), &args.entering, global).await
+    enter(node, inputs, |item| Ok(Body::Hold(Hold { target: item.target, ..hold.clone() })), &args.entering, global)
+        .await
 }

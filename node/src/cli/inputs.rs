@@ -25,9 +25,9 @@ pub(crate) fn inputs(
 ) -> Result<impl Iterator<Item = Result<Input, CliError>>, CliError> {
     let lines = from.map(|from| Reader::new(BufReader::new(open(from)?), format).map_err(|e| unreadable(from, &e)));
     let name = from.unwrap_or_default().to_owned();
-    let arguments = arguments.into_iter().map(|target| {
-        Ok(Input { name: target.clone(), content: Ok(Item { target, fields: Fields::default() }) })
-    });
+    let arguments = arguments
+        .into_iter()
+        .map(|target| Ok(Input { name: target.clone(), content: Ok(Item { target, fields: Fields::default() }) }));
     let lines = lines.transpose()?.into_iter().flatten().map(move |line| {
         let line = line.map_err(|e| unreadable(&name, &e.into()))?;
         Ok(Input { name: format!("line {}", line.number), content: line.content })

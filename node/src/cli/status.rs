@@ -2,12 +2,12 @@
 
 use entente_proto::wire::{PeerStatus, State, StatusReply, StatusRequest};
 
+use super::Global;
 use super::client::{Deadline, Node};
 use super::error::CliError;
 use super::json::StatusJson;
 use super::output::{Output, table};
 use super::words::{Hex, moment_unless_zero, plain, word};
-use super::Global;
 
 /// Show the node's state, its logs, the list and its partners
 ///
@@ -36,7 +36,10 @@ fn print(reply: &StatusReply, out: &mut Output) -> Result<(), CliError> {
     let reason = if reply.reason.is_empty() { String::new() } else { format!(": {}", plain(&reply.reason)) };
     out.line(format_args!("{} of {} is {state}{reason}", plain(&reply.unit), plain(&reply.network)))?;
     for log in reply.logs.iter().filter(|log| log.forked) {
-        out.line(format_args!("FORK  the log of {} forked: two signed checkpoints contradict each other", plain(&log.unit)))?;
+        out.line(format_args!(
+            "FORK  the log of {} forked: two signed checkpoints contradict each other",
+            plain(&log.unit)
+        ))?;
     }
     for warning in &reply.warnings {
         out.line(format_args!("note  {}", plain(warning)))?;

@@ -65,7 +65,12 @@ impl Submitter {
         }
     }
 
-    async fn call(&self, submissions: &[Submission], wait: Wait, limit: Duration) -> Result<Vec<Option<Answer>>, Status> {
+    async fn call(
+        &self,
+        submissions: &[Submission],
+        wait: Wait,
+        limit: Duration,
+    ) -> Result<Vec<Option<Answer>>, Status> {
         let request = SubmitRequest { submissions: submissions.to_vec(), wait: wait as i32 };
         let reply = self.node.client().submit(within(request, limit)).await?.into_inner();
         Ok(reply.results.into_iter().map(|result| result.result).collect())

@@ -20,7 +20,8 @@ pub(crate) fn summary(record: Option<&Record>) -> String {
         Body::Withdraw(withdraw) => with(format!("withdraws its record {}", withdraw.index), &withdraw.reason),
         Body::Hold(hold) => {
             let until = if hold.until_ms == 0 { String::new() } else { format!(" until {}", moment(hold.until_ms)) };
-            let contact = if hold.contact.is_empty() { String::new() } else { format!(", ask {}", plain(&hold.contact)) };
+            let contact =
+                if hold.contact.is_empty() { String::new() } else { format!(", ask {}", plain(&hold.contact)) };
             with(format!("holds{until}{contact}"), &hold.reason)
         }
         Body::Opinion(opinion) => {
@@ -40,10 +41,17 @@ pub(crate) fn summary(record: Option<&Record>) -> String {
             with(format!("seen {state} {}", moment(observe.observed_ms)), &observe.successor)
         }
         Body::Link(link) => {
-            format!("{} of {}: {}", word::<Relation>(link.relation).unwrap_or("unknown"), plain(&link.first), plain(&link.second))
+            format!(
+                "{} of {}: {}",
+                word::<Relation>(link.relation).unwrap_or("unknown"),
+                plain(&link.first),
+                plain(&link.second)
+            )
         }
         Body::Evidence(evidence) => with("evidence".to_owned(), &evidence.description),
-        Body::Custody(custody) => with(format!("hand-over of {} with {}", on(custody.item.as_ref()), plain(&custody.other)), &custody.text),
+        Body::Custody(custody) => {
+            with(format!("hand-over of {} with {}", on(custody.item.as_ref()), plain(&custody.other)), &custody.text)
+        }
         Body::Operation(operation) => with("proposes an operation".to_owned(), &operation.title),
         Body::OperationStep(step) => format!("a step of operation {}", on(step.operation.as_ref())),
         Body::Erase(erase) => {
@@ -59,7 +67,8 @@ pub(crate) fn summary(record: Option<&Record>) -> String {
 }
 
 fn refers(refer: &Refer) -> String {
-    let categories: Vec<_> = refer.categories.iter().map(|value| word::<Category>(*value).unwrap_or("unknown")).collect();
+    let categories: Vec<_> =
+        refer.categories.iter().map(|value| word::<Category>(*value).unwrap_or("unknown")).collect();
     let mut text = format!("refers: {}", categories.join(", "));
     if let Some(basis) = word::<Basis>(refer.basis).filter(|basis| *basis != "referral") {
         text.push_str(&format!("; {basis}"));
@@ -102,13 +111,16 @@ pub(crate) fn who(listed: &ListedRow) -> String {
     };
     let mut parts = Vec::new();
     if let Some(row) = &listed.row {
-        let objections = row.opinions.iter().filter(|row| row.opinion.as_ref().is_some_and(|o| o.stance == Stance::Object as i32));
+        let objections =
+            row.opinions.iter().filter(|row| row.opinion.as_ref().is_some_and(|o| o.stance == Stance::Object as i32));
         let said = [
             ("", units(&mut row.referrals.iter().map(|row| row.id.as_ref()))),
             ("held by ", units(&mut row.holds.iter().map(|row| row.id.as_ref()))),
             ("objection by ", units(&mut objections.map(|row| row.id.as_ref()))),
         ];
-        parts.extend(said.into_iter().filter(|(_, units)| !units.is_empty()).map(|(what, units)| format!("{what}{units}")));
+        parts.extend(
+            said.into_iter().filter(|(_, units)| !units.is_empty()).map(|(what, units)| format!("{what}{units}")),
+        );
         if status_word(row) != "pending" && !listed.pending.is_empty() {
             parts.push(format!("{} pending", listed.pending.len()));
         }

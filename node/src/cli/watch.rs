@@ -26,7 +26,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     let node = Node::connect(global, args.deadline).await?;
-    let end = args.deadline.timeout.and_then(|seconds| Instant::now().checked_add(std::time::Duration::from_secs(seconds)));
+    let end =
+        args.deadline.timeout.and_then(|seconds| Instant::now().checked_add(std::time::Duration::from_secs(seconds)));
     let mut changes = node.client().watch(WatchRequest { pending: args.pending }).await?.into_inner();
     let mut out = Output::new(global.json);
     loop {
@@ -38,7 +39,9 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
             },
         };
         let Some(change) = next? else {
-            return Err(CliError::Unreachable("the node ended the watch: it stops, or is restarted; call again".to_owned()));
+            return Err(CliError::Unreachable(
+                "the node ended the watch: it stops, or is restarted; call again".to_owned(),
+            ));
         };
         print(&change, &mut out)?;
         out.flush()?;
@@ -57,7 +60,12 @@ fn print(change: &Change, out: &mut Output) -> Result<(), CliError> {
     }
     let id = change.id.as_ref().map(record_id).unwrap_or_default();
     let certified = if change.certified { "certified" } else { "pending" };
-    out.line(format_args!("{}  {}  {certified}  {}", moment(change.time_ms), plain(&id), summary(change.record.as_ref())))?;
+    out.line(format_args!(
+        "{}  {}  {certified}  {}",
+        moment(change.time_ms),
+        plain(&id),
+        summary(change.record.as_ref())
+    ))?;
     if change.target.is_empty() {
         return Ok(());
     }

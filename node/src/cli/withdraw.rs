@@ -38,7 +38,10 @@ fn withdrawal(item: &Item, own: &UnitId, reason: &str) -> Result<Body, Fault> {
     if id.unit != *own {
         return Err(Fault::new(
             "not-own",
-            format!("it is a record of {}, and only {} can take it back: `entente object` tells them", id.unit, id.unit),
+            format!(
+                "it is a record of {}, and only {} can take it back: `entente object` tells them",
+                id.unit, id.unit
+            ),
         ));
     }
     Ok(Body::Withdraw(Withdraw { index: id.index, reason: reason.to_owned() }))

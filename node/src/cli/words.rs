@@ -45,9 +45,11 @@ pub(crate) trait Word: Copy + PartialEq + TryFrom<i32> + Send + Sync + 'static {
 
     /// The value that a word stands for; capitals do not matter.
     fn from_word(text: &str) -> Result<Self, WordError> {
-        Self::WORDS.iter().find(|(_, word)| word.eq_ignore_ascii_case(text)).map(|(value, _)| *value).ok_or_else(|| {
-            WordError::Unknown { word: clip(text), what: Self::WHAT, known: known::<Self>().join(", ") }
-        })
+        Self::WORDS
+            .iter()
+            .find(|(_, word)| word.eq_ignore_ascii_case(text))
+            .map(|(value, _)| *value)
+            .ok_or_else(|| WordError::Unknown { word: clip(text), what: Self::WHAT, known: known::<Self>().join(", ") })
     }
 
     /// The word, if there is one for the value.
@@ -156,7 +158,9 @@ pub(crate) fn plain(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\n' | '\t' => out.push(' '),
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.extend(c.escape_unicode()),
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                out.extend(c.escape_unicode())
+            }
             c if c.is_control() => out.extend(c.escape_unicode()),
             c => out.push(c),
         }

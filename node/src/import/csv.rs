@@ -26,7 +26,13 @@ impl Csv {
     pub fn under(header: &str) -> Option<Self> {
         b",;\t".iter().find_map(|delimiter| {
             let names = split(header, *delimiter).ok()?;
-            let columns: Vec<_> = names.into_iter().map(|name| { let column = Column::named(&name); (name, column) }).collect();
+            let columns: Vec<_> = names
+                .into_iter()
+                .map(|name| {
+                    let column = Column::named(&name);
+                    (name, column)
+                })
+                .collect();
             let target = columns
                 .iter()
                 .enumerate()
@@ -47,7 +53,11 @@ impl Csv {
             Some(Column::Target(_)) => at != self.target,
             Some(_) => false,
         };
-        self.columns.iter().enumerate().filter(move |(at, (_, column))| unread(*at, column)).map(|(_, (name, _))| name.as_str())
+        self.columns
+            .iter()
+            .enumerate()
+            .filter(move |(at, (_, column))| unread(*at, column))
+            .map(|(_, (name, _))| name.as_str())
     }
 
     /// The record that begins with `first`; further lines of it are taken from `lines`.

@@ -49,5 +49,8 @@ fn set(fields: &mut Fields, column: Column, key: &str, value: &Value) -> Result<
 }
 
 fn bad(key: &str) -> Fault {
-    Fault::new("bad-field", format!("the value of {key:?} has the wrong type: a text, a number or a list of texts is meant"))
+    Fault::new(
+        "bad-field",
+        format!("the value of {key:?} has the wrong type: a text, a number or a list of texts is meant"),
+    )
 }

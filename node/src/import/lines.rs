@@ -88,7 +88,10 @@ fn text(kept: Vec<u8>, length: u64) -> Result<String, Fault> {
         let byte = e.as_bytes().get(at).copied().unwrap_or_default();
         Fault::new(
             "not-utf8",
-            format!("the byte {byte:02x} in column {} is not UTF-8: convert the file, for instance from Latin-1", at.saturating_add(1)),
+            format!(
+                "the byte {byte:02x} in column {} is not UTF-8: convert the file, for instance from Latin-1",
+                at.saturating_add(1)
+            ),
         )
     })?;
     if text.contains(char::REPLACEMENT_CHARACTER) {
@@ -103,8 +106,12 @@ fn decoded<'a>(mut input: impl BufRead + Send + 'a) -> io::Result<Box<dyn BufRea
     input.by_ref().take(3).read_to_end(&mut head)?;
     Ok(match head.as_slice() {
         [0xef, 0xbb, 0xbf] => Box::new(input),
-        [0xff, 0xfe, rest @ ..] => Box::new(BufReader::new(Utf16::new(Cursor::new(rest.to_vec()).chain(input), u16::from_le_bytes))),
-        [0xfe, 0xff, rest @ ..] => Box::new(BufReader::new(Utf16::new(Cursor::new(rest.to_vec()).chain(input), u16::from_be_bytes))),
+        [0xff, 0xfe, rest @ ..] => {
+            Box::new(BufReader::new(Utf16::new(Cursor::new(rest.to_vec()).chain(input), u16::from_le_bytes)))
+        }
+        [0xfe, 0xff, rest @ ..] => {
+            Box::new(BufReader::new(Utf16::new(Cursor::new(rest.to_vec()).chain(input), u16::from_be_bytes)))
+        }
         _ => Box::new(Cursor::new(head).chain(input)),
     })
 }
@@ -138,8 +145,7 @@ impl<R: Read> Utf16<R> {
         if !last && units.last().is_some_and(|unit| (0xd800..0xdc00).contains(unit)) {
             self.high = units.pop();
         }
-        let mut text: String =
-            char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+        let mut text: String = char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
         if !odd.is_empty() {
             text.push(char::REPLACEMENT_CHARACTER);
         }

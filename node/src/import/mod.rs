@@ -45,7 +45,9 @@ pub enum ImportError {
     #[error("cannot read: {0}")]
     Read(#[from] io::Error),
     /// A CSV file without a column of targets.
-    #[error("the header names no column with targets: one of target, url, domain, indicator or value has to stand in it")]
+    #[error(
+        "the header names no column with targets: one of target, url, domain, indicator or value has to stand in it"
+    )]
     NoTargetColumn,
     /// A JSON document over several lines.
     #[error("this is one JSON document over many lines: write an object a line, for instance with jq -c '.[]'")]
@@ -70,7 +72,9 @@ impl Fault {
         Self::new(
             "control-character",
             match c {
-                '\0' => "a NUL byte stands in it: UTF-16 without a byte order mark? Convert the file to UTF-8".to_owned(),
+                '\0' => {
+                    "a NUL byte stands in it: UTF-16 without a byte order mark? Convert the file to UTF-8".to_owned()
+                }
                 c => format!("the control character U+{:04X} stands in it: take it out", u32::from(c)),
             },
         )

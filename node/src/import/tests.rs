@@ -26,7 +26,9 @@ fn faults(lines: &[Line]) -> Vec<(u64, &'static str)> {
 #[test]
 fn plain_lines_pass_through_as_they_are_typed() {
     let long = format!("{}.example", "a".repeat(300));
-    let text = format!("news.example\n\n  https://x.example/a b  \r\n# a comment\n/etc/passwd\nme@mail.example\n{long}\nco.uk");
+    let text = format!(
+        "news.example\n\n  https://x.example/a b  \r\n# a comment\n/etc/passwd\nme@mail.example\n{long}\nco.uk"
+    );
     let (lines, reader) = read_as(text, None);
     assert_eq!(reader.format(), Format::Lines);
     assert_eq!(
@@ -153,7 +155,10 @@ fn an_unclosed_quote_costs_one_line_only() {
 
 #[test]
 fn a_quote_inside_a_value_opens_nothing() {
-    assert_eq!(targets(&read("target,provider\na.example,5\" disk\nb.example,y\n")), [(2, "a.example"), (3, "b.example")]);
+    assert_eq!(
+        targets(&read("target,provider\na.example,5\" disk\nb.example,y\n")),
+        [(2, "a.example"), (3, "b.example")]
+    );
 }
 
 #[test]
@@ -170,7 +175,10 @@ fn json_lines_are_told_by_their_brace() {
     let (lines, reader) = read_as(text, None);
     assert_eq!(reader.format(), Format::JsonLines);
     assert_eq!(targets(&lines), [(1, "a.example"), (3, "https://b.example/")]);
-    assert_eq!(faults(&lines), [(4, "json"), (5, "control-character"), (6, "no-target"), (7, "bad-field"), (8, "json")]);
+    assert_eq!(
+        faults(&lines),
+        [(4, "json"), (5, "control-character"), (6, "no-target"), (7, "bad-field"), (8, "json")]
+    );
     let fields = &lines[0].content.as_ref().unwrap().fields;
     assert_eq!((fields.categories.len(), fields.accuracy, fields.prefix), (2, Some(1), Some(true)));
 }

@@ -113,10 +113,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
 }
 
 /// A batch's lines with what became of each.
-async fn answer(
-    submitter: &Submitter,
-    batch: Batch,
-) -> Result<Vec<(u64, Result<Answer, Fault>)>, CliError> {
+async fn answer(submitter: &Submitter, batch: Batch) -> Result<Vec<(u64, Result<Answer, Fault>)>, CliError> {
     let submissions: Vec<Submission> = batch.iter().filter_map(|(_, line)| line.as_ref().ok()).cloned().collect();
     let answers = if submissions.is_empty() { Vec::new() } else { submitter.durable(&submissions).await? };
     let mut answers = answers.into_iter();

@@ -263,7 +263,12 @@ fn rest(body: &Body) -> Value {
             "ready_quorum": operation.ready_quorum,
         }),
         Body::OperationStep(step) => json!({ "operation": step.operation.as_ref().map(record_id) }),
-        Body::Refer(_) | Body::Hold(_) | Body::Opinion(_) | Body::Dispatch(_) | Body::Outcome(_) | Body::Observe(_)
+        Body::Refer(_)
+        | Body::Hold(_)
+        | Body::Opinion(_)
+        | Body::Dispatch(_)
+        | Body::Outcome(_)
+        | Body::Observe(_)
         | Body::Link(_) => Value::Null,
     }
 }
@@ -280,8 +285,25 @@ fn item(item: &EvidenceItem) -> Value {
 
 /// The kinds in the order of their numbers in `Record`, from 2.
 const KINDS: [&str; 19] = [
-    "refer", "withdraw", "hold", "opinion", "dispatch", "outcome", "observe", "link", "evidence", "custody", "operation",
-    "operation-step", "erase", "adopt", "propose", "approve", "revoke", "fork-proof", "access-head",
+    "refer",
+    "withdraw",
+    "hold",
+    "opinion",
+    "dispatch",
+    "outcome",
+    "observe",
+    "link",
+    "evidence",
+    "custody",
+    "operation",
+    "operation-step",
+    "erase",
+    "adopt",
+    "propose",
+    "approve",
+    "revoke",
+    "fork-proof",
+    "access-head",
 ];
 
 /// The word for the number of a kind.

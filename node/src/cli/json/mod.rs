@@ -121,7 +121,7 @@ pub(crate) enum ChangeJson {
     Statement {
         /// It.
         #[serde(flatten)]
-        record: StatementJson,
+        record: Box<StatementJson>,
         /// Whether it is certified.
         certified: bool,
         /// The target it is about.
@@ -137,7 +137,7 @@ impl From<&Change> for ChangeJson {
             return Self::Missed { missed: change.missed };
         }
         Self::Statement {
-            record: StatementJson::of(change.id.as_ref(), change.time_ms, change.record.as_ref(), 0),
+            record: Box::new(StatementJson::of(change.id.as_ref(), change.time_ms, change.record.as_ref(), 0)),
             certified: change.certified,
             target: said(&change.target),
             status: word::<Status>(change.status).unwrap_or("unknown"),

@@ -49,8 +49,13 @@ impl From<&ListedRow> for RowJson {
         let none = Row::default();
         let row = listed.row.as_ref().unwrap_or(&none);
         let opinions = |stance: Stance| {
-            let of = move |row: &&OpinionRow| row.opinion.as_ref().is_some_and(|opinion| opinion.stance == stance as i32);
-            row.opinions.iter().filter(of).filter_map(|row| standing(row.id.as_ref(), row.time_ms, row.opinion.as_ref())).collect()
+            let of =
+                move |row: &&OpinionRow| row.opinion.as_ref().is_some_and(|opinion| opinion.stance == stance as i32);
+            row.opinions
+                .iter()
+                .filter(of)
+                .filter_map(|row| standing(row.id.as_ref(), row.time_ms, row.opinion.as_ref()))
+                .collect()
         };
         Self {
             target: row.target.clone(),

@@ -1,7 +1,7 @@
 use entente_proto::wire::record::Body;
 use entente_proto::wire::{
-    Basis, Category, Ground, Handling, Hold, HoldRow, ListStatus, ListedRow, LogStatus, Opinion, OpinionRow, PeerStatus,
-    Record, Refer, Referral, Row, Source, Stance, State, StatusReply, Tlp, Withdraw,
+    Basis, Category, Ground, Handling, Hold, HoldRow, ListStatus, ListedRow, LogStatus, Opinion, OpinionRow,
+    PeerStatus, Record, Refer, Referral, Row, Source, Stance, State, StatusReply, Tlp, Withdraw,
 };
 use serde_json::{Value, json};
 
@@ -104,7 +104,11 @@ fn a_target_that_is_only_pending_says_so() {
     let hold = Body::Hold(Hold { target: "domain:a.example".to_owned(), until_ms: AMAQ_DAY_MS, ..Hold::default() });
     let listed = ListedRow {
         row: Some(Row { target: "domain:a.example".to_owned(), ..Row::default() }),
-        pending: vec![Pending { id: id("UK", 0), time_ms: 0, record: Some(Record { submission: vec![], body: Some(hold) }) }],
+        pending: vec![Pending {
+            id: id("UK", 0),
+            time_ms: 0,
+            record: Some(Record { submission: vec![], body: Some(hold) }),
+        }],
     };
     let row = json_of(RowJson::from(&listed));
     assert_eq!((&row["status"], &row["referrals"]), (&json!("pending"), &json!([])));
@@ -126,7 +130,14 @@ fn the_state_is_printed_as_agreed() {
         logs: vec![LogStatus { unit: "BE".to_owned(), size: 9, certified: 8, root: vec![0; 32], forked: false }],
         list: Some(ListStatus { digest: vec![1; 32], listed: 5, held: 4, disputed: 3, cleared: 2, pending: 1 }),
         peers: vec![
-            PeerStatus { unit: "FR".to_owned(), connected: true, behind: 0, agrees: Some(true), seen_ms: AMAQ_DAY_MS, reason: String::new() },
+            PeerStatus {
+                unit: "FR".to_owned(),
+                connected: true,
+                behind: 0,
+                agrees: Some(true),
+                seen_ms: AMAQ_DAY_MS,
+                reason: String::new(),
+            },
             PeerStatus { unit: "NL".to_owned(), behind: 2, reason: "refused".to_owned(), ..PeerStatus::default() },
         ],
         warnings: vec!["two units: one down and nothing is certified".to_owned()],
