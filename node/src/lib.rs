@@ -1,3 +1,4 @@
 //! The Entente node.
 
 pub mod journal;
+pub mod store;
