@@ -1,10 +1,43 @@
-//! The Entente node and its command line.
+//! # The Entente node and its command line
+//!
+//! The program `entente`. Read it in this order:
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`config`], [`home`], [`files`], [`membership`] | a node's home directory: settings, keys, charter, what it has signed |
+//! | [`clock`] | the time |
+//! | [`journal`] | what the node has put its name to |
+//! | [`store`] | the database, which can be rebuilt |
+//! | [`core`] | the threads that drive the protocol |
+//! | [`list`] | the target list |
+//! | [`net`] | listeners and dialler |
+//! | [`peer`] | streams to partners |
+//! | [`unit`] | the officers' API |
+//! | [`import`] | files of targets |
+//! | [`cli`] | the command line |
+//! | [`run`] | a node from its home directory to its end |
+//! | [`demo`] | a whole network on one machine |
 
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod core;
+pub mod demo;
 pub mod files;
 pub mod home;
 pub mod import;
 pub mod journal;
+pub mod list;
 pub mod membership;
+pub mod net;
+pub mod peer;
+pub mod run;
+pub mod store;
+pub mod unit;
+
+/// Ends the process at once: something failed after which nothing may be signed or acknowledged. Nothing is lost by it:
+/// what was acknowledged is durable, and the next start puts the rest together.
+pub(crate) fn fatal(why: &str) -> ! {
+    tracing::error!(why, "the node stops at once");
+    std::process::abort()
+}

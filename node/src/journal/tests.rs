@@ -28,7 +28,7 @@ fn size(value: u64) -> Size {
 fn own(index: u64) -> JournalRecord {
     let payload = Bytes::from(format!("payload {index}"));
     let entry = Entry::compose(1, 1_000 + index, [u8::try_from(index % 250).unwrap(); 16], payload).unwrap();
-    JournalRecord::OwnEntry(OwnEntry { index, entry, submission: (index % 2 == 0).then_some([9; 16]) })
+    JournalRecord::OwnEntry(OwnEntry { index, entry, submission: index.is_multiple_of(2).then_some([9; 16]) })
 }
 
 fn checkpoint(at: u64, root: u8) -> JournalRecord {
@@ -431,7 +431,8 @@ fn what_waits_is_written_as_one_group() {
     let writer = Writer::start(home.create(), Limits::default()).unwrap();
     let gate = Arc::new(Barrier::new(2));
     let hold = Arc::clone(&gate);
-    writer.append(&[charter(1, 1)], Box::new(move || drop(hold.wait()))).unwrap();
+    writer.append(&[charter(1, 1)], Box::new(move || (0..2).for_each(|_| _ = hold.wait()))).unwrap();
+    gate.wait();
     for id in 1..=20 {
         writer.append(&[outbox(id)], Box::new(|| {})).unwrap();
     }

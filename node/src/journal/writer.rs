@@ -167,7 +167,7 @@ impl Writer {
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         match engine.as_mut() {
             Some(Engine::Immediate(journal)) => {
-                while let Some(group) = self.shared.lock().next_group() {
+                while let Some(group) = self.shared.take() {
                     self.shared.perform(journal, group);
                 }
             }
@@ -197,6 +197,10 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // The state is changed in steps that cannot panic, so a poisoned one is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Option<Group> {
+        self.lock().next_group()
     }
 
     fn run(&self, mut journal: Journal) -> Journal {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::checkpoint::{CheckpointError, SignedCheckpoint};
+use crate::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 use crate::cosignature::Cosignature;
 use crate::ids::UnitId;
 use crate::limits::NOTE_BYTES_MAX;
@@ -73,6 +73,12 @@ impl CosignedCheckpoint {
             cosignatures.insert(unit.clone(), cosignature);
         }
         Ok(Self { signed, cosignatures })
+    }
+
+    /// What the author signed.
+    #[must_use]
+    pub const fn checkpoint(&self) -> &Checkpoint {
+        self.signed.checkpoint()
     }
 
     /// What the author signed.

@@ -1,1 +1,3 @@
 //! The list.
+mod complete;
+pub use complete::Gaps;

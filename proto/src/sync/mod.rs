@@ -1,1 +1,75 @@
-//! The sync state machine.
+//! Sync: how every log comes to every node.
+//!
+//! Two nodes hold one bidirectional stream, whoever dialled; both directions do the same. [`Engine`] is the whole of a
+//! node's side as a pure state machine: [`Event`]s go in, [`Action`]s come out, and a stream that has room asks
+//! [`Engine::poll`] for what it should carry next. It reads no clock (every call is given the time), draws no random
+//! number, signs nothing and touches no disk; the node does that and reports back.
+//!
+//! # What holds
+//! - Nothing is handed out for storing ([`VerifiedRun`]) that is not proven to stand under a checkpoint which the
+//!   charter's key of that unit signed (I4).
+//! - A checkpoint is cosigned only when the whole log below it is stored, complete, and an extension of all that was
+//!   cosigned before; one at a time, and released only when the node says that its journal has it (I1, I2).
+//! - A checkpoint counts as certified only when it stands in the store with its quorum.
+//! - Nothing is sent that was not wanted, apart from greetings and heads. What waits for a stream is heads and ranges,
+//!   never records: a slow partner widens a range and delays nobody.
+//! - Nothing is remembered about a partner across streams.
+//!
+//! # A range
+//! A bounded [`Want`](crate::wire::Want) asks for the entries `from .. from + count` under the checkpoint of size
+//! `under`. It ends at a multiple of 256 or at `under`, and has at most 16,384 entries. The answer is one
+//! [`Outline`](crate::wire::Outline) and then bundles in order:
+//!
+//! - With `b0 = from / 256` and `b1 = (from + count) / 256` (rounded down), the outline's `hashes` are the level-1 hashes
+//!   of the bundles `b0 .. b1` and its `rest` is the compact range `[b1 * 256, under)`. The receiver puts its own compact
+//!   range `[0, b0 * 256)`, the hashes and the rest together; the root must be the checkpoint's.
+//! - Each full bundle is checked against its level-1 hash, the first together with the entries that the receiver holds of
+//!   it already. Entries beyond the last full bundle are checked when they reach the checkpoint's size: the root must be
+//!   the checkpoint's. What is not yet checked is held in memory, at most one bundle of each log.
+//! - A `Bundle` carries at most 256 entries and 1 MiB, never across a multiple of 256. The last of a want says `done`; a
+//!   range that would pass `max_bytes` is cut short, with `done` as well.
+//!
+//! An open-ended `Want` (`count` 0) asks for what comes next from `from` on. As soon as the sender holds a newer
+//! checkpoint of at most 256 entries more, it pushes them as one `Bundle` with the checkpoint's note. A longer stretch is
+//! announced by heads instead, and the receiver asks for it. A new open-ended `Want` for a log replaces the older one.
+//!
+//! # Heads
+//! The first frame on a stream is `Hello`, the next an account of all logs (`full`, in one or more frames), later ones
+//! tell what changed: an own checkpoint and an own cosignature at once, what others signed after 200 ms and only to
+//! partners that are not known to have it. Where nothing changed for a while, one 32-byte digest is sent: SHA-256 over,
+//! for each log ascending by unit, `u16be` length and unit id, then for the certified and for the newest head each
+//! `u64be` size, 32 bytes of root, `u16be` number of cosigners and for each ascending `u16be` length and unit id (absent
+//! heads as size 0, the empty root and no cosigner). A partner with another digest answers with a full account.
+//!
+//! # Two streams
+//! Where both sides dialled, the stream that the smaller unit id dialled stays; where one side dialled twice, or the
+//! greeting shows a new `instance`, the newer one stays.
+
+mod answer;
+mod engine;
+mod fault;
+mod frame;
+mod heads;
+mod log;
+mod outline;
+mod own;
+mod peer;
+mod pull;
+mod replica;
+mod serve;
+mod turn;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer::{LogView, PeerView, Standing};
+pub use engine::{Action, Engine, Event, LeafHashes, LogKeys, Restored, Setup, StreamId};
+pub use fault::Fault;
+pub use frame::{BundleFrame, Frame, HeadFrame, HeadsFrame, HelloFrame, OutlineFrame, WantFrame};
+pub use replica::VerifiedRun;
+pub use serve::{Outgoing, Piece, Serving};
+
+/// The protocol's major version: another one is refused.
+pub const MAJOR: u32 = 1;
+/// The protocol's minor version: a newer one works.
+pub const MINOR: u32 = 0;

@@ -1,0 +1,308 @@
+//! The store in memory: for simulation and tests, and to compare the other one with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use entente_proto::entry::{Entry, encoded_len};
+use entente_proto::hash::Hash;
+use entente_proto::ids::{Size, UnitId};
+use entente_proto::limits::{BUNDLE_ENTRIES, OPENING_BYTES, PAYLOAD_BYTES_MAX};
+
+use super::{Append, Batch, Fill, HeadKind, Refused, Store, StoreError, StoredLog, SubmissionId};
+
+/// How a commit fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing of the group is there afterwards.
+    Lost,
+    /// All of the group is there afterwards.
+    Persisted,
+}
+
+/// A store in memory. Clones show the same store.
+///
+/// It keeps the [contract](Store). Its faults are hooks: [`fail_commit`](Self::fail_commit), [`crash`](Self::crash) and
+/// [`corrupt`](Self::corrupt).
+#[derive(Debug, Clone)]
+pub struct MemoryStore {
+    disk: Arc<Mutex<Disk>>,
+    /// Which life of the process this handle belongs to.
+    life: u64,
+}
+
+/// What outlives a crash, and the faults that wait.
+#[derive(Debug, Default)]
+struct Disk {
+    content: Content,
+    life: u64,
+    /// A commit failed in this life.
+    failed: bool,
+    commits: u64,
+    /// The number of a commit that will fail.
+    fault: Option<(u64, Fault)>,
+    corrupt: BTreeSet<(UnitId, u64)>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Content {
+    // Shared bundle by bundle, so that a copy for a batch that may be refused or fail is cheap.
+    logs: BTreeMap<UnitId, Arc<Log>>,
+    heads: BTreeMap<(UnitId, HeadKind), Bytes>,
+    submissions: BTreeMap<SubmissionId, u64>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Log {
+    /// Of 256 entries each, but for the last.
+    bundles: Vec<Arc<Vec<Entry>>>,
+    level1: Vec<Hash>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { disk: Arc::default(), life: 0 }
+    }
+
+    /// Lets a commit fail: the next for 1, the one after it for 2, and so on. The store then [stops](StoreError::Stopped)
+    /// until [`crash`](Self::crash).
+    pub fn fail_commit(&self, nth: u64, fault: Fault) {
+        let mut disk = self.lock();
+        disk.fault = Some((disk.commits.saturating_add(nth), fault));
+    }
+
+    /// Ends this life of the process: all handles so far [stop](StoreError::Stopped), the one returned has what was
+    /// committed and nothing else.
+    #[must_use]
+    pub fn crash(&self) -> Self {
+        let mut disk = self.lock();
+        disk.life = disk.life.saturating_add(1);
+        disk.failed = false;
+        disk.fault = None;
+        Self { disk: Arc::clone(&self.disk), life: disk.life }
+    }
+
+    /// Lets reads of an entry find it damaged.
+    pub fn corrupt(&self, unit: &UnitId, index: u64) {
+        self.lock().corrupt.insert((unit.clone(), index));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Disk> {
+        // Content is replaced whole, so a poisoned one is whole.
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn alive(&self) -> Result<MutexGuard<'_, Disk>, StoreError> {
+        let disk = self.lock();
+        if disk.life == self.life && !disk.failed { Ok(disk) } else { Err(StoreError::Stopped) }
+    }
+}
+
+impl Store for MemoryStore {
+    fn commit(&self, group: &[Batch]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let mut disk = self.alive()?;
+        disk.commits = disk.commits.saturating_add(1);
+        let mut content = disk.content.clone();
+        let mut results = Vec::with_capacity(group.len());
+        for batch in group {
+            let mut next = content.clone();
+            let result = next.take(batch);
+            if result.is_ok() {
+                content = next;
+            }
+            results.push(result.map_err(StoreError::from));
+        }
+        let number = disk.commits;
+        let fault = disk.fault.take_if(|(commit, _)| *commit == number);
+        if fault.is_none_or(|(_, fault)| fault == Fault::Persisted) {
+            disk.content = content;
+        }
+        if fault.is_some() {
+            disk.failed = true;
+            return Err(StoreError::Failed("a fault was injected".into()));
+        }
+        Ok(results)
+    }
+
+    fn units(&self) -> Vec<UnitId> {
+        let disk = self.lock();
+        disk.content.logs.iter().filter(|(_, log)| !log.bundles.is_empty()).map(|(unit, _)| unit.clone()).collect()
+    }
+
+    fn size(&self, unit: &UnitId) -> Size {
+        self.lock().content.log(unit).map_or(Size::ZERO, Log::size)
+    }
+
+    fn log(&self, unit: &UnitId) -> Result<StoredLog, StoreError> {
+        let disk = self.alive()?;
+        let head = |kind| disk.content.heads.get(&(unit.clone(), kind)).cloned();
+        let mut stored = StoredLog {
+            certified: head(HeadKind::Certified),
+            newest: head(HeadKind::Newest),
+            bridge: head(HeadKind::Bridge),
+            ..StoredLog::default()
+        };
+        if let Some(log) = disk.content.log(unit) {
+            let numbered = (0..).zip(log.from(0));
+            stored.size = log.size();
+            stored.level1.clone_from(&log.level1);
+            let bundled = stored.size.bundled().get();
+            stored.tail_leaves =
+                numbered.clone().filter(|(i, _)| *i >= bundled).map(|(_, entry)| entry.leaf_hash()).collect();
+            stored.gaps = numbered.filter(|(_, entry)| entry.body().is_none()).map(|(i, _)| i).collect();
+        }
+        Ok(stored)
+    }
+
+    fn entries(&self, unit: &UnitId, from: u64, max_count: usize, max_bytes: usize) -> Result<Vec<Entry>, StoreError> {
+        let disk = self.alive()?;
+        let Some(log) = disk.content.log(unit) else { return Ok(vec![]) };
+        let mut out = Vec::new();
+        let mut bytes = 0_usize;
+        for (index, entry) in (from..).zip(log.from(from)).take(max_count) {
+            if disk.corrupt.contains(&(unit.clone(), index)) {
+                let why = "a fault was injected".into();
+                return Err(StoreError::Corrupt { unit: unit.clone(), index, why });
+            }
+            bytes = bytes.saturating_add(encoded_len(entry));
+            out.push(entry.clone());
+            if bytes >= max_bytes {
+                break;
+            }
+        }
+        Ok(out)
+    }
+
+    fn leaf_hashes(&self, unit: &UnitId, bundle: u64) -> Result<Vec<Hash>, StoreError> {
+        let disk = self.alive()?;
+        let Some(log) = disk.content.log(unit) else { return Ok(vec![]) };
+        let entries = usize::try_from(bundle).ok().and_then(|bundle| log.bundles.get(bundle));
+        Ok(entries.map(|entries| entries.iter().map(Entry::leaf_hash).collect()).unwrap_or_default())
+    }
+
+    fn submission(&self, id: &SubmissionId) -> Result<Option<u64>, StoreError> {
+        Ok(self.alive()?.content.submissions.get(id).copied())
+    }
+}
+
+impl Content {
+    fn log(&self, unit: &UnitId) -> Option<&Log> {
+        self.logs.get(unit).map(Arc::as_ref)
+    }
+
+    fn take(&mut self, batch: &Batch) -> Result<(), Refused> {
+        let before: BTreeMap<UnitId, u64> =
+            batch.units().map(|unit| (unit.clone(), self.log(unit).map_or(0, |log| log.size().get()))).collect();
+        let there = |unit: &UnitId, index: u64| {
+            let there = before.get(unit).is_some_and(|size| index < *size);
+            if there { Ok(()) } else { Err(Refused::NoEntry { unit: unit.clone(), index }) }
+        };
+        for append in &batch.appends {
+            Arc::make_mut(self.logs.entry(append.unit.clone()).or_default()).append(append)?;
+        }
+        for Fill { unit, index, body } in &batch.fills {
+            there(unit, *index)?;
+            if let Some(entry) = self.entry_mut(unit, *index) {
+                let whole = entry.with_body(body.clone());
+                *entry = whole.map_err(|fault| Refused::Body { unit: unit.clone(), index: *index, fault })?;
+            }
+        }
+        for (unit, index) in &batch.erasures {
+            there(unit, *index)?;
+            if let Some(entry) = self.entry_mut(unit, *index) {
+                *entry = entry.without_body();
+            }
+        }
+        for (unit, kind, note) in &batch.heads {
+            if note.len() > PAYLOAD_BYTES_MAX + OPENING_BYTES {
+                return Err(Refused::NoteLength(note.len()));
+            }
+            self.heads.insert((unit.clone(), *kind), note.clone());
+        }
+        for (id, index) in &batch.submissions {
+            match *self.submissions.entry(*id).or_insert(*index) {
+                known if known != *index => return Err(Refused::Submission(known)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn entry_mut(&mut self, unit: &UnitId, index: u64) -> Option<&mut Entry> {
+        let log = Arc::make_mut(self.logs.get_mut(unit)?);
+        let (bundle, at) = place(index)?;
+        Arc::make_mut(log.bundles.get_mut(bundle)?).get_mut(at)
+    }
+}
+
+impl Log {
+    fn size(&self) -> Size {
+        let full = (self.bundles.len() as u64).saturating_sub(1).saturating_mul(BUNDLE_ENTRIES);
+        let last = self.bundles.last().map_or(0, |last| last.len() as u64);
+        Size::new(full.saturating_add(last)).unwrap_or_default()
+    }
+
+    fn get(&self, index: u64) -> Option<&Entry> {
+        let (bundle, at) = place(index)?;
+        self.bundles.get(bundle)?.get(at)
+    }
+
+    fn from(&self, index: u64) -> impl Iterator<Item = &Entry> + Clone {
+        let (bundle, at) = place(index).unwrap_or((usize::MAX, 0));
+        self.bundles.iter().skip(bundle).flat_map(|bundle| bundle.iter()).skip(at)
+    }
+
+    fn push(&mut self, entry: Entry) {
+        match self.bundles.last_mut().filter(|last| (last.len() as u64) < BUNDLE_ENTRIES) {
+            Some(last) => Arc::make_mut(last).push(entry),
+            None => self.bundles.push(Arc::new(vec![entry])),
+        }
+    }
+
+    fn append(&mut self, append: &Append) -> Result<(), Refused> {
+        let Append { unit, from, entries, level1 } = append;
+        let size = self.size().get();
+        if from.get() > size {
+            return Err(Refused::Gap { unit: unit.clone(), from: from.get(), size });
+        }
+        if from.plus(entries.len() as u64).is_err() {
+            return Err(Refused::TooLarge(unit.clone()));
+        }
+        for (index, entry) in (from.get()..).zip(entries) {
+            match self.get(index) {
+                Some(known) if known.leaf() != entry.leaf() => {
+                    return Err(Refused::Conflict { unit: unit.clone(), index });
+                }
+                Some(_) => {}
+                None => self.push(entry.clone()),
+            }
+        }
+        let full = size / BUNDLE_ENTRIES;
+        for (bundle, hash) in level1 {
+            let known = usize::try_from(*bundle).ok().and_then(|bundle| self.level1.get(bundle));
+            let due = *bundle >= full && *bundle == self.level1.len() as u64 && *bundle < self.size().bundles();
+            match known {
+                Some(known) if *bundle < full && known == hash => {}
+                None if due => self.level1.push(*hash),
+                _ => return Err(Refused::Level1 { unit: unit.clone(), bundle: *bundle }),
+            }
+        }
+        let have = self.level1.len() as u64;
+        if have < self.size().bundles() { Err(Refused::Level1 { unit: unit.clone(), bundle: have }) } else { Ok(()) }
+    }
+}
+
+/// The bundle of an entry and its place in it.
+fn place(index: u64) -> Option<(usize, usize)> {
+    let at = index.checked_rem(BUNDLE_ENTRIES)?;
+    Some((usize::try_from(index.checked_div(BUNDLE_ENTRIES)?).ok()?, usize::try_from(at).ok()?))
+}

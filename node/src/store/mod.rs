@@ -1,0 +1,202 @@
+//! The store: all logs, as verified, on disk.
+//!
+//! Everything in it can be rebuilt: other units' logs from partners, the own log from the journal and partners. It is
+//! never the only place of anything the node signed; see [`journal`](crate::journal).
+//!
+//! | file | what it is |
+//! |---|---|
+//! | this one | the contract ([`Store`]) and its types |
+//! | `error` | [`StoreError`] |
+//! | `sled/` | [`SledStore`]: the database, under the rules that its faults demand |
+//! | `memory` | [`MemoryStore`]: the same contract in memory, with fault hooks, for simulation |
+//! | `block`, `key` | how entries are packed into values, and what these are called |
+//! | `space` | free space on the disk and the ballast file |
+//! | `writer` | [`Writer`]: the thread that commits for everyone, one group at a time |
+
+mod block;
+mod error;
+mod key;
+mod memory;
+mod sled;
+mod space;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use bytes::Bytes;
+
+use entente_proto::entry::{Body, Entry};
+use entente_proto::hash::Hash;
+use entente_proto::ids::{Size, UnitId};
+
+pub use crate::journal::SubmissionId;
+pub use error::{Refused, StoreError};
+pub use memory::{Fault, MemoryStore};
+pub use sled::{Options, SledStore, set_aside};
+pub use space::{Ballast, free_bytes};
+pub use writer::{Callback, Writer};
+
+/// What is committed at once: all of it or nothing.
+///
+/// Its parts take effect in the order of the fields. Fills and erasures speak of entries that were there before the batch.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Entries for the ends of logs. Those for one log follow on each other.
+    pub appends: Vec<Append>,
+    /// Bodies that were missing.
+    pub fills: Vec<Fill>,
+    /// Bodies to be deleted: unit and index. One that is missing already is no fault.
+    pub erasures: Vec<(UnitId, u64)>,
+    /// Notes to be kept, each in the place of the one before.
+    pub heads: Vec<(UnitId, HeadKind, Bytes)>,
+    /// Submissions that went into the own log, and at which index.
+    pub submissions: Vec<(SubmissionId, u64)>,
+}
+
+impl Batch {
+    /// The units whose entries it concerns.
+    fn units(&self) -> impl Iterator<Item = &UnitId> {
+        let appends = self.appends.iter().map(|append| &append.unit);
+        appends.chain(self.fills.iter().map(|fill| &fill.unit)).chain(self.erasures.iter().map(|(unit, _)| unit))
+    }
+}
+
+/// Entries for the end of a log.
+///
+/// They were verified: they stand under a checkpoint of the unit's log. The store does not check that again.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// The unit whose log it is.
+    pub unit: UnitId,
+    /// The index of the first. It must be the log's size; where it is smaller, what overlaps must be the same leaves and
+    /// is skipped, its bodies too.
+    pub from: Size,
+    /// The entries. Those without a body are gaps until they are filled.
+    pub entries: Vec<Entry>,
+    /// The level-1 hash of each 256-entry bundle that these entries complete: the bundle's number and its root.
+    pub level1: Vec<(u64, Hash)>,
+}
+
+/// A body that was missing.
+#[derive(Debug, Clone)]
+pub struct Fill {
+    /// The unit whose log it is.
+    pub unit: UnitId,
+    /// The entry's index.
+    pub index: u64,
+    /// Opening and payload; they must match the entry's commitment.
+    pub body: Body,
+}
+
+/// Which note of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HeadKind {
+    /// The newest certified checkpoint.
+    Certified,
+    /// The newest checkpoint held whole.
+    Newest,
+    /// The newest certified bridge.
+    Bridge,
+}
+
+/// What a node needs of a log when it starts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredLog {
+    /// How many entries there are.
+    pub size: Size,
+    /// The roots of its full 256-entry bundles, in order.
+    pub level1: Vec<Hash>,
+    /// The leaf hashes of the entries after the last full bundle, in order.
+    pub tail_leaves: Vec<Hash>,
+    /// The newest certified checkpoint's note.
+    pub certified: Option<Bytes>,
+    /// The note of the newest checkpoint held whole.
+    pub newest: Option<Bytes>,
+    /// The newest certified bridge's note.
+    pub bridge: Option<Bytes>,
+    /// The indexes of entries without a body, ascending.
+    pub gaps: Vec<u64>,
+}
+
+/// Where logs are kept.
+///
+/// # The contract
+/// - **Atomic**: of a [`Batch`] all takes effect or nothing, whatever fails, also in a power loss.
+/// - **Durable on return**: what [`commit`](Self::commit) took survives a power loss once it returned. Reads show nothing
+///   that is not durable.
+/// - **In order**: batches of a group take effect in their order; after a crash a prefix of what was given in is there.
+/// - **An error leaves it unknown**: if `commit` as a whole fails, any prefix of the group may be there or not, and the
+///   store takes nothing more until it is opened again. A batch that is *refused* (an inner error) changed nothing, and
+///   the store goes on.
+/// - **Idempotent**: the same batch again is no fault and changes nothing. So what is unknown is simply given in again.
+/// - **Checked**: every entry read back has a canonical leaf and a body that matches its commitment, and stands where it
+///   was put. What does not is [`StoreError::Corrupt`]: fetch it from a partner. That the leaves are those under the
+///   log's checkpoint is for the reader to check ([`leaf_hashes`](Self::leaf_hashes) against [`StoredLog::level1`]).
+/// - **Concurrency**: any number of threads may read; one at a time calls `commit` (the [`Writer`]'s). No read waits for
+///   a sync.
+pub trait Store: Send + Sync {
+    /// Commits batches, one after the other, with one sync. The inner results say of each batch whether it was taken.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] or [`StoreError::Stopped`]: see the contract. Inner: [`StoreError::Refused`], or
+    /// [`StoreError::Corrupt`] where what is stored is needed and cannot be read.
+    fn commit(&self, group: &[Batch]) -> Result<Vec<Result<(), StoreError>>, StoreError>;
+
+    /// Commits one batch.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit), inner and outer.
+    fn commit_one(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.commit(std::slice::from_ref(batch))?.pop().unwrap_or(Err(StoreError::Stopped))
+    }
+
+    /// The units of whose logs there is an entry, ascending.
+    fn units(&self) -> Vec<UnitId>;
+
+    /// The size of a log; 0 for one that is not known.
+    fn size(&self, unit: &UnitId) -> Size;
+
+    /// What a node needs of a log when it starts; of one that is not known, the empty log with whatever notes there are.
+    ///
+    /// Takes time in proportion to the number of bundles.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the parts do not fit together; [`StoreError::Failed`] if the database fails.
+    fn log(&self, unit: &UnitId) -> Result<StoredLog, StoreError>;
+
+    /// Entries in order from an index on, as many as there are, at most `max_count`, and no more once their run encoding
+    /// reaches `max_bytes` (but at least one).
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Failed`].
+    fn entries(&self, unit: &UnitId, from: u64, max_count: usize, max_bytes: usize) -> Result<Vec<Entry>, StoreError>;
+
+    /// The leaf hashes of a bundle: 256, or as many as the last one has; none beyond the end.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Failed`].
+    fn leaf_hashes(&self, unit: &UnitId, bundle: u64) -> Result<Vec<Hash>, StoreError>;
+
+    /// One entry, if the log has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Failed`].
+    fn entry(&self, unit: &UnitId, index: u64) -> Result<Option<Entry>, StoreError> {
+        Ok(self.entries(unit, index, 1, 0)?.pop())
+    }
+
+    /// The payload of one entry, if the log has it and it is not missing.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Failed`].
+    fn payload(&self, unit: &UnitId, index: u64) -> Result<Option<Bytes>, StoreError> {
+        // A copy: the entry's bytes share memory with those stored beside it.
+        Ok(self.entry(unit, index)?.and_then(|entry| entry.payload().map(|p| Bytes::copy_from_slice(p))))
+    }
+
+    /// The index that a submission was given in the own log.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Failed`].
+    fn submission(&self, id: &SubmissionId) -> Result<Option<u64>, StoreError>;
+}

@@ -1,0 +1,211 @@
+//! What one batch comes to: judged against what is stored and what the group has gathered, nothing written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use entente_proto::entry::{Entry, EntryHeader};
+use entente_proto::hash::Hash;
+use entente_proto::ids::{Size, UnitId};
+use entente_proto::limits::{BUNDLE_ENTRIES, OPENING_BYTES};
+
+use super::commit::Gathered;
+use super::read::corrupt;
+use super::{SledStore, failed};
+use crate::store::block::{PARTED_BYTES_MAX, Stored, joined, pack, part_keys, parts, without_bodies};
+use crate::store::{Append, Batch, Fill, Refused, Store as _, StoreError, SubmissionId, key};
+
+pub(super) struct Plan<'a> {
+    store: &'a SledStore,
+    /// In order, the last for a key counts; `None` removes.
+    pub(super) writes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// The counters of the logs concerned, after it.
+    pub(super) changes: BTreeMap<UnitId, Change>,
+    pub(super) submissions: BTreeMap<SubmissionId, u64>,
+}
+
+/// How the counters of a log differ from those shown.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Change {
+    pub(super) size: u64,
+    /// Gaps that come.
+    pub(super) opened: BTreeSet<u64>,
+    /// Gaps that go.
+    pub(super) closed: BTreeSet<u64>,
+}
+
+impl<'a> Plan<'a> {
+    pub(super) fn of(store: &'a SledStore, batch: &Batch, gathered: &Gathered) -> Result<Self, StoreError> {
+        let mut plan = Self { store, writes: Vec::new(), changes: BTreeMap::new(), submissions: BTreeMap::new() };
+        for unit in batch.units() {
+            plan.changes.entry(unit.clone()).or_insert_with(|| {
+                let shown = || Change { size: store.size(unit).get(), ..Change::default() };
+                gathered.changes.get(unit).cloned().unwrap_or_else(shown)
+            });
+        }
+        // Appended by this batch: not in the tree yet, so nothing else in it can speak of them.
+        let before: BTreeMap<_, _> = plan.changes.iter().map(|(unit, change)| (unit.clone(), change.size)).collect();
+        let there = |unit: &UnitId, index: u64| {
+            let there = before.get(unit).is_some_and(|size| index < *size);
+            if there { Ok(()) } else { Err(Refused::NoEntry { unit: unit.clone(), index }) }
+        };
+        for append in &batch.appends {
+            plan.append(append)?;
+        }
+        for fill in &batch.fills {
+            there(&fill.unit, fill.index)?;
+            plan.fill(fill)?;
+        }
+        let mut erased: BTreeMap<&UnitId, BTreeSet<u64>> = BTreeMap::new();
+        for (unit, index) in &batch.erasures {
+            there(unit, *index)?;
+            erased.entry(unit).or_default().insert(*index);
+        }
+        for (unit, indexes) in erased {
+            plan.erase(unit, indexes)?;
+        }
+        for (unit, kind, note) in &batch.heads {
+            if note.len() > PARTED_BYTES_MAX {
+                return Err(Refused::NoteLength(note.len()).into());
+            }
+            plan.put_parts(&key::head(unit, *kind), note);
+        }
+        for (id, index) in &batch.submissions {
+            plan.submission(id, *index, gathered)?;
+        }
+        Ok(plan)
+    }
+
+    fn append(&mut self, append: &Append) -> Result<(), StoreError> {
+        let Append { unit, from, entries, level1 } = append;
+        let from = from.get();
+        let size = self.changes.get(unit).map_or(0, |change| change.size);
+        if from > size {
+            return Err(Refused::Gap { unit: unit.clone(), from, size }.into());
+        }
+        let end = Size::new(from).and_then(|from| from.plus(entries.len() as u64));
+        let end = end.map_err(|_| Refused::TooLarge(unit.clone()))?.get().max(size);
+        let overlap = usize::try_from(size.saturating_sub(from)).unwrap_or(usize::MAX);
+        let (known, new) = entries.split_at_checked(overlap).unwrap_or((entries, &[]));
+        self.same_leaves(unit, from, known)?;
+        self.level1(unit, size, end, level1)?;
+        pack(unit, size, new, |(key, value)| self.writes.push((key, Some(value))));
+        let opened = (size..).zip(new).filter(|(_, entry)| entry.body().is_none()).map(|(index, _)| index);
+        let opened: Vec<u64> = opened.collect();
+        self.writes.extend(opened.iter().map(|index| (key::at(key::GAP, unit, *index), Some(vec![]))));
+        if let Some(change) = self.changes.get_mut(unit) {
+            change.size = end;
+            change.opened.extend(opened);
+        }
+        Ok(())
+    }
+
+    fn same_leaves(&self, unit: &UnitId, from: u64, known: &[Entry]) -> Result<(), StoreError> {
+        let mut left = known.iter();
+        if !known.is_empty() {
+            self.store.each_slot(unit, from, |index, slot| match left.next() {
+                Some(entry) if *entry.leaf() != slot.leaf => {
+                    Err(Refused::Conflict { unit: unit.clone(), index }.into())
+                }
+                _ => Ok(!left.as_slice().is_empty()),
+            })?;
+        }
+        let compared = known.len().saturating_sub(left.len());
+        self.store.none_missing(unit, from, compared, compared == known.len())
+    }
+
+    /// The hashes must be those of the bundles that become full, each once; of bundles that were full, the same again.
+    fn level1(&mut self, unit: &UnitId, size: u64, end: u64, level1: &[(u64, Hash)]) -> Result<(), StoreError> {
+        let fault = |bundle| StoreError::from(Refused::Level1 { unit: unit.clone(), bundle });
+        let full = size / BUNDLE_ENTRIES;
+        let mut due = full..(end / BUNDLE_ENTRIES);
+        for (bundle, hash) in level1 {
+            let key = key::at(key::LEVEL1, unit, *bundle);
+            if *bundle < full {
+                let stored = self.store.tree.get(&key).map_err(failed)?;
+                if stored.is_none_or(|stored| stored != hash.0) {
+                    return Err(fault(*bundle));
+                }
+            } else if due.next() == Some(*bundle) {
+                self.writes.push((key, Some(hash.0.to_vec())));
+            } else {
+                return Err(fault(*bundle));
+            }
+        }
+        due.next().map_or(Ok(()), |missing| Err(fault(missing)))
+    }
+
+    fn fill(&mut self, fill: &Fill) -> Result<(), StoreError> {
+        let Fill { unit, index, body } = fill;
+        let (leaf, _) = self.stored(unit, *index)?;
+        Entry::new(leaf, Some(body.clone())).map_err(|fault| Refused::Body {
+            unit: unit.clone(),
+            index: *index,
+            fault,
+        })?;
+        // The commitment binds: a body that is there is this one.
+        if self.is_gap(unit, *index) {
+            self.put_parts(&key::at(key::PART, unit, *index), &joined(body));
+            self.writes.push((key::at(key::GAP, unit, *index), None));
+            if let Some(change) = self.changes.get_mut(unit) {
+                change.opened.remove(index);
+                change.closed.insert(*index);
+            }
+        }
+        Ok(())
+    }
+
+    fn erase(&mut self, unit: &UnitId, mut indexes: BTreeSet<u64>) -> Result<(), StoreError> {
+        indexes.retain(|index| !self.is_gap(unit, *index));
+        for index in &indexes {
+            let (leaf, inline) = self.stored(unit, *index)?;
+            if inline {
+                // The block once more for each of its entries: the last write counts, and none undoes another.
+                let (first, slots) = self.store.block_of(unit, *index)?;
+                let (key, value) = without_bodies(unit, first, &slots, &indexes);
+                self.writes.push((key, Some(value)));
+            }
+            let header = EntryHeader::parse(&leaf).map_err(|fault| corrupt(unit, *index, &fault.to_string()))?;
+            let length = OPENING_BYTES.saturating_add(header.payload_size as usize);
+            let parts = key::at(key::PART, unit, *index);
+            self.writes.extend(part_keys(&parts, length).map(|key| (key, None)));
+            self.writes.push((key::at(key::GAP, unit, *index), Some(vec![])));
+        }
+        if let Some(change) = self.changes.get_mut(unit) {
+            change.closed.retain(|index| !indexes.contains(index));
+            change.opened.extend(indexes);
+        }
+        Ok(())
+    }
+
+    fn submission(&mut self, id: &SubmissionId, index: u64, gathered: &Gathered) -> Result<(), StoreError> {
+        let known = self.submissions.get(id).or_else(|| gathered.submissions.get(id)).copied();
+        let known = known.map_or_else(|| self.store.submission(id), |known| Ok(Some(known)))?;
+        match known {
+            Some(known) if known != index => return Err(Refused::Submission(known).into()),
+            Some(_) => {}
+            None => self.writes.push((key::submission(id), Some(index.to_be_bytes().to_vec()))),
+        }
+        self.submissions.insert(*id, index);
+        Ok(())
+    }
+
+    /// The leaf of an entry in the tree, and whether its body stands in its block.
+    fn stored(&self, unit: &UnitId, index: u64) -> Result<(Bytes, bool), StoreError> {
+        let (first, slots) = self.store.block_of(unit, index)?;
+        let at = usize::try_from(index.saturating_sub(first)).unwrap_or(usize::MAX);
+        let slot = slots.into_iter().nth(at).ok_or_else(|| corrupt(unit, index, "it is missing"))?;
+        Ok((slot.leaf, matches!(slot.body, Stored::Inline(_))))
+    }
+
+    /// Whether the body of an entry is missing, as far as this plan has come.
+    fn is_gap(&self, unit: &UnitId, index: u64) -> bool {
+        self.changes.get(unit).is_some_and(|change| {
+            change.opened.contains(&index) || (!change.closed.contains(&index) && self.store.is_gap(unit, index))
+        })
+    }
+
+    fn put_parts(&mut self, key: &[u8], content: &[u8]) {
+        parts(key, content, &mut |(key, value)| self.writes.push((key, Some(value))));
+    }
+}

@@ -1,0 +1,158 @@
+//! The contract, against both stores; then what concerns one of them alone.
+
+mod block;
+mod compare;
+mod contract;
+mod on_disk;
+mod writer;
+
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use entente_proto::entry::Entry;
+use entente_proto::hash::Hash;
+use entente_proto::ids::{Size, UnitId};
+use entente_proto::limits::BUNDLE_ENTRIES;
+
+use super::*;
+
+/// A store that can be closed and opened again.
+pub(super) trait Subject {
+    fn new() -> Self;
+    fn store(&self) -> &dyn Store;
+    fn reopen(&mut self);
+}
+
+pub(super) struct OnDisk {
+    pub(super) home: TempDir,
+    store: Option<SledStore>,
+}
+
+pub(super) fn options() -> Options {
+    let options = Options::new("takedown.example".parse().unwrap(), unit("BE"));
+    Options { low_bytes: 0, ballast_bytes: 4_096, ..options }
+}
+
+impl OnDisk {
+    pub(super) fn path(&self) -> std::path::PathBuf {
+        self.home.path().join("data")
+    }
+}
+
+impl Subject for OnDisk {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let store = SledStore::create(&home.path().join("data"), options()).unwrap();
+        Self { home, store: Some(store) }
+    }
+
+    fn store(&self) -> &dyn Store {
+        self.store.as_ref().unwrap()
+    }
+
+    fn reopen(&mut self) {
+        self.store = None;
+        self.store = Some(SledStore::open(&self.path(), options()).unwrap());
+    }
+}
+
+pub(super) struct InMemory(MemoryStore);
+
+impl Subject for InMemory {
+    fn new() -> Self {
+        Self(MemoryStore::new())
+    }
+
+    fn store(&self) -> &dyn Store {
+        &self.0
+    }
+
+    fn reopen(&mut self) {
+        self.0 = self.0.crash();
+    }
+}
+
+pub(super) fn unit(id: &str) -> UnitId {
+    id.parse().unwrap()
+}
+
+pub(super) fn size(value: u64) -> Size {
+    Size::new(value).unwrap()
+}
+
+/// An entry that its index and its payload's length determine.
+pub(super) fn entry(index: u64, payload_bytes: usize) -> Entry {
+    let payload: Vec<u8> = (0..payload_bytes).map(|at| (at as u64 * 7 + index) as u8).collect();
+    Entry::compose(1, 1_000 + index, [index as u8; 16], Bytes::from(payload)).unwrap()
+}
+
+/// Entries of 400 bytes.
+pub(super) fn append(of: &str, from: u64, to: u64) -> Append {
+    append_sized(of, from, to, |_| 400)
+}
+
+pub(super) fn append_sized(of: &str, from: u64, to: u64, bytes: impl Fn(u64) -> usize) -> Append {
+    Append {
+        unit: unit(of),
+        from: size(from),
+        entries: (from..to).map(|index| entry(index, bytes(index))).collect(),
+        level1: (from / BUNDLE_ENTRIES..to / BUNDLE_ENTRIES).map(|bundle| (bundle, level1(bundle))).collect(),
+    }
+}
+
+pub(super) fn level1(bundle: u64) -> Hash {
+    Hash([bundle as u8 + 1; 32])
+}
+
+pub(super) fn appends(append: Append) -> Batch {
+    Batch { appends: vec![append], ..Batch::default() }
+}
+
+/// All entries, by many small reads.
+pub(super) fn all(store: &dyn Store, of: &str) -> Vec<Entry> {
+    let mut out = vec![];
+    loop {
+        let more = store.entries(&unit(of), out.len() as u64, 100, 20_000).unwrap();
+        if more.is_empty() {
+            return out;
+        }
+        out.extend(more);
+    }
+}
+
+pub(super) fn refused(result: Result<(), StoreError>) -> Refused {
+    match result {
+        Err(StoreError::Refused(refused)) => refused,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+macro_rules! both_stores {
+    ($($name:ident),* $(,)?) => {
+        mod sled_keeps_the_contract {
+            $(#[test] fn $name() { super::contract::$name::<super::OnDisk>(); })*
+        }
+        mod memory_keeps_the_contract {
+            $(#[test] fn $name() { super::contract::$name::<super::InMemory>(); })*
+        }
+    };
+}
+
+both_stores!(
+    an_empty_store_knows_no_logs,
+    entries_come_back_as_they_were_given,
+    a_read_ends_at_its_limits,
+    what_was_committed_is_there_after_opening_again,
+    an_append_must_begin_at_the_end,
+    the_same_append_again_changes_nothing,
+    another_leaf_is_refused_and_nothing_of_its_batch_is_taken,
+    each_full_bundle_needs_its_level_1_hash,
+    a_missing_body_is_a_gap_until_it_is_filled,
+    an_erased_body_is_gone_wherever_it_was,
+    fills_and_erasures_need_an_entry,
+    notes_replace_each_other,
+    a_submission_has_one_index,
+    a_refused_batch_does_not_stop_the_others,
+    batches_of_a_group_build_on_each_other,
+    logs_of_similar_names_do_not_mix,
+);

@@ -1,0 +1,41 @@
+//! What the engine tells the node about itself, for `status` and for submissions.
+
+use crate::checkpoint::CosignedCheckpoint;
+use crate::hash::Hash;
+use crate::ids::{Size, UnitId};
+
+pub use super::own::Standing;
+
+/// One log.
+#[derive(Debug, Clone)]
+pub struct LogView {
+    /// Whose log.
+    pub unit: UnitId,
+    /// Entries stored.
+    pub size: Size,
+    /// Entries stored without a gap.
+    pub complete: Size,
+    /// The newest certified checkpoint stored.
+    pub certified: Option<CosignedCheckpoint>,
+    /// The newest checkpoint held whole, certified or not.
+    pub newest: Option<CosignedCheckpoint>,
+    /// Whether its author signed two checkpoints that contradict.
+    pub forked: bool,
+}
+
+/// One partner.
+#[derive(Debug, Clone)]
+pub struct PeerView {
+    /// The partner.
+    pub unit: UnitId,
+    /// Whether a stream to it stays open.
+    pub connected: bool,
+    /// How many certified entries of all logs it is not known to have.
+    pub behind: u64,
+    /// Digests of its frontier and of its list.
+    pub list: Option<(Hash, Hash)>,
+    /// When it was last heard of, Unix milliseconds; 0 for never.
+    pub heard_ms: u64,
+    /// How far its clock is ahead, milliseconds.
+    pub clock_ahead_ms: i64,
+}

@@ -1,0 +1,539 @@
+//! The state machine: what goes in, what comes out, and what follows from a change.
+
+use std::collections::BTreeMap;
+
+use super::answer::{LogView, PeerView};
+use super::log::Log;
+use super::own::{self, Own, Standing};
+use super::peer::Session;
+use super::pull::Pull;
+use super::replica::VerifiedRun;
+use super::{Fault, Frame};
+use crate::checkpoint::{Checkpoint, CosignedCheckpoint, SignedCheckpoint};
+use crate::cosignature::Cosignature;
+use crate::entry::Entry;
+use crate::hash::Hash;
+use crate::ids::{NetworkName, Size, UnitId};
+use crate::list::Gaps;
+use crate::note::VerifierKey;
+use crate::quorum::Quorum;
+
+/// How long news of what others signed waits for the partner to learn of it directly, milliseconds.
+const RELAY_AFTER_MS: u64 = 200;
+/// How long nothing must have changed before heads are compared by digest, milliseconds.
+const QUIET_MS: u64 = 2_000;
+/// How soon partners hear of a new list digest, milliseconds.
+const LIST_TELL_MS: u64 = 100;
+
+/// How long nothing is asked of a partner that sent something wrong, milliseconds, where others have it too.
+const SUSPECT_MS: u64 = 15_000;
+
+/// Names one stream, for as long as the engine lives.
+pub type StreamId = u64;
+
+/// Reads leaf hashes back from the store, for proofs under checkpoints that are not the newest.
+pub trait LeafHashes {
+    /// The leaf hashes of a bundle, as far as it is stored; nothing if they cannot be read.
+    fn leaf_hashes(&self, unit: &UnitId, bundle: u64) -> Option<Vec<Hash>>;
+}
+
+/// Whose signatures count for one log.
+#[derive(Debug, Clone)]
+pub struct LogKeys {
+    /// The author's.
+    pub log_key: VerifierKey,
+    /// Every other unit's.
+    pub mirrors: BTreeMap<UnitId, VerifierKey>,
+    /// How many of them certify.
+    pub quorum: Quorum,
+}
+
+/// What a node is: from the charter and its own configuration.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The network.
+    pub network: NetworkName,
+    /// The own unit.
+    pub unit: UnitId,
+    /// The charter's version.
+    pub charter_version: u64,
+    /// The charter's digest.
+    pub charter_digest: Hash,
+    /// The keys of every unit's log, the own one included.
+    pub logs: BTreeMap<UnitId, LogKeys>,
+    /// Drawn at random when the process started.
+    pub instance: [u8; 16],
+    /// Software and release, for people.
+    pub release: String,
+}
+
+/// What the store and the journal held of a log at the start.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// The level-1 hashes of all full bundles.
+    pub level1: Vec<Hash>,
+    /// The leaf hashes of the last, partial bundle.
+    pub tail: Vec<Hash>,
+    /// The last entry's time, Unix milliseconds.
+    pub last_time_ms: u64,
+    /// What is missing without an erasure.
+    pub gaps: Gaps,
+    /// The leaf hashes of entries without payload that are not erased.
+    pub missing: BTreeMap<u64, Hash>,
+    /// The note of the newest certified checkpoint.
+    pub certified: Option<Vec<u8>>,
+    /// The notes of larger checkpoints.
+    pub newest: Vec<Vec<u8>>,
+    /// For another unit's log: the newest checkpoint that this node cosigned, from the journal.
+    pub cosigned: Option<(Size, Hash, Cosignature)>,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A stream to a partner is open; its certificate was found to be that unit's node's.
+    Opened {
+        /// The stream.
+        stream: StreamId,
+        /// The partner.
+        peer: UnitId,
+        /// Whether this node dialled it.
+        dialled: bool,
+    },
+    /// A stream ended.
+    Closed {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// A stream brought a frame.
+    Received {
+        /// The stream.
+        stream: StreamId,
+        /// The frame.
+        frame: Frame,
+    },
+    /// The store holds a log, durably, up to this size.
+    Stored {
+        /// Whose log.
+        unit: UnitId,
+        /// Up to where.
+        size: Size,
+    },
+    /// Entries of the own log are in the journal and can be read from the store.
+    OwnAppended {
+        /// The entries, directly behind those before.
+        entries: Vec<Entry>,
+    },
+    /// The journal holds a checkpoint of the own log, durably.
+    Signed(SignedCheckpoint),
+    /// The journal holds a cosignature, durably.
+    Cosigned {
+        /// Whose log.
+        unit: UnitId,
+        /// The checkpoint's size.
+        size: Size,
+        /// The checkpoint's root.
+        root: Hash,
+        /// The own cosignature.
+        cosignature: Cosignature,
+    },
+    /// The store holds a certified checkpoint, durably.
+    HeadStored {
+        /// Whose log.
+        unit: UnitId,
+        /// The checkpoint's size.
+        size: Size,
+    },
+    /// The list was folded anew.
+    Folded {
+        /// The digest of the certified frontier.
+        frontier: Hash,
+        /// The list digest.
+        digest: Hash,
+    },
+    /// Something stored cannot be read any more: the node puts its name to nothing further.
+    Damaged {
+        /// What, in words.
+        reason: String,
+    },
+    /// Time went by: at least every 50 ms while something goes on.
+    Tick,
+}
+
+/// What the node is to do.
+#[derive(Debug)]
+pub enum Action {
+    /// Store proven entries, then say [`Event::Stored`].
+    Store(VerifiedRun),
+    /// Store the proven body of an entry that was stored without one.
+    Fill {
+        /// Whose log.
+        unit: UnitId,
+        /// The entry's index.
+        index: u64,
+        /// The whole entry.
+        entry: Entry,
+    },
+    /// Store a certified checkpoint, then say [`Event::HeadStored`].
+    StoreHead {
+        /// Whose log.
+        unit: UnitId,
+        /// Its size.
+        size: Size,
+        /// Its note.
+        note: Vec<u8>,
+    },
+    /// Sign a checkpoint of the own log, journal it, then say [`Event::Signed`].
+    Sign(Checkpoint),
+    /// Cosign a checkpoint, journal it, then say [`Event::Cosigned`].
+    Cosign {
+        /// Whose log.
+        unit: UnitId,
+        /// The checkpoint.
+        checkpoint: Checkpoint,
+    },
+    /// A log is certified, and its store durable, up to this size.
+    Certified {
+        /// Whose log.
+        unit: UnitId,
+        /// Up to where.
+        size: Size,
+    },
+    /// End a stream.
+    Close {
+        /// The stream.
+        stream: StreamId,
+        /// Why.
+        fault: Fault,
+    },
+    /// The node may sign now, or may not any more.
+    StandingChanged,
+}
+
+/// A node's side of the protocol.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) setup: Setup,
+    pub(super) logs: BTreeMap<UnitId, Log>,
+    pub(super) own: Own,
+    pub(super) sessions: BTreeMap<StreamId, Session>,
+    pub(super) pulls: BTreeMap<UnitId, Pull>,
+    pub(super) list: Option<(Hash, Hash)>,
+    pub(super) unstored_bytes: u64,
+    pub(super) clock_off_ms: Option<i64>,
+    /// Partners that sent something wrong, and until when nothing is asked of them.
+    pub(super) suspects: BTreeMap<UnitId, u64>,
+    pub(super) actions: Vec<Action>,
+}
+
+impl Engine {
+    /// Puts together what the node held at its start. `standing` is [`Standing::Recovering`] where the journal is missing
+    /// or damaged; otherwise the node waits for the answers that its quorum asks for.
+    ///
+    /// # Errors
+    /// A sentence that names the log whose stored checkpoints do not fit its stored entries.
+    pub fn new(
+        setup: Setup,
+        mut restored: BTreeMap<UnitId, Restored>,
+        standing: Option<Standing>,
+        leaves: &impl LeafHashes,
+    ) -> Result<Self, String> {
+        let mut logs = BTreeMap::new();
+        for (unit, keys) in &setup.logs {
+            let mut log = Log::new(unit.clone(), keys.clone());
+            if let Some(state) = restored.remove(unit) {
+                restore(&mut log, &setup.unit, state, leaves)?;
+            }
+            logs.insert(unit.clone(), log);
+        }
+        let needed = setup.logs.get(&setup.unit).map_or(0, |keys| keys.quorum.answers_to_start());
+        let waiting = match needed {
+            0 => Standing::Running,
+            _ => Standing::Waiting { needed, answered: Default::default() },
+        };
+        let signed = logs.get(&setup.unit).and_then(|log| Some(log.newest_held()?.checkpoint().size)).unwrap_or_default();
+        Ok(Self {
+            own: Own::new(standing.unwrap_or(waiting), signed),
+            setup,
+            logs,
+            sessions: BTreeMap::new(),
+            pulls: BTreeMap::new(),
+            list: None,
+            unstored_bytes: 0,
+            clock_off_ms: None,
+            suspects: BTreeMap::new(),
+            actions: Vec::new(),
+        })
+    }
+
+    /// Takes in what happened at `now_ms` and gives what is to be done.
+    pub fn handle(&mut self, now_ms: u64, event: Event, leaves: &impl LeafHashes) -> Vec<Action> {
+        let standing = std::mem::discriminant(&self.own.standing);
+        match event {
+            Event::Opened { stream, peer, dialled } => {
+                self.sessions.insert(stream, Session::new(stream, peer, dialled, now_ms));
+            }
+            Event::Closed { stream } => self.drop_session(stream),
+            Event::Received { stream, frame } => {
+                if let Err(fault) = self.receive(now_ms, stream, frame, leaves) {
+                    if let Some(session) = self.sessions.get(&stream) {
+                        self.suspects.insert(session.peer.clone(), now_ms.saturating_add(SUSPECT_MS));
+                    }
+                    self.close(stream, fault);
+                }
+            }
+            Event::Stored { unit, size } => self.stored(now_ms, &unit, size),
+            Event::OwnAppended { entries } => self.own_appended(entries),
+            Event::Signed(signed) => self.signed(now_ms, signed, leaves),
+            Event::Cosigned { unit, size, root, cosignature } => {
+                self.cosigned(now_ms, &unit, size, root, cosignature);
+            }
+            Event::HeadStored { unit, size } => self.head_stored(now_ms, &unit, size),
+            Event::Folded { frontier, digest } => {
+                self.list = Some((frontier, digest));
+                for session in self.sessions.values_mut() {
+                    let due = now_ms.saturating_add(LIST_TELL_MS);
+                    session.digest_due = Some(session.digest_due.map_or(due, |old| old.min(due)));
+                }
+            }
+            Event::Damaged { reason } => self.own.recover(reason),
+            Event::Tick => self.update_clock(),
+        }
+        self.schedule(now_ms);
+        self.settle(now_ms);
+        if standing != std::mem::discriminant(&self.own.standing) {
+            self.actions.push(Action::StandingChanged);
+        }
+        std::mem::take(&mut self.actions)
+    }
+
+    fn receive(&mut self, now_ms: u64, stream: StreamId, frame: Frame, leaves: &impl LeafHashes) -> Result<(), Fault> {
+        let Some(session) = self.sessions.get_mut(&stream) else { return Ok(()) };
+        session.heard_ms = now_ms;
+        if session.hello.is_some() && !session.active {
+            // Another stream took its place; what is still under way on it does not count.
+            return Ok(());
+        }
+        match frame {
+            Frame::Hello(hello) => self.on_hello(now_ms, stream, hello),
+            _ if session.hello.is_none() => Err(Fault::NoHello),
+            Frame::Heads(heads) => self.on_heads(now_ms, stream, heads, leaves),
+            Frame::Want(want) => self.on_want(stream, want),
+            Frame::Outline(outline) => self.on_outline(stream, outline),
+            Frame::Bundle(bundle) => self.on_bundle(now_ms, stream, bundle, leaves),
+            Frame::Unused => Ok(()),
+        }
+    }
+
+    /// Ends a stream because of a fault.
+    pub(super) fn close(&mut self, stream: StreamId, fault: Fault) {
+        self.drop_session(stream);
+        self.actions.push(Action::Close { stream, fault });
+    }
+
+    fn drop_session(&mut self, stream: StreamId) {
+        self.sessions.remove(&stream);
+        self.pulls.retain(|_, pull| pull.stream != stream);
+    }
+
+    fn stored(&mut self, now_ms: u64, unit: &UnitId, size: Size) {
+        let Some(log) = self.logs.get_mut(unit) else { return };
+        log.durable = log.durable.max(size);
+        if let Some(bytes) = self.pulled_stored(unit, size) {
+            self.unstored_bytes = self.unstored_bytes.saturating_sub(bytes);
+        }
+        self.soil_all(unit, now_ms.saturating_add(RELAY_AFTER_MS));
+    }
+
+    fn own_appended(&mut self, entries: Vec<Entry>) {
+        let Some(log) = self.logs.get_mut(&self.setup.unit) else { return };
+        let grown = log.replica.grow(&entries);
+        if grown.is_some_and(|grown| log.replica.take(entries, grown).is_ok()) {
+            log.durable = log.replica.taken();
+        }
+    }
+
+    fn signed(&mut self, now_ms: u64, signed: SignedCheckpoint, leaves: &impl LeafHashes) {
+        let Some(log) = self.logs.get_mut(&self.setup.unit) else { return };
+        self.own.signing = false;
+        self.own.signed = signed.checkpoint().size;
+        self.own.signed_ms = now_ms;
+        log.insert(CosignedCheckpoint::new(signed), leaves);
+        let unit = self.setup.unit.clone();
+        self.soil_all(&unit, now_ms);
+    }
+
+    fn cosigned(&mut self, now_ms: u64, unit: &UnitId, size: Size, root: Hash, cosignature: Cosignature) {
+        let Some(log) = self.logs.get_mut(unit) else { return };
+        log.cosigning = None;
+        log.cosigned = Some((size, root));
+        log.add_cosignature(size, root, &self.setup.unit, cosignature);
+        self.soil_all(unit, now_ms);
+    }
+
+    fn head_stored(&mut self, now_ms: u64, unit: &UnitId, size: Size) {
+        let own = *unit == self.setup.unit;
+        let Some(log) = self.logs.get_mut(unit) else { return };
+        log.certified_stored(size);
+        self.actions.push(Action::Certified { unit: unit.clone(), size });
+        // The author tells everybody at once; others leave it the time to.
+        let due = if own { now_ms } else { now_ms.saturating_add(RELAY_AFTER_MS) };
+        self.soil_all(unit, due);
+    }
+
+    /// Tells every partner of a log, from `due_ms` on, if it is not known to know by then.
+    pub(super) fn soil_all(&mut self, unit: &UnitId, due_ms: u64) {
+        for session in self.sessions.values_mut().filter(|session| session.active) {
+            session.soil(unit, due_ms);
+            session.digest_due = Some(due_ms.saturating_add(QUIET_MS));
+        }
+    }
+
+    pub(super) fn soil_others(&mut self, unit: &UnitId, but: StreamId, now_ms: u64) {
+        let due = now_ms.saturating_add(RELAY_AFTER_MS);
+        for session in self.sessions.values_mut().filter(|session| session.active && session.stream != but) {
+            session.soil(unit, due);
+        }
+    }
+
+    fn update_clock(&mut self) {
+        let ahead = self.sessions.values().filter(|session| session.active).map(|session| session.clock_ahead_ms);
+        self.clock_off_ms = own::clock_off(ahead.collect());
+    }
+
+    /// Does whatever has become possible: certify, cosign, sign.
+    fn settle(&mut self, now_ms: u64) {
+        let may_sign = !matches!(self.own.standing, Standing::Recovering { .. }) && self.clock_off_ms.is_none();
+        for (unit, log) in &mut self.logs {
+            if log.certifying.is_none()
+                && let Some(head) = log.to_certify()
+            {
+                let size = head.checkpoint().size;
+                let note = head.to_note(&log.keys.mirrors);
+                self.actions.push(Action::StoreHead { unit: unit.clone(), size, note });
+                log.certifying = Some(size);
+            }
+            if *unit != self.setup.unit {
+                if may_sign && let Some(checkpoint) = log.to_cosign(now_ms).cloned() {
+                    log.cosigning = Some(checkpoint.size);
+                    self.actions.push(Action::Cosign { unit: unit.clone(), checkpoint });
+                }
+                continue;
+            }
+            let taken = log.replica.taken();
+            if may_sign
+                && !log.forked
+                && self.own.may_sign(taken, log.certified_size(), now_ms).is_some()
+                && let Ok(root) = log.replica.range().root()
+            {
+                self.own.signing = true;
+                let origin = log.keys.log_key.name().clone();
+                self.actions.push(Action::Sign(Checkpoint { origin, size: taken, root }));
+            }
+        }
+    }
+
+    /// Whether the node signs.
+    #[must_use]
+    pub const fn standing(&self) -> &Standing {
+        &self.own.standing
+    }
+
+    /// How far the clock is off the partners' median, milliseconds, if that is too far to sign.
+    #[must_use]
+    pub const fn clock_off_ms(&self) -> Option<i64> {
+        self.clock_off_ms
+    }
+
+    /// The time that the next own entry's header carries: `max(last, now)`.
+    #[must_use]
+    pub fn next_time_ms(&self, now_ms: u64) -> u64 {
+        self.logs.get(&self.setup.unit).map_or(now_ms, |log| log.replica.last_time_ms().max(now_ms))
+    }
+
+    /// Every log.
+    pub fn logs(&self) -> impl Iterator<Item = LogView> + '_ {
+        self.logs.values().map(view)
+    }
+
+    /// One log.
+    #[must_use]
+    pub fn log(&self, unit: &UnitId) -> Option<LogView> {
+        self.logs.get(unit).map(view)
+    }
+
+    /// Every partner.
+    pub fn peers(&self) -> impl Iterator<Item = PeerView> + '_ {
+        self.setup.logs.keys().filter(|unit| **unit != self.setup.unit).map(|unit| self.peer(unit))
+    }
+
+    /// Whether a stream to a partner stands.
+    #[must_use]
+    pub fn connected(&self, unit: &UnitId) -> Option<()> {
+        self.sessions.values().find(|session| session.active && session.peer == *unit).map(|_| ())
+    }
+
+    fn peer(&self, unit: &UnitId) -> PeerView {
+        let session = self.sessions.values().find(|session| session.active && session.peer == *unit);
+        let lacks = |session: &Session, log: &Log| {
+            let known = session.heads.get(&log.unit).map_or(Size::ZERO, |head| head.certified.max(head.newest));
+            log.certified_size().beyond(known)
+        };
+        let behind = session.map_or(0, |session| {
+            self.logs.values().map(|log| lacks(session, log)).fold(0, u64::saturating_add)
+        });
+        PeerView {
+            unit: unit.clone(),
+            connected: session.is_some(),
+            behind,
+            list: session.and_then(|session| session.list),
+            heard_ms: session.map_or(0, |session| session.heard_ms),
+            clock_ahead_ms: session.map_or(0, |session| session.clock_ahead_ms),
+        }
+    }
+}
+
+fn view(log: &Log) -> LogView {
+    LogView {
+        unit: log.unit.clone(),
+        size: log.durable,
+        complete: log.complete(),
+        certified: log.certified.clone(),
+        newest: log.newest_held().cloned(),
+        forked: log.forked,
+    }
+}
+
+/// Fills a log with what was stored, and holds stored checkpoints against stored entries.
+fn restore(log: &mut Log, own: &UnitId, state: Restored, leaves: &impl LeafHashes) -> Result<(), String> {
+    let unit = log.unit.clone();
+    let broken = |what: &str| format!("the database holds of the log of {unit} {what}");
+    log.replica
+        .restore(state.level1, &state.tail, state.last_time_ms, state.gaps, state.missing)
+        .ok_or_else(|| broken("no tree"))?;
+    log.durable = log.replica.taken();
+    for note in state.certified.iter().chain(&state.newest) {
+        log.learn(note, leaves).map_err(|fault| broken(&format!("a checkpoint that does not verify: {fault}")))?;
+        if log.forked {
+            return Err(broken("entries that are not those under its checkpoint"));
+        }
+    }
+    if let Some(note) = &state.certified {
+        let (size, _) = log.learn(note, leaves).map_err(|fault| broken(&fault.to_string()))?;
+        if size > log.durable {
+            return Err(broken(&format!("{} entries, fewer than its certified checkpoint's {size}", log.durable)));
+        }
+        log.certified_stored(size);
+    }
+    if let Some((size, root, cosignature)) = state.cosigned {
+        if size > log.durable {
+            return Err(broken(&format!("{} entries, fewer than the {size} that this node cosigned", log.durable)));
+        }
+        if log.replica.root_at(size, leaves) != Some(root) {
+            return Err(broken("entries that are not those that this node cosigned"));
+        }
+        log.cosigned = Some((size, root));
+        log.add_cosignature(size, root, own, cosignature);
+    }
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! Greetings and heads: who is there, and who holds what.
+
+use super::engine::{Engine, LeafHashes, StreamId};
+use super::frame::{HeadsFrame, HelloFrame};
+use super::log::Log;
+use super::peer::Session;
+use super::{Fault, MAJOR, MINOR};
+use crate::checkpoint::CosignedCheckpoint;
+use crate::hash::Hash;
+use crate::ids::{Size, UnitId};
+use crate::wire;
+
+/// How much of one frame heads may fill, in bytes: notes have at most 64 KiB.
+const HEADS_BYTES_MAX: usize = 512 << 10;
+/// How often a digest goes out where nothing changes, milliseconds.
+const DIGEST_EVERY_MS: u64 = 10_000;
+
+impl Engine {
+    pub(super) fn on_hello(&mut self, now_ms: u64, stream: StreamId, hello: HelloFrame) -> Result<(), Fault> {
+        let Some(session) = self.sessions.get_mut(&stream) else { return Ok(()) };
+        if hello.major != MAJOR {
+            return Err(Fault::Major(hello.major));
+        }
+        if hello.network != self.setup.network.as_str() {
+            return Err(Fault::Network(hello.network));
+        }
+        if hello.unit != session.peer.as_str() || session.peer == self.setup.unit {
+            return Err(Fault::Unit(hello.unit));
+        }
+        if hello.charter_digest != self.setup.charter_digest {
+            return Err(Fault::Charter { version: hello.charter_version });
+        }
+        session.clock_ahead_ms = i64::try_from(i128::from(hello.time_ms).saturating_sub(i128::from(now_ms))).unwrap_or(i64::MAX);
+        let first = session.hello.is_none();
+        let peer = session.peer.clone();
+        session.hello = Some(hello);
+        if first { self.choose(stream, &peer) } else { Ok(()) }
+    }
+
+    /// Decides which of two streams to a partner stays.
+    fn choose(&mut self, stream: StreamId, peer: &UnitId) -> Result<(), Fault> {
+        let other = self.sessions.values().find(|session| session.active && session.peer == *peer);
+        let loser = match (self.sessions.get(&stream), other) {
+            (Some(new), Some(old)) => {
+                let instance = |session: &Session| session.hello.as_ref().map(|hello| hello.instance);
+                // Whether the smaller unit id dialled it.
+                let preferred = |session: &Session| session.dialled == (self.setup.unit < session.peer);
+                let newer = instance(new) != instance(old) || new.dialled == old.dialled || preferred(new);
+                if !newer {
+                    return Err(Fault::Replaced);
+                }
+                Some(old.stream)
+            }
+            _ => None,
+        };
+        if let Some(old) = loser {
+            self.close(old, Fault::Replaced);
+        }
+        if let Some(session) = self.sessions.get_mut(&stream) {
+            session.active = true;
+            session.full_due = Some(None);
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_heads(
+        &mut self,
+        now_ms: u64,
+        stream: StreamId,
+        frame: HeadsFrame,
+        leaves: &impl LeafHashes,
+    ) -> Result<(), Fault> {
+        for head in &frame.heads {
+            for note in head.certified.iter().chain(&head.newest) {
+                self.learn(now_ms, stream, &head.unit, note, leaves)?;
+            }
+            let certified = head.certified.as_deref().and_then(size_of);
+            if let (Some(size), Some(session)) = (certified, self.sessions.get_mut(&stream)) {
+                let known = session.head(&head.unit);
+                known.certified = known.certified.max(size);
+            }
+        }
+        let own_digest = self.heads_digest();
+        let Some(session) = self.sessions.get_mut(&stream) else { return Ok(()) };
+        if frame.list.is_some() {
+            session.list = frame.list;
+        }
+        if frame.full && !frame.more {
+            session.answered = true;
+            let (peer, rebuilding) = (session.peer.clone(), session.hello.as_ref().is_none_or(|hello| hello.rebuilding));
+            if !rebuilding {
+                self.own.answer(&peer);
+            }
+        } else if frame.heads.is_empty() && frame.digest.is_some_and(|digest| digest != own_digest) {
+            session.full_due.get_or_insert(None);
+        }
+        Ok(())
+    }
+
+    /// A partner tells of a checkpoint, which it holds whole.
+    fn learn(&mut self, now_ms: u64, stream: StreamId, unit: &UnitId, note: &[u8], leaves: &impl LeafHashes) -> Result<(), Fault> {
+        let Some(log) = self.logs.get_mut(unit) else { return Ok(()) };
+        let (size, new) = log.learn(note, leaves)?;
+        let cosigners: Vec<UnitId> = log.at(size).map(|head| head.cosignatures().keys().cloned().collect()).unwrap_or_default();
+        let forked = log.forked;
+        let Some(session) = self.sessions.get_mut(&stream) else { return Ok(()) };
+        let peer = session.peer.clone();
+        let known = session.head(unit);
+        known.newest = known.newest.max(size);
+        // What it told of it knows, and it may know more.
+        let told = cosigners.iter().filter(|cosigner| mentions(note, cosigner));
+        known.knows(size, told);
+        if *unit == self.setup.unit && (size > self.own.signed || forked) {
+            self.own.recover(format!(
+                "{peer} holds a checkpoint of this unit's log with {size} entries that this node's journal, at {}, does not know: \
+                 the journal is older than the log (a restored backup?), or a second node signs with this unit's keys",
+                self.own.signed
+            ));
+        }
+        if new {
+            self.soil_others(unit, stream, now_ms);
+        }
+        Ok(())
+    }
+
+    pub(super) fn compose_hello(&self, now_ms: u64, dialled: bool) -> wire::Frame {
+        let rebuilding = matches!(self.own.standing, super::Standing::Recovering { .. });
+        let hello = wire::Hello {
+            major: MAJOR,
+            minor: MINOR,
+            network: self.setup.network.to_string(),
+            unit: self.setup.unit.to_string(),
+            charter_version: self.setup.charter_version,
+            charter_digest: self.setup.charter_digest.0.to_vec(),
+            time_ms: now_ms,
+            rebuilding,
+            instance: self.setup.instance.to_vec(),
+            dialled,
+            release: self.setup.release.clone(),
+        };
+        wire::Frame { frame: Some(wire::frame::Frame::Hello(hello)) }
+    }
+
+    /// The next page of a full account.
+    pub(super) fn compose_full(&mut self, stream: StreamId) -> Option<wire::Frame> {
+        let session = self.sessions.get(&stream)?;
+        let after = session.full_due.clone()?;
+        // A unit that has just started learns from this how far its log is held here: nothing of it may still be on its
+        // way to the disk or to a cosignature.
+        let theirs = self.logs.get(&session.peer)?;
+        if theirs.durable < theirs.replica.taken() || theirs.cosigning.is_some() {
+            return None;
+        }
+        let (mut heads, mut bytes, mut last) = (Vec::new(), 0_usize, None);
+        let mut more = false;
+        for (unit, log) in self.logs.iter().filter(|(unit, _)| after.as_ref().is_none_or(|after| *unit > after)) {
+            let head = compose_head(log, Size::ZERO);
+            bytes = bytes.saturating_add(head.certified.len()).saturating_add(head.newest.len());
+            if !heads.is_empty() && bytes > HEADS_BYTES_MAX {
+                more = true;
+                break;
+            }
+            heads.push(head);
+            last = Some(unit.clone());
+        }
+        for head in &heads {
+            self.told(stream, head);
+        }
+        let session = self.sessions.get_mut(&stream)?;
+        session.full_due = more.then_some(last);
+        Some(self.heads_frame(heads, true, more))
+    }
+
+    /// What changed of the logs that are due.
+    pub(super) fn compose_changes(&mut self, now_ms: u64, stream: StreamId) -> Option<wire::Frame> {
+        let session = self.sessions.get_mut(&stream)?;
+        let due: Vec<UnitId> = session.dirty.iter().filter(|(_, due)| **due <= now_ms).map(|(unit, _)| unit.clone()).collect();
+        let (mut heads, mut bytes) = (Vec::new(), 0_usize);
+        for unit in due {
+            if bytes > HEADS_BYTES_MAX {
+                break;
+            }
+            session.dirty.remove(&unit);
+            let Some(log) = self.logs.get(&unit) else { continue };
+            let known = session.heads.get(&unit).cloned().unwrap_or_default();
+            let news = log.certified_size() > known.certified
+                || log.newest_held().is_some_and(|newest| {
+                    let size = newest.checkpoint().size;
+                    size > known.of || size == known.of && newest.cosignatures().keys().any(|by| !known.cosigners.contains(by))
+                });
+            if news {
+                let head = compose_head(log, known.certified);
+                bytes = bytes.saturating_add(head.certified.len()).saturating_add(head.newest.len());
+                heads.push(head);
+            }
+        }
+        if heads.is_empty() {
+            return None;
+        }
+        for head in &heads {
+            self.told(stream, head);
+        }
+        Some(self.heads_frame(heads, false, false))
+    }
+
+    /// A digest, where nothing changed for a while.
+    pub(super) fn compose_digest(&mut self, now_ms: u64, stream: StreamId) -> Option<wire::Frame> {
+        let session = self.sessions.get_mut(&stream)?;
+        session.digest_due.filter(|due| *due <= now_ms)?;
+        session.digest_due = Some(now_ms.saturating_add(DIGEST_EVERY_MS));
+        Some(self.heads_frame(Vec::new(), false, false))
+    }
+
+    fn heads_frame(&self, heads: Vec<wire::Head>, full: bool, more: bool) -> wire::Frame {
+        let digest = if heads.is_empty() { self.heads_digest().0.to_vec() } else { Vec::new() };
+        let (frontier, list_digest) = self.list.map_or((Vec::new(), Vec::new()), |(f, d)| (f.0.to_vec(), d.0.to_vec()));
+        let heads = wire::Heads { heads, full, digest, frontier, list_digest, more };
+        wire::Frame { frame: Some(wire::frame::Frame::Heads(heads)) }
+    }
+
+    /// Remembers what a head that goes out tells.
+    fn told(&mut self, stream: StreamId, head: &wire::Head) {
+        let Ok(unit) = head.unit.parse::<UnitId>() else { return };
+        let (Some(log), Some(session)) = (self.logs.get(&unit), self.sessions.get_mut(&stream)) else { return };
+        let known = session.head(&unit);
+        known.certified = known.certified.max(log.certified_size());
+        if let Some(newest) = log.newest_held() {
+            known.knows(newest.checkpoint().size, newest.cosignatures().keys());
+        }
+    }
+
+    /// The digest over all heads, as the module's page spells it out.
+    pub(super) fn heads_digest(&self) -> Hash {
+        let mut bytes = Vec::new();
+        let text = |bytes: &mut Vec<u8>, text: &UnitId| {
+            bytes.extend(u16::try_from(text.as_str().len()).unwrap_or(u16::MAX).to_be_bytes());
+            bytes.extend(text.as_str().as_bytes());
+        };
+        for (unit, log) in &self.logs {
+            text(&mut bytes, unit);
+            for head in [log.certified.as_ref(), log.newest_held()] {
+                let checkpoint = head.map(CosignedCheckpoint::checkpoint);
+                bytes.extend(checkpoint.map_or(0, |c| c.size.get()).to_be_bytes());
+                bytes.extend(checkpoint.map_or(Hash::EMPTY_ROOT, |c| c.root).0);
+                let cosigners = head.map(CosignedCheckpoint::cosignatures);
+                bytes.extend(u16::try_from(cosigners.map_or(0, |c| c.len())).unwrap_or(u16::MAX).to_be_bytes());
+                for by in cosigners.into_iter().flat_map(|c| c.keys()) {
+                    text(&mut bytes, by);
+                }
+            }
+        }
+        Hash::of(&bytes)
+    }
+}
+
+/// The head of a log: its certified checkpoint if that is larger than `known`, and its newest if that is another.
+fn compose_head(log: &Log, known: Size) -> wire::Head {
+    let note = |head: &CosignedCheckpoint| head.to_note(&log.keys.mirrors);
+    let certified = log.certified.as_ref().filter(|head| head.checkpoint().size > known || known == Size::ZERO);
+    let newest = log.newest_held().filter(|head| head.checkpoint().size > log.certified_size());
+    // Where the certified checkpoint is known but has gathered further cosignatures, it goes out as the newest.
+    let newest = match (certified, newest) {
+        (None, None) => log.certified.as_ref(),
+        (_, newest) => newest,
+    };
+    wire::Head {
+        unit: log.unit.to_string(),
+        certified: certified.map(note).unwrap_or_default(),
+        newest: newest.map(note).unwrap_or_default(),
+        bridge: Vec::new(),
+    }
+}
+
+/// The size in a note that was learnt before.
+fn size_of(note: &[u8]) -> Option<Size> {
+    let line = note.split(|byte| *byte == b'\n').nth(1)?;
+    Size::new(std::str::from_utf8(line).ok()?.parse().ok()?).ok()
+}
+
+/// Whether a note carries a line of this unit's mirror key.
+fn mentions(note: &[u8], unit: &UnitId) -> bool {
+    let name = format!("/{unit}/mirror ");
+    note.windows(name.len()).any(|window| window == name.as_bytes())
+}

@@ -1,0 +1,130 @@
+//! One stream to a partner: what it said, and what it is still to be told.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::engine::StreamId;
+use super::frame::HelloFrame;
+use super::pull::Asked;
+use super::serve::Job;
+use crate::hash::Hash;
+use crate::ids::{Size, UnitId};
+use crate::wire;
+
+/// What a partner is known to hold of one log.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PeerHead {
+    /// The newest certified checkpoint it told of or was told of.
+    pub(super) certified: Size,
+    /// The newest checkpoint that it holds whole.
+    pub(super) newest: Size,
+    /// The checkpoint of which it is known to know `cosigners`.
+    pub(super) of: Size,
+    /// Whose cosignatures of that checkpoint it knows.
+    pub(super) cosigners: BTreeSet<UnitId>,
+}
+
+impl PeerHead {
+    /// It knows these cosignatures of the checkpoint of this size.
+    pub(super) fn knows<'a>(&mut self, size: Size, cosigners: impl IntoIterator<Item = &'a UnitId>) {
+        if size > self.of {
+            (self.of, self.cosigners) = (size, BTreeSet::new());
+        }
+        if size == self.of {
+            self.cosigners.extend(cosigners.into_iter().cloned());
+        }
+    }
+}
+
+/// An open-ended want: what comes next is pushed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Open {
+    /// Up to where the receiver holds the log, or was sent it.
+    pub(super) at: Size,
+    /// How many bytes may still be pushed.
+    pub(super) credit: u64,
+}
+
+/// One stream.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) stream: StreamId,
+    pub(super) peer: UnitId,
+    /// Whether this node dialled it.
+    pub(super) dialled: bool,
+    /// What the partner said in its greeting.
+    pub(super) hello: Option<HelloFrame>,
+    /// Whether this is the stream that stays between the two nodes.
+    pub(super) active: bool,
+    /// Whether the own greeting was sent.
+    pub(super) greeted: bool,
+    /// A full account is due, beginning with the log after this one.
+    pub(super) full_due: Option<Option<UnitId>>,
+    /// Whether the partner's first full account is complete.
+    pub(super) answered: bool,
+    /// Logs of which the partner is to be told, and from when on.
+    pub(super) dirty: BTreeMap<UnitId, u64>,
+    /// Whether and from when on a digest is to be sent.
+    pub(super) digest_due: Option<u64>,
+    /// What the partner is known to hold.
+    pub(super) heads: BTreeMap<UnitId, PeerHead>,
+    /// Its frontier's and its list's digest.
+    pub(super) list: Option<(Hash, Hash)>,
+    /// Wants to be sent to it.
+    pub(super) wants: VecDeque<wire::Want>,
+    /// Own open-ended wants that it has.
+    pub(super) open: BTreeMap<UnitId, Open>,
+    /// Its open-ended wants.
+    pub(super) their_open: BTreeMap<UnitId, Open>,
+    /// Its bounded wants, log by log: those of one log are answered in order, the logs take turns.
+    pub(super) jobs: VecDeque<(UnitId, VecDeque<Job>)>,
+    /// Own bounded wants that it has and has not answered yet, in order.
+    pub(super) asked: BTreeMap<UnitId, VecDeque<Asked>>,
+    /// Logs that it is not asked for until then.
+    pub(super) distrusted: BTreeMap<UnitId, u64>,
+    /// How far its clock is ahead, milliseconds.
+    pub(super) clock_ahead_ms: i64,
+    /// When it was last heard of, Unix milliseconds.
+    pub(super) heard_ms: u64,
+}
+
+impl Session {
+    pub(super) fn new(stream: StreamId, peer: UnitId, dialled: bool, now_ms: u64) -> Self {
+        Self {
+            stream,
+            peer,
+            dialled,
+            hello: None,
+            active: false,
+            greeted: false,
+            full_due: None,
+            answered: false,
+            dirty: BTreeMap::new(),
+            digest_due: None,
+            heads: BTreeMap::new(),
+            list: None,
+            wants: VecDeque::new(),
+            open: BTreeMap::new(),
+            their_open: BTreeMap::new(),
+            jobs: VecDeque::new(),
+            asked: BTreeMap::new(),
+            distrusted: BTreeMap::new(),
+            clock_ahead_ms: 0,
+            heard_ms: now_ms,
+        }
+    }
+
+    /// Tells the partner of a log, at the latest from then on.
+    pub(super) fn soil(&mut self, unit: &UnitId, due_ms: u64) {
+        let due = self.dirty.entry(unit.clone()).or_insert(due_ms);
+        *due = (*due).min(due_ms);
+    }
+
+    pub(super) fn head(&mut self, unit: &UnitId) -> &mut PeerHead {
+        self.heads.entry(unit.clone()).or_default()
+    }
+
+    /// How far it holds a log whole.
+    pub(super) fn holds(&self, unit: &UnitId) -> Size {
+        self.heads.get(unit).map_or(Size::ZERO, |head| head.newest.max(head.certified))
+    }
+}

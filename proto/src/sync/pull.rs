@@ -1,0 +1,406 @@
+//! Receiving: what to ask of whom, and what to make of what comes.
+
+use std::collections::VecDeque;
+
+use super::engine::{Action, Engine, LeafHashes, StreamId};
+use super::frame::{BundleFrame, OutlineFrame};
+use super::log::Log;
+use super::outline::Outline;
+use super::peer::{Open, Session};
+use super::replica::Grown;
+use super::Fault;
+use crate::entry::Entry;
+use crate::hash::Hash;
+use crate::ids::{Size, UnitId};
+use crate::limits::{BUNDLE_ENTRIES, PULL_AFTER_MS, WANT_ENTRIES_MAX};
+use crate::wire;
+
+/// How many logs are pulled at once, and how many wants of each are under way: both bound memory.
+const PULLS_MAX: usize = 4;
+const WANTS_MAX: usize = 2;
+/// How many bytes one bounded want allows.
+const WANT_BYTES: u64 = 8 << 20;
+/// How many bytes a partner may push of one log before it is allowed more.
+const PUSH_BYTES: u64 = 4 << 20;
+/// How many bytes may wait for the disk before no more are asked for.
+const UNSTORED_BYTES_MAX: u64 = 48 << 20;
+/// How long a source may send nothing before another one is asked, milliseconds.
+const SOURCE_QUIET_MS_MAX: u64 = 10_000;
+/// How long a source that failed is not asked for that log, milliseconds.
+const DISTRUST_MS: u64 = 15_000;
+
+/// A bounded want that a partner has.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// A range.
+    Range { from: Size, end: Size, under: Size, root: Hash, outline: Option<Outline> },
+    /// A payload that was missing.
+    Fill,
+    /// Something that is no longer needed.
+    Abandoned,
+}
+
+/// A log that is being fetched from one partner.
+#[derive(Debug)]
+pub(super) struct Pull {
+    pub(super) stream: StreamId,
+    /// The first entry not yet asked for.
+    next: Size,
+    /// Entries behind those taken that cannot be proven yet: less than a bundle.
+    assembling: Vec<Entry>,
+    /// When something last came, Unix milliseconds.
+    progress_ms: u64,
+}
+
+/// How many bytes of a log are on their way to the store.
+#[derive(Debug, Default)]
+pub(super) struct Unstored(VecDeque<(Size, u64)>);
+
+impl Unstored {
+    pub(super) fn add(&mut self, end: Size, bytes: u64) {
+        self.0.push_back((end, bytes));
+    }
+
+    /// Everything up to a size is stored: how many bytes that were.
+    pub(super) fn stored(&mut self, size: Size) -> u64 {
+        let mut sum = 0_u64;
+        while let Some((_, bytes)) = self.0.front().filter(|(end, _)| *end <= size) {
+            sum = sum.saturating_add(*bytes);
+            self.0.pop_front();
+        }
+        sum
+    }
+}
+
+impl Engine {
+    pub(super) fn pulled_stored(&mut self, unit: &UnitId, size: Size) -> Option<u64> {
+        Some(self.logs.get_mut(unit)?.unstored.stored(size))
+    }
+
+    /// Asks for what is lacking, of whoever has it.
+    pub(super) fn schedule(&mut self, now_ms: u64) {
+        let units: Vec<UnitId> = self.logs.keys().filter(|unit| **unit != self.setup.unit).cloned().collect();
+        for unit in units {
+            self.give_up_slow(now_ms, &unit);
+            self.ask(now_ms, &unit);
+            self.ask_for_gap(now_ms, &unit);
+            self.keep_open(&unit);
+        }
+    }
+
+    /// The partner with the most of a log, the author first, and the checkpoint to take it under.
+    fn source(&self, unit: &UnitId, now_ms: u64) -> Option<(StreamId, Size, Hash)> {
+        let log = self.logs.get(unit)?;
+        let usable = |session: &&Session| {
+            session.active
+                && session.answered
+                && session.distrusted.get(unit).is_none_or(|until| *until <= now_ms)
+                && self.suspects.get(&session.peer).is_none_or(|until| *until <= now_ms)
+        };
+        let best = |session: &Session| {
+            let known = log.known.range(..=session.holds(unit)).next_back()?;
+            Some((*known.0, session.peer == *unit, session.stream, known.1.head.checkpoint().root))
+        };
+        let (size, _, stream, root) = self.sessions.values().filter(usable).filter_map(best).max_by_key(|c| (c.0, c.1))?;
+        (size > log.replica.taken()).then_some((stream, size, root))
+    }
+
+    fn ask(&mut self, now_ms: u64, unit: &UnitId) {
+        let source = match self.pulls.get(unit) {
+            Some(pull) => self.source_again(unit, pull.stream),
+            None => self.source(unit, now_ms),
+        };
+        let Some((stream, under, root)) = source else {
+            self.finish_pull(unit);
+            return;
+        };
+        let Some(log) = self.logs.get_mut(unit) else { return };
+        let taken = log.replica.taken();
+        if !self.pulls.contains_key(unit) {
+            let since = *log.lacking_since.get_or_insert(now_ms);
+            let push_may_come = under.beyond(taken) <= BUNDLE_ENTRIES && now_ms < since.saturating_add(PULL_AFTER_MS);
+            if push_may_come || self.pulls.len() >= PULLS_MAX {
+                return;
+            }
+            let pull = Pull { stream, next: taken, assembling: Vec::new(), progress_ms: now_ms };
+            self.pulls.insert(unit.clone(), pull);
+        }
+        let (Some(pull), Some(session)) = (self.pulls.get_mut(unit), self.sessions.get_mut(&stream)) else { return };
+        let asked = session.asked.entry(unit.clone()).or_default();
+        while asked.len() < WANTS_MAX && pull.next < under && self.unstored_bytes < UNSTORED_BYTES_MAX {
+            let reach = pull.next.bundled().plus(WANT_ENTRIES_MAX).unwrap_or(under);
+            let end = reach.min(under);
+            asked.push_back(Asked::Range { from: pull.next, end, under, root, outline: None });
+            session.wants.push_back(wire::Want {
+                unit: unit.to_string(),
+                from: pull.next.get(),
+                count: end.beyond(pull.next),
+                under: under.get(),
+                max_bytes: WANT_BYTES,
+                zstd: false,
+                payloads: false,
+            });
+            pull.next = end;
+        }
+        self.finish_pull(unit);
+    }
+
+    /// The newest checkpoint that the source of a pull holds.
+    fn source_again(&self, unit: &UnitId, stream: StreamId) -> Option<(StreamId, Size, Hash)> {
+        let session = self.sessions.get(&stream)?;
+        let (size, known) = self.logs.get(unit)?.known.range(..=session.holds(unit)).next_back()?;
+        Some((stream, *size, known.head.checkpoint().root))
+    }
+
+    /// Ends a pull for which nothing more is asked or awaited.
+    fn finish_pull(&mut self, unit: &UnitId) {
+        let Some(pull) = self.pulls.get(unit) else { return };
+        let awaited = self.sessions.get(&pull.stream).and_then(|session| session.asked.get(unit));
+        if awaited.is_none_or(VecDeque::is_empty) && self.unstored_bytes < UNSTORED_BYTES_MAX {
+            self.pulls.remove(unit);
+        }
+    }
+
+    fn give_up_slow(&mut self, now_ms: u64, unit: &UnitId) {
+        let Some(pull) = self.pulls.get(unit) else { return };
+        let (stream, quiet) = (pull.stream, now_ms.saturating_sub(pull.progress_ms));
+        let awaited = self.sessions.get(&stream).and_then(|session| session.asked.get(unit)).is_some_and(|a| !a.is_empty());
+        if awaited && quiet > SOURCE_QUIET_MS_MAX {
+            self.abandon(unit, stream, now_ms);
+        }
+    }
+
+    /// Stops a pull and asks this source no more for a while.
+    fn abandon(&mut self, unit: &UnitId, stream: StreamId, now_ms: u64) {
+        self.pulls.remove(unit);
+        if let Some(session) = self.sessions.get_mut(&stream) {
+            session.distrusted.insert(unit.clone(), now_ms.saturating_add(DISTRUST_MS));
+            for asked in session.asked.get_mut(unit).into_iter().flatten() {
+                *asked = Asked::Abandoned;
+            }
+        }
+    }
+
+    /// Asks for the first payload that is missing without an erasure, of each partner in turn.
+    fn ask_for_gap(&mut self, now_ms: u64, unit: &UnitId) {
+        let Some(log) = self.logs.get_mut(unit) else { return };
+        let Some(gap) = log.replica.first_gap() else { return };
+        let due = log.gap_asked_ms.is_none_or(|at| now_ms >= at.saturating_add(PULL_AFTER_MS));
+        let Ok(end) = Size::new(gap).and_then(|gap| gap.plus(1)) else { return };
+        if !due || end > log.durable || self.pulls.contains_key(unit) {
+            return;
+        }
+        let able = |session: &&mut Session| session.active && session.answered && session.holds(unit) >= end;
+        // Ascending stream ids, beginning behind the last one asked: whoever strips payloads is passed over.
+        let mut able: Vec<_> = self.sessions.values_mut().filter(able).collect();
+        let turn = able.iter().position(|session| log.gap_asked_of.is_none_or(|last| session.stream > last)).unwrap_or(0);
+        let Some(session) = able.get_mut(turn) else { return };
+        let asked = session.asked.entry(unit.clone()).or_default();
+        if !asked.is_empty() {
+            return;
+        }
+        (log.gap_asked_ms, log.gap_asked_of) = (Some(now_ms), Some(session.stream));
+        asked.push_back(Asked::Fill);
+        session.wants.push_back(wire::Want {
+            unit: unit.to_string(),
+            from: gap,
+            count: 1,
+            under: end.get(),
+            max_bytes: WANT_BYTES,
+            zstd: false,
+            payloads: true,
+        });
+    }
+
+    /// Keeps an open-ended want with the author of a log that this node has caught up with.
+    fn keep_open(&mut self, unit: &UnitId) {
+        let Some(log) = self.logs.get(unit) else { return };
+        if self.pulls.contains_key(unit) {
+            return;
+        }
+        let taken = log.replica.taken();
+        let author = self.sessions.values_mut().find(|s| s.active && s.answered && s.peer == *unit);
+        let Some(session) = author.filter(|session| session.holds(unit) <= taken) else { return };
+        let stands = session.open.get(unit).is_some_and(|open| open.at >= taken && open.credit >= PUSH_BYTES / 2);
+        if stands {
+            return;
+        }
+        session.open.insert(unit.clone(), Open { at: taken, credit: PUSH_BYTES });
+        session.wants.push_back(wire::Want {
+            unit: unit.to_string(),
+            from: taken.get(),
+            count: 0,
+            under: 0,
+            max_bytes: PUSH_BYTES,
+            zstd: false,
+            payloads: false,
+        });
+    }
+
+    pub(super) fn on_outline(&mut self, stream: StreamId, frame: OutlineFrame) -> Result<(), Fault> {
+        let Some(session) = self.sessions.get_mut(&stream) else { return Ok(()) };
+        let Some(log) = self.logs.get(&frame.unit) else { return Err(Fault::NotWanted("an outline")) };
+        match session.asked.get_mut(&frame.unit).and_then(VecDeque::front_mut) {
+            Some(Asked::Range { from, end, under, root, outline: outline @ None }) => {
+                *outline = Some(Outline::check(frame, log, (*from, *end, *under), *root)?);
+                Ok(())
+            }
+            Some(Asked::Abandoned) => Ok(()),
+            _ => Err(Fault::NotWanted("an outline")),
+        }
+    }
+
+    pub(super) fn on_bundle(
+        &mut self,
+        now_ms: u64,
+        stream: StreamId,
+        frame: BundleFrame,
+        leaves: &impl LeafHashes,
+    ) -> Result<(), Fault> {
+        if frame.checkpoint.is_some() {
+            return self.on_push(now_ms, stream, frame, leaves);
+        }
+        let Some(session) = self.sessions.get_mut(&stream) else { return Ok(()) };
+        let asked = session.asked.get_mut(&frame.unit).ok_or(Fault::NotWanted("entries"))?;
+        let done = frame.done;
+        match asked.front() {
+            None => return Err(Fault::NotWanted("entries")),
+            Some(Asked::Abandoned) => {}
+            Some(Asked::Fill) => self.fill(&frame),
+            Some(Asked::Range { .. }) if done && frame.entries.is_empty() => {
+                asked.pop_front();
+                self.abandon(&frame.unit, stream, now_ms);
+                return Ok(());
+            }
+            Some(Asked::Range { .. }) => return self.take_range(now_ms, stream, frame, leaves),
+        }
+        if done
+            && let Some(session) = self.sessions.get_mut(&stream)
+            && let Some(asked) = session.asked.get_mut(&frame.unit)
+        {
+            asked.pop_front();
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, frame: &BundleFrame) {
+        let Some(log) = self.logs.get_mut(&frame.unit) else { return };
+        for (index, entry) in (frame.from.get()..).zip(&frame.entries) {
+            if log.replica.fill(index, entry).is_some() {
+                (log.gap_asked_ms, log.gap_asked_of) = (None, None);
+                let (unit, entry) = (frame.unit.clone(), entry.clone());
+                self.actions.push(Action::Fill { unit, index, entry });
+            }
+        }
+    }
+
+    /// Entries of a range: proven bundle by bundle, and at the end by the checkpoint.
+    fn take_range(&mut self, now_ms: u64, stream: StreamId, frame: BundleFrame, leaves: &impl LeafHashes) -> Result<(), Fault> {
+        let unit = frame.unit;
+        let wrong = Fault::Entries { unit: unit.clone(), from: frame.from.get() };
+        let (Some(log), Some(session), Some(pull)) =
+            (self.logs.get_mut(&unit), self.sessions.get_mut(&stream), self.pulls.get_mut(&unit))
+        else {
+            return Err(Fault::NotWanted("entries"));
+        };
+        let Some(asked) = session.asked.get_mut(&unit) else { return Err(Fault::NotWanted("entries")) };
+        let Some(Asked::Range { end, under, root, outline: Some(outline), .. }) = asked.front() else {
+            return Err(Fault::NotWanted("entries without an outline"));
+        };
+        pull.progress_ms = now_ms;
+        let (end, under, root) = (*end, *under, *root);
+        let position = log.replica.taken().plus(pull.assembling.len() as u64).map_err(|_| wrong.clone())?;
+        // What was pushed meanwhile is held already.
+        let known = usize::try_from(position.beyond(frame.from)).unwrap_or(usize::MAX);
+        if frame.from > position || frame.from.plus(frame.entries.len() as u64).map_err(|_| wrong.clone())? > end {
+            return Err(wrong);
+        }
+        for entry in frame.entries.into_iter().skip(known) {
+            pull.assembling.push(entry);
+            let position = log.replica.taken().plus(pull.assembling.len() as u64).map_err(|_| wrong.clone())?;
+            let full = position == position.bundled();
+            if !full && position != under {
+                continue;
+            }
+            let grown = log.replica.grow(&pull.assembling).ok_or(wrong.clone())?;
+            let proven = match grown.level1().first() {
+                Some((number, hash)) => outline.bundle(*number) == Some(*hash),
+                None => grown.root() == Some(root),
+            };
+            if !proven {
+                return Err(wrong);
+            }
+            let run = std::mem::take(&mut pull.assembling);
+            let bytes = accept(log, run, grown, &mut self.actions, leaves)?;
+            self.unstored_bytes = self.unstored_bytes.saturating_add(bytes);
+        }
+        if frame.done {
+            asked.pop_front();
+            let position = log.replica.taken().plus(pull.assembling.len() as u64).map_err(|_| wrong)?;
+            if position < end {
+                // Cut short: what was asked for behind it cannot be joined.
+                asked.iter_mut().for_each(|asked| *asked = Asked::Abandoned);
+                pull.next = position;
+            }
+        }
+        Ok(())
+    }
+
+    /// Entries pushed with the checkpoint at their end.
+    fn on_push(&mut self, now_ms: u64, stream: StreamId, frame: BundleFrame, leaves: &impl LeafHashes) -> Result<(), Fault> {
+        let unit = frame.unit;
+        let wrong = Fault::Entries { unit: unit.clone(), from: frame.from.get() };
+        let (Some(log), Some(session)) = (self.logs.get_mut(&unit), self.sessions.get_mut(&stream)) else {
+            return Err(Fault::NotWanted("a push"));
+        };
+        let open = session.open.get_mut(&unit).ok_or(Fault::NotWanted("a push"))?;
+        open.credit = open.credit.checked_sub(frame.bytes).ok_or(Fault::NotWanted("more than was allowed"))?;
+        let end = frame.from.plus(frame.entries.len() as u64).map_err(|_| wrong.clone())?;
+        open.at = open.at.max(end);
+        let note = frame.checkpoint.unwrap_or_default();
+        let (size, new) = log.learn(&note, leaves)?;
+        if size != end {
+            return Err(wrong);
+        }
+        let known = session.head(&unit);
+        known.newest = known.newest.max(size);
+        let taken = log.replica.taken();
+        if frame.from <= taken && end > taken {
+            let skip = usize::try_from(taken.beyond(frame.from)).unwrap_or(usize::MAX);
+            let run: Vec<Entry> = frame.entries.into_iter().skip(skip).collect();
+            let grown = log.replica.grow(&run).ok_or(wrong.clone())?;
+            let root = log.at(size).map(|head| head.checkpoint().root);
+            if root.is_none() || grown.root() != root {
+                return Err(wrong);
+            }
+            let count = run.len();
+            let bytes = accept(log, run, grown, &mut self.actions, leaves)?;
+            self.unstored_bytes = self.unstored_bytes.saturating_add(bytes);
+            if let Some(pull) = self.pulls.get_mut(&unit) {
+                pull.assembling.drain(..count.min(pull.assembling.len()));
+            }
+        }
+        if new {
+            self.soil_others(&unit, stream, now_ms);
+        }
+        Ok(())
+    }
+}
+
+/// Takes proven entries and has them stored. Gives their bytes.
+fn accept(
+    log: &mut Log,
+    run: Vec<Entry>,
+    grown: Grown,
+    actions: &mut Vec<Action>,
+    leaves: &impl LeafHashes,
+) -> Result<u64, Fault> {
+    let bytes = run.iter().map(|entry| crate::entry::encoded_len(entry) as u64).fold(0, u64::saturating_add);
+    let before = log.replica.taken();
+    let run = log.replica.take(run, grown)?;
+    log.unstored.add(run.end(), bytes);
+    log.lacking_since = None;
+    log.meet(before, leaves);
+    actions.push(Action::Store(run));
+    Ok(bytes)
+}

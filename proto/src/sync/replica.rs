@@ -1,0 +1,318 @@
+//! What a node has taken of one log: the tree over it, and what is missing from it.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use super::Fault;
+use super::engine::LeafHashes;
+use crate::entry::Entry;
+use crate::hash::Hash;
+use crate::ids::{Size, UnitId};
+use crate::limits::BUNDLE_ENTRIES;
+use crate::list::Gaps;
+use crate::record::{self, RecordKind};
+use crate::tree::{self, CompactRange, NodeSource};
+use crate::wire::record::Body;
+
+/// The level of the root of a full bundle: 2^8 leaves.
+const BUNDLE_LEVEL: u32 = 8;
+
+/// Entries that are proven to stand in their unit's log, directly behind what was proven before.
+///
+/// Only this module makes them, so whoever is handed one may store it.
+#[derive(Debug)]
+pub struct VerifiedRun {
+    unit: UnitId,
+    from: Size,
+    entries: Vec<Entry>,
+    level1: Vec<(u64, Hash)>,
+}
+
+impl VerifiedRun {
+    /// Whose log.
+    #[must_use]
+    pub const fn unit(&self) -> &UnitId {
+        &self.unit
+    }
+
+    /// The index of the first entry.
+    #[must_use]
+    pub const fn from(&self) -> Size {
+        self.from
+    }
+
+    /// The entries.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The bundles that become full with it: their numbers and level-1 hashes.
+    #[must_use]
+    pub fn level1(&self) -> &[(u64, Hash)] {
+        &self.level1
+    }
+
+    /// The size of the log with it.
+    #[must_use]
+    pub fn end(&self) -> Size {
+        self.from.plus(self.entries.len() as u64).unwrap_or(self.from)
+    }
+
+    /// Its parts: unit, index of the first entry, entries, level-1 hashes.
+    #[must_use]
+    pub fn into_parts(self) -> (UnitId, Size, Vec<Entry>, Vec<(u64, Hash)>) {
+        (self.unit, self.from, self.entries, self.level1)
+    }
+}
+
+/// The tree over a log as far as it was taken, with every node from level 8 up and the leaves of the last bundle.
+#[derive(Debug)]
+pub(super) struct Replica {
+    unit: UnitId,
+    range: CompactRange,
+    /// `levels[k]`: all full subtrees of 2^(8+k) leaves. Twice the level-1 hashes in all: 64 bytes for 256 entries.
+    levels: Vec<Vec<Hash>>,
+    /// The leaf hashes of the last, partial bundle.
+    tail: Vec<Hash>,
+    last_time_ms: u64,
+    /// The first entry whose time is earlier than the one's before it: nothing from there on is cosigned.
+    time_goes_back: Option<u64>,
+    gaps: Gaps,
+    missing: BTreeMap<u64, Hash>,
+}
+
+/// What [`Replica::prove`] found: what the tree would be with further leaves.
+#[derive(Debug)]
+pub(super) struct Grown {
+    range: CompactRange,
+    tail: Vec<Hash>,
+    level1: Vec<(u64, Hash)>,
+}
+
+impl Grown {
+    pub(super) fn root(&self) -> Option<Hash> {
+        self.range.root().ok()
+    }
+
+    pub(super) fn level1(&self) -> &[(u64, Hash)] {
+        &self.level1
+    }
+}
+
+impl Replica {
+    pub(super) fn new(unit: UnitId) -> Self {
+        Self {
+            unit,
+            range: CompactRange::new(Size::ZERO),
+            levels: Vec::new(),
+            tail: Vec::new(),
+            last_time_ms: 0,
+            time_goes_back: None,
+            gaps: Gaps::default(),
+            missing: BTreeMap::new(),
+        }
+    }
+
+    /// Puts together what the store held at the start.
+    pub(super) fn restore(
+        &mut self,
+        level1: Vec<Hash>,
+        tail: &[Hash],
+        last_time_ms: u64,
+        gaps: Gaps,
+        missing: BTreeMap<u64, Hash>,
+    ) -> Option<()> {
+        for hash in level1 {
+            self.range.push_subtree(BUNDLE_LEVEL, hash).ok()?;
+            self.push_level1(hash);
+        }
+        for leaf in tail {
+            self.range.push_leaf(*leaf).ok()?;
+            self.tail.push(*leaf);
+        }
+        (self.last_time_ms, self.gaps, self.missing) = (last_time_ms, gaps, missing);
+        Some(())
+    }
+
+    /// How many entries were taken.
+    pub(super) fn taken(&self) -> Size {
+        self.range.end()
+    }
+
+    pub(super) const fn last_time_ms(&self) -> u64 {
+        self.last_time_ms
+    }
+
+    /// Up to where nothing stands against a cosignature as far as times go.
+    pub(super) fn ordered_up_to(&self, size: Size) -> Option<()> {
+        self.time_goes_back.is_none_or(|at| size.get() <= at).then_some(())
+    }
+
+    /// The largest complete size that is at most `size`.
+    pub(super) fn complete(&self, size: Size) -> Size {
+        self.gaps.complete_prefix(size)
+    }
+
+    /// The first entry whose payload is missing without an erasure.
+    pub(super) fn first_gap(&self) -> Option<u64> {
+        self.gaps.first_missing()
+    }
+
+    /// What the tree would be with these leaves behind it.
+    pub(super) fn grow<'a>(&self, leaves: impl IntoIterator<Item = &'a Entry>) -> Option<Grown> {
+        let mut grown = Grown { range: self.range.clone(), tail: self.tail.clone(), level1: Vec::new() };
+        for entry in leaves {
+            grown.range.push_leaf(entry.leaf_hash()).ok()?;
+            grown.tail.push(entry.leaf_hash());
+            if grown.tail.len() as u64 == BUNDLE_ENTRIES {
+                let bundle = grown.range.end().bundles().checked_sub(1)?;
+                grown.level1.push((bundle, tree::level1(&grown.tail).ok()?));
+                grown.tail.clear();
+            }
+        }
+        Some(grown)
+    }
+
+    /// Takes entries whose place was proven with [`Self::grow`].
+    pub(super) fn take(&mut self, entries: Vec<Entry>, grown: Grown) -> Result<VerifiedRun, Fault> {
+        let from = self.taken();
+        let mut index = from.get();
+        for entry in &entries {
+            let header = entry.header();
+            if header.time_ms < self.last_time_ms {
+                self.time_goes_back.get_or_insert(index);
+            }
+            self.last_time_ms = header.time_ms;
+            match entry.payload() {
+                None => {
+                    let kind = RecordKind::of_number(header.kind);
+                    self.gaps.note_missing(index, kind).map_err(|_| Fault::Gaps(self.unit.clone()))?;
+                    self.missing.insert(index, entry.leaf_hash());
+                }
+                Some(payload) => self.note_erase(header.kind, index, payload)?,
+            }
+            index = index.saturating_add(1);
+        }
+        for (_, hash) in &grown.level1 {
+            self.push_level1(*hash);
+        }
+        (self.range, self.tail) = (grown.range, grown.tail);
+        Ok(VerifiedRun { unit: self.unit.clone(), from, entries, level1: grown.level1 })
+    }
+
+    /// Takes the payload of an entry that was taken without it.
+    pub(super) fn fill(&mut self, index: u64, entry: &Entry) -> Option<()> {
+        if self.missing.get(&index) != Some(&entry.leaf_hash()) {
+            return None;
+        }
+        let payload = entry.payload()?;
+        self.note_erase(entry.header().kind, index, payload).ok()?;
+        self.gaps.gap_filled(index).ok()?;
+        self.missing.remove(&index);
+        Some(())
+    }
+
+    fn note_erase(&mut self, kind: u32, index: u64, payload: &[u8]) -> Result<(), Fault> {
+        let Some(erased) = erased_by(kind, payload) else { return Ok(()) };
+        self.gaps.note_erase(erased, index).map_err(|_| Fault::Gaps(self.unit.clone()))
+    }
+
+    fn push_level1(&mut self, hash: Hash) {
+        let mut node = hash;
+        for level in 0.. {
+            if self.levels.len() == level {
+                self.levels.push(Vec::new());
+            }
+            let Some(nodes) = self.levels.get_mut(level) else { return };
+            nodes.push(node);
+            // Two full neighbours make a full node above.
+            let [.., left, right] = nodes.as_slice() else { return };
+            if nodes.len() % 2 != 0 {
+                return;
+            }
+            node = Hash::node(left, right);
+        }
+    }
+
+    pub(super) fn range(&self) -> &CompactRange {
+        &self.range
+    }
+
+    /// The root at a size that was taken; nothing if the leaves for it cannot be read.
+    pub(super) fn root_at(&self, size: Size, leaves: &impl LeafHashes) -> Option<Hash> {
+        if size == self.taken() {
+            return self.range.root().ok();
+        }
+        self.stretch(Size::ZERO, size, leaves)?.root().ok()
+    }
+
+    /// The level-1 hashes of bundles, which must be full.
+    pub(super) fn level1(&self, first: u64, end: u64) -> Option<&[Hash]> {
+        self.levels.first()?.get(usize::try_from(first).ok()?..usize::try_from(end).ok()?)
+    }
+
+    /// The compact range of a stretch that was taken.
+    pub(super) fn stretch(&self, begin: Size, end: Size, leaves: &impl LeafHashes) -> Option<CompactRange> {
+        if end > self.taken() || begin > end {
+            return None;
+        }
+        let low = if end == end.bundled() {
+            Vec::new()
+        } else if end.bundles() == self.taken().bundles() {
+            self.tail.clone()
+        } else {
+            leaves.leaf_hashes(&self.unit, end.bundles())?
+        };
+        let nodes = Nodes { levels: &self.levels, low: &low, low_from: end.bundled().get() };
+        tree::range(&nodes, begin, end).ok().filter(|range| range.end() == end)
+    }
+}
+
+/// The record that an erasure names.
+pub(super) fn erased_by(kind: u32, payload: &[u8]) -> Option<u64> {
+    if kind != RecordKind::Erase.number() {
+        return None;
+    }
+    match record::parse(kind, payload).ok()?.into_body() {
+        Body::Erase(erase) => Some(erase.index),
+        _ => None,
+    }
+}
+
+/// The nodes of a tree: kept ones from level 8 up, computed ones below for one bundle.
+struct Nodes<'a> {
+    levels: &'a [Vec<Hash>],
+    low: &'a [Hash],
+    low_from: u64,
+}
+
+/// A node that is not there: the caller asked beyond what it holds.
+#[derive(Debug)]
+struct Absent;
+
+impl From<Infallible> for Absent {
+    fn from(value: Infallible) -> Self {
+        match value {}
+    }
+}
+
+impl NodeSource for Nodes<'_> {
+    type Error = Absent;
+
+    fn node(&self, level: u32, index: u64) -> Result<Hash, Absent> {
+        if let Some(above) = level.checked_sub(BUNDLE_LEVEL) {
+            let nodes = self.levels.get(above as usize).ok_or(Absent)?;
+            return usize::try_from(index).ok().and_then(|at| nodes.get(at)).copied().ok_or(Absent);
+        }
+        let width = 1_usize.checked_shl(level).ok_or(Absent)?;
+        let first = index.checked_shl(level).and_then(|at| at.checked_sub(self.low_from)).ok_or(Absent)?;
+        let first = usize::try_from(first).map_err(|_| Absent)?;
+        let leaves = self.low.get(first..first.saturating_add(width)).ok_or(Absent)?;
+        let mut range = CompactRange::new(Size::ZERO);
+        for leaf in leaves {
+            range.push_leaf(*leaf).map_err(|_| Absent)?;
+        }
+        range.root().map_err(|_| Absent)
+    }
+}

@@ -1,0 +1,5 @@
+//! Nodes in memory: the whole protocol without disk, socket or clock, in an order drawn from a seed.
+
+mod hostile;
+mod network;
+mod world;

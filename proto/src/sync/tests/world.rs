@@ -1,0 +1,453 @@
+//! The world of the simulation. Every random choice comes from one seed, so a failing run can be run again.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use crate::checkpoint::{Checkpoint, SignedCheckpoint};
+use crate::cosignature::Cosignature;
+use crate::entry::Entry;
+use crate::hash::Hash;
+use crate::ids::{NetworkName, Size, UnitId};
+use crate::list::Gaps;
+use crate::note::{Algorithm, KeyName, MemorySigner, Signer};
+use crate::quorum::Quorum;
+use crate::sync::{
+    Action, Engine, Event, Frame, LeafHashes, LogKeys, LogView, Outgoing, Restored, Setup, Standing, StreamId,
+};
+use crate::wire;
+
+/// What a node's disks hold.
+#[derive(Debug, Default)]
+pub(super) struct Disk {
+    pub(super) logs: BTreeMap<UnitId, Vec<Entry>>,
+    certified: BTreeMap<UnitId, Vec<u8>>,
+    own_checkpoint: Option<Vec<u8>>,
+    cosigned: BTreeMap<UnitId, (Size, Hash, Cosignature)>,
+}
+
+impl LeafHashes for Disk {
+    fn leaf_hashes(&self, unit: &UnitId, bundle: u64) -> Option<Vec<Hash>> {
+        let log = self.logs.get(unit)?;
+        Some(log.iter().skip(bundle as usize * 256).take(256).map(Entry::leaf_hash).collect())
+    }
+}
+
+/// What is asked of a node's disks, in order.
+enum Todo {
+    Write(Action),
+    Own(Vec<Entry>),
+}
+
+pub(super) struct Node {
+    pub(super) unit: UnitId,
+    pub(super) engine: Option<Engine>,
+    pub(super) disk: Disk,
+    todo: VecDeque<Todo>,
+    waiting: u32,
+    instance: u8,
+    /// Streams by partner: the stream's number here.
+    streams: BTreeMap<UnitId, StreamId>,
+    pub(super) faults: Vec<String>,
+    /// Everything cosigned, for ever.
+    pub(super) cosigned: BTreeMap<UnitId, Vec<(Size, Hash)>>,
+    pub(super) signed: Vec<(Size, Hash)>,
+}
+
+pub(super) struct World {
+    pub(super) nodes: Vec<Node>,
+    pub(super) now_ms: u64,
+    pub(super) blocked: BTreeSet<(usize, usize)>,
+    /// Frames under way: to whom, on which of its streams.
+    links: BTreeMap<(usize, StreamId), VecDeque<Bytes>>,
+    /// For each stream, the other end.
+    ends: BTreeMap<(usize, StreamId), (usize, StreamId)>,
+    next_stream: StreamId,
+    seed: u64,
+    /// Changes a frame on its way from one node to another.
+    pub(super) meddle: Option<fn(usize, usize, &mut wire::Frame)>,
+}
+
+pub(super) fn network() -> NetworkName {
+    "takedown.example".parse().unwrap()
+}
+
+pub(super) fn log_signer(unit: &UnitId) -> MemorySigner {
+    let seed = Hash::of(format!("log {unit}").as_bytes()).0;
+    MemorySigner::from_seed(KeyName::log(&network(), unit), Algorithm::Ed25519, &seed).unwrap()
+}
+
+fn mirror_signer(unit: &UnitId) -> MemorySigner {
+    let seed = Hash::of(format!("mirror {unit}").as_bytes()).0;
+    MemorySigner::from_seed(KeyName::mirror(&network(), unit), Algorithm::Cosignature, &seed).unwrap()
+}
+
+impl World {
+    pub(super) fn new(units: &[&str], seed: u64) -> Self {
+        let units: Vec<UnitId> = units.iter().map(|unit| unit.parse().unwrap()).collect();
+        let mut world = Self {
+            nodes: Vec::new(),
+            now_ms: 1_524_640_000_000,
+            blocked: BTreeSet::new(),
+            links: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            next_stream: 1,
+            seed: seed.wrapping_mul(2).wrapping_add(1),
+            meddle: None,
+        };
+        for unit in &units {
+            world.nodes.push(Node {
+                unit: unit.clone(),
+                engine: None,
+                disk: Disk::default(),
+                todo: VecDeque::new(),
+                waiting: 0,
+                instance: 0,
+                streams: BTreeMap::new(),
+                faults: Vec::new(),
+                cosigned: BTreeMap::new(),
+                signed: Vec::new(),
+            });
+        }
+        for at in 0..units.len() {
+            world.start(at);
+        }
+        world
+    }
+
+    pub(super) fn random(&mut self, below: usize) -> usize {
+        // xorshift64*
+        self.seed ^= self.seed >> 12;
+        self.seed ^= self.seed << 25;
+        self.seed ^= self.seed >> 27;
+        (self.seed.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below.max(1)
+    }
+
+    fn setup(&self, at: usize) -> Setup {
+        let units: Vec<UnitId> = self.nodes.iter().map(|node| node.unit.clone()).collect();
+        let keys = |of: &UnitId| LogKeys {
+            log_key: log_signer(of).key().clone(),
+            mirrors: units.iter().filter(|u| *u != of).map(|u| (u.clone(), mirror_signer(u).key().clone())).collect(),
+            quorum: Quorum::of(units.len() - 1),
+        };
+        Setup {
+            network: network(),
+            unit: units[at].clone(),
+            charter_version: 1,
+            charter_digest: Hash::of(b"charter"),
+            logs: units.iter().map(|unit| (unit.clone(), keys(unit))).collect(),
+            instance: [self.nodes[at].instance; 16],
+            release: "simulation".into(),
+        }
+    }
+
+    /// Starts a node with what its disks hold.
+    pub(super) fn start(&mut self, at: usize) {
+        self.nodes[at].instance += 1;
+        let setup = self.setup(at);
+        let node = &mut self.nodes[at];
+        let mut restored = BTreeMap::new();
+        for unit in setup.logs.keys() {
+            let entries = node.disk.logs.get(unit).map(Vec::as_slice).unwrap_or_default();
+            let hashes: Vec<Hash> = entries.iter().map(Entry::leaf_hash).collect();
+            let full = hashes.len() / 256 * 256;
+            let mut gaps = Gaps::default();
+            let mut missing = BTreeMap::new();
+            for (index, entry) in (0..).zip(entries) {
+                match entry.payload() {
+                    None => {
+                        gaps.note_missing(index, crate::record::RecordKind::of_number(entry.header().kind)).unwrap();
+                        missing.insert(index, entry.leaf_hash());
+                    }
+                    Some(payload) => {
+                        if let Some(erased) = crate::sync::replica::erased_by(entry.header().kind, payload) {
+                            gaps.note_erase(erased, index).unwrap();
+                        }
+                    }
+                }
+            }
+            let own = (*unit == node.unit).then(|| node.disk.own_checkpoint.clone()).flatten();
+            restored.insert(unit.clone(), Restored {
+                level1: hashes[..full].chunks(256).map(|leaves| crate::tree::level1(leaves).unwrap()).collect(),
+                tail: hashes[full..].to_vec(),
+                last_time_ms: entries.last().map_or(0, |entry| entry.header().time_ms),
+                gaps,
+                missing,
+                certified: node.disk.certified.get(unit).cloned(),
+                newest: own.into_iter().collect(),
+                cosigned: node.disk.cosigned.get(unit).cloned(),
+            });
+        }
+        let engine = Engine::new(setup, restored, None, &node.disk).unwrap();
+        node.engine = Some(engine);
+        if matches!(self.nodes[at].engine.as_ref().unwrap().standing(), Standing::Running) {
+            self.resume_own(at);
+        }
+    }
+
+    /// Kills a node: what its disks had not finished is lost.
+    pub(super) fn kill(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        node.engine = None;
+        node.todo.clear();
+        let streams: Vec<StreamId> = std::mem::take(&mut node.streams).into_values().collect();
+        for stream in streams {
+            self.cut(at, stream);
+        }
+    }
+
+    fn cut(&mut self, at: usize, stream: StreamId) {
+        self.links.remove(&(at, stream));
+        let Some((other, theirs)) = self.ends.remove(&(at, stream)) else { return };
+        self.ends.remove(&(other, theirs));
+        self.links.remove(&(other, theirs));
+        for (node, stream) in [(at, stream), (other, theirs)] {
+            self.nodes[node].streams.retain(|_, open| *open != stream);
+            self.event(node, Event::Closed { stream });
+        }
+    }
+
+    /// From now on two nodes cannot reach each other.
+    pub(super) fn block(&mut self, a: usize, b: usize) {
+        self.blocked.insert((a.min(b), a.max(b)));
+        let between: Vec<_> = self.ends.iter().filter(|(here, there)| (here.0, there.0) == (a, b)).map(|(here, _)| *here).collect();
+        for (at, stream) in between {
+            self.cut(at, stream);
+        }
+    }
+
+    fn connect(&mut self, a: usize, b: usize) {
+        let (here, there) = (self.next_stream, self.next_stream + 1);
+        self.next_stream += 2;
+        let (a_unit, b_unit) = (self.nodes[a].unit.clone(), self.nodes[b].unit.clone());
+        self.ends.insert((a, here), (b, there));
+        self.ends.insert((b, there), (a, here));
+        self.nodes[a].streams.insert(b_unit.clone(), here);
+        self.nodes[b].streams.insert(a_unit.clone(), there);
+        self.event(a, Event::Opened { stream: here, peer: b_unit, dialled: true });
+        self.event(b, Event::Opened { stream: there, peer: a_unit, dialled: false });
+    }
+
+    /// An officer submits at a node that signs.
+    pub(super) fn submit(&mut self, at: usize, count: usize) {
+        let node = &mut self.nodes[at];
+        let Some(engine) = &node.engine else { return };
+        if *engine.standing() != Standing::Running {
+            node.waiting += count as u32;
+            return;
+        }
+        let time_ms = engine.next_time_ms(self.now_ms);
+        let (unit, queued) = (node.unit.clone(), node.todo.len());
+        let base = node.disk.logs.get(&unit).map_or(0, Vec::len);
+        let entries: Vec<Entry> = (0..count)
+            .map(|n| {
+                let payload = format!("{unit} {base} {queued} {n} {}", self.seed);
+                Entry::compose(2, time_ms, [3; 16], Bytes::from(payload)).unwrap()
+            })
+            .collect();
+        node.todo.push_back(Todo::Own(entries));
+    }
+
+    fn resume_own(&mut self, at: usize) {
+        let waiting = std::mem::take(&mut self.nodes[at].waiting);
+        if waiting > 0 {
+            self.submit(at, waiting as usize);
+        }
+    }
+
+    fn event(&mut self, at: usize, event: Event) {
+        let now = self.now_ms;
+        let node = &mut self.nodes[at];
+        let Some(engine) = &mut node.engine else { return };
+        let actions = engine.handle(now, event, &node.disk);
+        for action in actions {
+            match action {
+                Action::Close { stream, fault } => {
+                    self.nodes[at].faults.push(fault.to_string());
+                    self.cut(at, stream);
+                }
+                Action::StandingChanged => {
+                    if matches!(self.nodes[at].engine.as_ref().unwrap().standing(), Standing::Running) {
+                        self.resume_own(at);
+                    }
+                }
+                Action::Certified { .. } => {}
+                other => self.nodes[at].todo.push_back(Todo::Write(other)),
+            }
+        }
+    }
+
+    /// A node's disk does the next thing that it was asked.
+    fn work(&mut self, at: usize) {
+        let now_s = self.now_ms / 1_000;
+        let node = &mut self.nodes[at];
+        let Some(todo) = node.todo.pop_front() else { return };
+        let event = match todo {
+            Todo::Own(entries) => {
+                node.disk.logs.entry(node.unit.clone()).or_default().extend(entries.iter().cloned());
+                Event::OwnAppended { entries }
+            }
+            Todo::Write(Action::Store(run)) => {
+                let (unit, from, entries, _) = run.into_parts();
+                let log = node.disk.logs.entry(unit.clone()).or_default();
+                assert_eq!(log.len() as u64, from.get(), "entries are stored in order");
+                log.extend(entries);
+                let size = Size::new(log.len() as u64).unwrap();
+                Event::Stored { unit, size }
+            }
+            Todo::Write(Action::Fill { unit, index, entry }) => {
+                let log = node.disk.logs.get_mut(&unit).unwrap();
+                assert_eq!(log[index as usize].leaf(), entry.leaf());
+                log[index as usize] = entry;
+                Event::Tick
+            }
+            Todo::Write(Action::StoreHead { unit, size, note }) => {
+                node.disk.certified.insert(unit.clone(), note);
+                Event::HeadStored { unit, size }
+            }
+            Todo::Write(Action::Sign(checkpoint)) => {
+                node.signed.push((checkpoint.size, checkpoint.root));
+                let signed = SignedCheckpoint::sign(checkpoint, &log_signer(&node.unit)).unwrap();
+                node.disk.own_checkpoint = Some(crate::checkpoint::CosignedCheckpoint::new(signed.clone()).to_note(&BTreeMap::new()));
+                Event::Signed(signed)
+            }
+            Todo::Write(Action::Cosign { unit, checkpoint }) => {
+                let Checkpoint { size, root, .. } = checkpoint;
+                let cosignature = Cosignature::sign(&checkpoint.body(), now_s, &mirror_signer(&node.unit)).unwrap();
+                node.disk.cosigned.insert(unit.clone(), (size, root, cosignature.clone()));
+                node.cosigned.entry(unit.clone()).or_default().push((size, root));
+                Event::Cosigned { unit, size, root, cosignature }
+            }
+            Todo::Write(other) => panic!("{other:?}"),
+        };
+        self.event(at, event);
+    }
+
+    /// A stream carries what it should carry next.
+    fn send(&mut self, at: usize, stream: StreamId) {
+        let now = self.now_ms;
+        let Some(&(to, theirs)) = self.ends.get(&(at, stream)) else { return };
+        let node = &mut self.nodes[at];
+        let Some(engine) = &mut node.engine else { return };
+        let frames = match engine.poll(now, stream, &node.disk) {
+            None => return,
+            Some(Outgoing::Frame(frame)) => vec![frame],
+            Some(Outgoing::Entries(mut serving)) => {
+                let piece = serving.piece();
+                let log = node.disk.logs.get(&piece.unit).map(Vec::as_slice).unwrap_or_default();
+                let end = (piece.from + piece.count).min(log.len() as u64);
+                let frames = serving.frames(&log[piece.from as usize..end as usize]);
+                engine.resume(now, stream, serving);
+                frames
+            }
+        };
+        for mut frame in frames {
+            if let Some(meddle) = self.meddle {
+                meddle(at, to, &mut frame);
+            }
+            self.links.entry((to, theirs)).or_default().push_back(frame.encode_to_vec().into());
+        }
+    }
+
+    fn deliver(&mut self, at: usize, stream: StreamId) {
+        let Some(bytes) = self.links.get_mut(&(at, stream)).and_then(VecDeque::pop_front) else { return };
+        match Frame::decode(bytes) {
+            Ok(frame) => self.event(at, Event::Received { stream, frame }),
+            Err(fault) => {
+                self.nodes[at].faults.push(fault.to_string());
+                self.cut(at, stream);
+            }
+        }
+    }
+
+    /// One thing happens.
+    pub(super) fn step(&mut self) {
+        let count = self.nodes.len();
+        match self.random(16) {
+            0 => {
+                self.now_ms += 10;
+                for at in 0..count {
+                    self.event(at, Event::Tick);
+                }
+            }
+            1 => {
+                let (a, b) = (self.random(count), self.random(count));
+                let (a_unit, b_unit) = (self.nodes[a].unit.clone(), self.nodes[b].unit.clone());
+                let up = |world: &Self, at: usize| world.nodes[at].engine.is_some();
+                let apart = self.blocked.contains(&(a.min(b), a.max(b)));
+                if a != b && !apart && up(self, a) && up(self, b) && !self.nodes[a].streams.contains_key(&b_unit) && !self.nodes[b].streams.contains_key(&a_unit) {
+                    self.connect(a, b);
+                }
+            }
+            2..6 => {
+                let at = self.random(count);
+                self.work(at);
+            }
+            6..11 => {
+                let ends: Vec<_> = self.ends.keys().copied().collect();
+                if !ends.is_empty() {
+                    let (at, stream) = ends[self.random(ends.len())];
+                    self.send(at, stream);
+                }
+            }
+            _ => {
+                let full: Vec<_> = self.links.iter().filter(|(_, frames)| !frames.is_empty()).map(|(key, _)| *key).collect();
+                if !full.is_empty() {
+                    let (at, stream) = full[self.random(full.len())];
+                    self.deliver(at, stream);
+                }
+            }
+        }
+    }
+
+    /// Steps until something holds; panics with the seed's state if it does not in time.
+    pub(super) fn until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
+        for _ in 0..3_000 {
+            for _ in 0..200 {
+                self.step();
+            }
+            if holds(self) {
+                return;
+            }
+        }
+        let state: Vec<_> = self.nodes.iter().map(|node| {
+            let engine = node.engine.as_ref();
+            (node.unit.clone(), engine.map(|e| e.standing().clone()), engine.map(|e| e.logs().map(|l| (l.size.get(), certified(&l))).collect::<Vec<_>>()), node.faults.clone())
+        }).collect();
+        panic!("never: {what}\n{state:#?}");
+    }
+
+    pub(super) fn log(&self, at: usize, of: usize) -> LogView {
+        self.nodes[at].engine.as_ref().unwrap().log(&self.nodes[of].unit).unwrap()
+    }
+
+    /// How many entries of each log a node has certified.
+    pub(super) fn certified(&self, at: usize) -> Vec<u64> {
+        (0..self.nodes.len()).map(|of| certified(&self.log(at, of))).collect()
+    }
+
+    /// Whether every running node has certified these sizes.
+    pub(super) fn all_certified(&self, sizes: &[u64]) -> bool {
+        let running = (0..self.nodes.len()).filter(|at| self.nodes[*at].engine.is_some());
+        running.into_iter().all(|at| self.certified(at) == sizes)
+    }
+
+    /// I1: whatever anybody ever signed or cosigned is on one line.
+    pub(super) fn check_no_fork(&self) {
+        for (of, author) in self.nodes.iter().enumerate() {
+            let longest = self.nodes.iter().filter_map(|n| n.disk.logs.get(&author.unit)).max_by_key(|log| log.len());
+            let Some(longest) = longest else { continue };
+            let tree: crate::tree::MemoryTree = longest.iter().map(Entry::leaf_hash).collect();
+            let root = |size: Size| crate::tree::range(&tree, Size::ZERO, size).unwrap().root().unwrap();
+            let signed = self.nodes.iter().filter_map(|n| n.cosigned.get(&author.unit)).flatten();
+            for (size, found) in signed.chain(&self.nodes[of].signed) {
+                assert_eq!(*found, root(*size), "a signature over {size} entries of {}", author.unit);
+            }
+        }
+    }
+}
+
+fn certified(log: &LogView) -> u64 {
+    log.certified.as_ref().map_or(0, |head| head.checkpoint().size.get())
+}
