@@ -5,12 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use entente_certs::keyfile::KeyFileError;
+use entente_certs::members::{Members, MembersError};
 use entente_certs::signer::KeyFileSigner;
 use entente_proto::charter::{Charter, CharterError, Terms, Unit, UnitDescription, UnverifiedCharter};
 use entente_proto::hash::Hash;
 use entente_proto::ids::{NetworkName, UnitId};
 use entente_proto::limits::CHARTER_BYTES_MAX;
-use entente_proto::note::{KeyName, Signer, VerifierKey};
+use entente_proto::note::{Algorithm, KeyName, Signer, VerifierKey};
 
 use crate::files::read_bounded;
 use crate::home::Home;
@@ -37,6 +38,9 @@ pub enum MembershipError {
         /// What is wrong with it.
         fault: CharterError,
     },
+    /// A CA certificate in the charter that no certificate could be verified with.
+    #[error(transparent)]
+    Members(#[from] MembersError),
     /// There is no charter in the home directory.
     #[error("{} has no charter yet: found a network with `entente charter new`, `sign` and `adopt`", .0.display())]
     NoCharter(PathBuf),
@@ -61,9 +65,9 @@ pub enum MembershipError {
         /// `charter`, `log` or `mirror`.
         role: &'static str,
         /// The charter's key.
-        named: VerifierKey,
+        named: String,
         /// The own key.
-        own: VerifierKey,
+        own: String,
         /// The own `unit.toml`.
         description: PathBuf,
     },
@@ -101,9 +105,15 @@ impl OwnKeys {
     /// # Errors
     /// A file that is missing (the charter key alone may be), damaged, of another unit or too open.
     pub fn load(home: &Home, network: &NetworkName, unit: &UnitId) -> Result<Self, MembershipError> {
-        let log = KeyFileSigner::load(&home.log_key(), &[KeyName::log(network, unit)])?;
-        let mirror = KeyFileSigner::load(&home.mirror_key(), &[KeyName::mirror(network, unit)])?;
-        let charter = load_if_there(&home.charter_key(), &[KeyName::charter(network, unit)])?;
+        let log = KeyFileSigner::load_as(&home.log_key(), &KeyName::log(network, unit), Algorithm::Ed25519)?;
+        let mirror =
+            KeyFileSigner::load_as(&home.mirror_key(), &KeyName::mirror(network, unit), Algorithm::Cosignature)?;
+        let name = KeyName::charter(network, unit);
+        let charter = match KeyFileSigner::load_as(&home.charter_key(), &name, Algorithm::Ed25519) {
+            Ok(signer) => Some(signer),
+            Err(KeyFileError::Missing(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
         let description = home.unit_description();
         let bytes = read(&description)?;
         let described = UnitDescription::parse(&bytes)
@@ -143,7 +153,7 @@ impl OwnKeys {
         ];
         for (role, named, own) in roles {
             if named != own {
-                let (named, own) = (named.clone(), own.clone());
+                let (named, own) = (named.to_string(), own.to_string());
                 return Err(MembershipError::OtherKey { role, named, own, description: self.description.clone() });
             }
         }
@@ -155,18 +165,6 @@ impl OwnKeys {
             });
         }
         Ok(listed)
-    }
-}
-
-/// The key in a file, or nothing if there is no such file.
-///
-/// # Errors
-/// A file that is damaged, of another unit or too open.
-pub fn load_if_there(path: &Path, names: &[KeyName]) -> Result<Option<KeyFileSigner>, MembershipError> {
-    match KeyFileSigner::load(path, names) {
-        Ok(signer) => Ok(Some(signer)),
-        Err(KeyFileError::Missing(_)) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -189,6 +187,16 @@ pub fn load_charter(home: &Home) -> Result<Charter, MembershipError> {
 /// A file that cannot be read or does not hold.
 pub fn read_charter(path: &Path) -> Result<UnverifiedCharter, MembershipError> {
     UnverifiedCharter::parse(&read(path)?).map_err(|fault| MembershipError::Text { path: path.to_owned(), fault })
+}
+
+/// Who may connect under a charter. The protocol does not look into the CA certificates; this does, so it is asked before
+/// anything is signed.
+///
+/// # Errors
+/// A CA certificate that is none, or whose key stands with two units.
+pub fn members(terms: &Terms) -> Result<Members, MembershipError> {
+    let units = terms.units.values().map(|unit| (unit.id.clone(), unit.ca.as_slice()));
+    Ok(Members::new(terms.network.clone(), units, terms.revoked.clone())?)
 }
 
 /// A file of at most the size of a charter.

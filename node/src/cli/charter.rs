@@ -1,6 +1,6 @@
 //! `entente charter`: founding a network by files that go from hand to hand.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use entente_proto::charter::{CharterError, UnitDescription, UnverifiedCharter};
 
@@ -108,6 +108,7 @@ fn new(args: &NewArgs) -> Result<(), CliError> {
         units.push(described.map_err(|fault| MembershipError::Text { path: path.clone(), fault })?);
     }
     let charter = UnverifiedCharter::compose(&units, args.quorum).map_err(words)?;
+    membership::members(charter.terms())?;
     create_file(&args.out, &charter.to_bytes(), 0o644).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => CliError::Refused(format!(
             "{} exists already: a charter is never written over, for it may hold signatures; name another --out",
@@ -139,9 +140,9 @@ fn merge(args: &MergeArgs) -> Result<(), CliError> {
     out.flush()
 }
 
-fn merge_file(all: &mut UnverifiedCharter, path: &PathBuf) -> Result<(), CliError> {
+fn merge_file(all: &mut UnverifiedCharter, path: &Path) -> Result<(), CliError> {
     let other = read_charter(path)?;
-    all.merge(&other).map_err(|fault| MembershipError::Text { path: path.clone(), fault })?;
+    all.merge(&other).map_err(|fault| MembershipError::Text { path: path.to_owned(), fault })?;
     Ok(())
 }
 
