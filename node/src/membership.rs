@@ -10,7 +10,7 @@ use entente_proto::charter::{Charter, CharterError, Terms, Unit, UnitDescription
 use entente_proto::hash::Hash;
 use entente_proto::ids::{NetworkName, UnitId};
 use entente_proto::limits::CHARTER_BYTES_MAX;
-use entente_proto::note::{KeyName, Signer, VerifierKey};
+use entente_proto::note::{Algorithm, KeyName, Signer, VerifierKey};
 
 use crate::files::read_bounded;
 use crate::home::Home;
@@ -101,9 +101,15 @@ impl OwnKeys {
     /// # Errors
     /// A file that is missing (the charter key alone may be), damaged, of another unit or too open.
     pub fn load(home: &Home, network: &NetworkName, unit: &UnitId) -> Result<Self, MembershipError> {
-        let log = KeyFileSigner::load(&home.log_key(), &[KeyName::log(network, unit)])?;
-        let mirror = KeyFileSigner::load(&home.mirror_key(), &[KeyName::mirror(network, unit)])?;
-        let charter = load_if_there(&home.charter_key(), &[KeyName::charter(network, unit)])?;
+        let log = KeyFileSigner::load_as(&home.log_key(), &KeyName::log(network, unit), Algorithm::Ed25519)?;
+        let mirror =
+            KeyFileSigner::load_as(&home.mirror_key(), &KeyName::mirror(network, unit), Algorithm::Cosignature)?;
+        let name = KeyName::charter(network, unit);
+        let charter = match KeyFileSigner::load_as(&home.charter_key(), &name, Algorithm::Ed25519) {
+            Ok(signer) => Some(signer),
+            Err(KeyFileError::Missing(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
         let description = home.unit_description();
         let bytes = read(&description)?;
         let described = UnitDescription::parse(&bytes)
@@ -155,18 +161,6 @@ impl OwnKeys {
             });
         }
         Ok(listed)
-    }
-}
-
-/// The key in a file, or nothing if there is no such file.
-///
-/// # Errors
-/// A file that is damaged, of another unit or too open.
-pub fn load_if_there(path: &Path, names: &[KeyName]) -> Result<Option<KeyFileSigner>, MembershipError> {
-    match KeyFileSigner::load(path, names) {
-        Ok(signer) => Ok(Some(signer)),
-        Err(KeyFileError::Missing(_)) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }
 

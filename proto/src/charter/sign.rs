@@ -24,8 +24,9 @@ impl UnverifiedCharter {
         for signer in signers.iter().filter(|signer| !self.has_signed(signer.key())) {
             let signature = match signer.key().algorithm() {
                 Algorithm::Ed25519 => NoteSignature::sign(self.text(), *signer),
-                Algorithm::Cosignature => Cosignature::sign(self.text(), time, *signer)
-                    .map(|cosignature| NoteSignature::new(signer.key(), cosignature.to_bytes().to_vec())),
+                Algorithm::Cosignature => {
+                    Cosignature::sign(self.text(), time, *signer).map(|cosignature| cosignature.to_line(signer.key()))
+                }
             };
             made.push(signature.map_err(CharterError::Signer)?);
         }

@@ -131,7 +131,7 @@ impl UnverifiedCharter {
 fn check(text: &str, signature: &NoteSignature, key: &VerifierKey) -> Result<(), NoteError> {
     match key.algorithm() {
         Algorithm::Ed25519 => signature.verify(text, key).map(drop),
-        Algorithm::Cosignature => Cosignature::from_bytes(&signature.exactly()?).verify(text, key),
+        Algorithm::Cosignature => Cosignature::from_line(signature)?.verify(text, key),
     }
 }
 

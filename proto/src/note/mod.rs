@@ -18,7 +18,7 @@
 //! - *text*, which ends with a newline, is not empty and may have blank lines of its own: what stands before the last
 //!   blank line;
 //! - one blank line;
-//! - 1 to 256 ([`NOTE_SIGNATURES_MAX`]) *signature lines*, each ended by a newline, the last one as well; nothing after
+//! - 1 to 512 ([`NOTE_SIGNATURES_MAX`]) *signature lines*, each ended by a newline, the last one as well; nothing after
 //!   them;
 //! - a signature line is an em dash (U+2014), a space, the key's name, a space, and base64 of at least 5 bytes: the 4-byte
 //!   key id, then the signature, of a length that its type knows (so types unknown here, such as 0x06, fit);

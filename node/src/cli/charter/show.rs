@@ -3,7 +3,6 @@
 use entente_certs::identity::spki_sha256;
 use entente_proto::charter::{Terms, Unit, UnverifiedCharter};
 use entente_proto::note::VerifierKey;
-use entente_proto::quorum::Quorum;
 use serde::Serialize;
 
 use super::{ShowArgs, still_missing};
@@ -78,18 +77,19 @@ fn ca_digests(unit: &Unit) -> Vec<String> {
 /// What the quorum means, for people who are to sign it.
 fn quorum_words(terms: &Terms) -> Vec<String> {
     let quorum = &terms.quorum;
-    let (others, needed, faulty) = (quorum.others(), quorum.needed(), quorum.faulty());
+    let (others, needed) = (quorum.others(), quorum.needed());
     if others == 0 {
         return vec!["one unit alone: what it writes is certified at once, and nobody else holds a copy".into()];
     }
-    let set = if terms.quorum_set.is_some() { "as the charter sets it" } else { "by the formula" };
-    let formula = Quorum::of(others);
+    let set = if terms.quorum_set.is_some() { "set in the charter" } else { "by the formula" };
     let mut lines = vec![
+        format!("certified is what {needed} of the {others} other units have cosigned (quorum {set})"),
+        format!("up to f = {} of the {} units may be dishonest", quorum.faulty(), others.saturating_add(1)),
         format!(
-            "certified: what {needed} of a log's {others} other units have cosigned ({set}; at least {})",
-            formula.needed()
+            "two certified states of a log never contradict while at most {} of its cosigners are dishonest or have lost \
+             their journal",
+            quorum.overlap().saturating_sub(1)
         ),
-        format!("up to {faulty} of the {} units may be dishonest and no two certified lists contradict", others + 1),
     ];
     let spare = others.saturating_sub(needed);
     lines.push(if spare == 0 {

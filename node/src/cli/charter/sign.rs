@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use entente_certs::keyfile::KeyFileError;
 use entente_certs::signer::KeyFileSigner;
 use entente_proto::charter::UnverifiedCharter;
 use entente_proto::note::{KeyName, Signer};
@@ -14,9 +15,9 @@ use crate::cli::output::Output;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::files::replace_file;
-use crate::home::{Home, HomeError, HomeLock, check_secret};
+use crate::home::{Home, HomeError, HomeLock};
 use crate::journal::{Journal, JournalRecord};
-use crate::membership::{OwnKeys, SignedVersions, load_if_there, read_charter};
+use crate::membership::{OwnKeys, SignedVersions, read_charter};
 
 pub(super) fn run(args: &SignArgs, home: &Path, clock: &dyn Clock) -> Result<(), CliError> {
     // Units that sign one file at one time must not lose each other's signatures.
@@ -91,16 +92,12 @@ impl Own {
     fn of_key(directory: &Path, charter: &UnverifiedCharter) -> Result<Self, CliError> {
         let home = Home::at(directory);
         let lock = home.lock().map_err(refused)?;
-        let names: Vec<KeyName> = charter.terms().units.values().map(|unit| unit.charter_key.name().clone()).collect();
         let mut found: Option<(PathBuf, KeyFileSigner)> = None;
         for path in [directory.join("charter.key"), home.charter_key()] {
-            if !path.try_exists().map_err(|e| CliError::file(&path, "look for", &e))? {
-                continue;
-            }
-            check_secret(&path).map_err(refused)?;
-            if let Some(signer) = load_if_there(&path, &names)? {
-                found = Some((path, signer));
-                break;
+            match KeyFileSigner::load(&path) {
+                Ok(signer) => found = found.or(Some((path, signer))),
+                Err(KeyFileError::Missing(_)) => {}
+                Err(error) => return Err(refused(error)),
             }
         }
         let Some((path, signer)) = found else {
@@ -109,6 +106,14 @@ impl Own {
                 directory.display()
             )));
         };
+        // Log and mirror keys have a journal beside them that remembers what they signed; here is none.
+        if !charter.terms().units.values().any(|unit| unit.charter_key == *signer.key()) {
+            return Err(CliError::Refused(format!(
+                "{} holds {}, which the charter does not name as the charter key of a unit",
+                path.display(),
+                signer.key()
+            )));
+        }
         let signed = path.with_file_name("charter.signed");
         let signed = SignedVersions::load(signed).map_err(refused)?;
         Ok(Self::Key { signer: Box::new(signer), signed, _lock: lock })
