@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use entente_certs::keyfile::KeyFileError;
+use entente_certs::members::{Members, MembersError};
 use entente_certs::signer::KeyFileSigner;
 use entente_proto::charter::{Charter, CharterError, Terms, Unit, UnitDescription, UnverifiedCharter};
 use entente_proto::hash::Hash;
@@ -37,6 +38,9 @@ pub enum MembershipError {
         /// What is wrong with it.
         fault: CharterError,
     },
+    /// A CA certificate in the charter that no certificate could be verified with.
+    #[error(transparent)]
+    Members(#[from] MembersError),
     /// There is no charter in the home directory.
     #[error("{} has no charter yet: found a network with `entente charter new`, `sign` and `adopt`", .0.display())]
     NoCharter(PathBuf),
@@ -183,6 +187,16 @@ pub fn load_charter(home: &Home) -> Result<Charter, MembershipError> {
 /// A file that cannot be read or does not hold.
 pub fn read_charter(path: &Path) -> Result<UnverifiedCharter, MembershipError> {
     UnverifiedCharter::parse(&read(path)?).map_err(|fault| MembershipError::Text { path: path.to_owned(), fault })
+}
+
+/// Who may connect under a charter. The protocol does not look into the CA certificates; this does, so it is asked before
+/// anything is signed.
+///
+/// # Errors
+/// A CA certificate that is none, or whose key stands with two units.
+pub fn members(terms: &Terms) -> Result<Members, MembershipError> {
+    let units = terms.units.values().map(|unit| (unit.id.clone(), unit.ca.as_slice()));
+    Ok(Members::new(terms.network.clone(), units, terms.revoked.clone())?)
 }
 
 /// A file of at most the size of a charter.

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::files::replace_file;
 use crate::home::Home;
 use crate::journal::{Journal, JournalRecord};
-use crate::membership::{MembershipError, OwnKeys, load_charter, read_charter};
+use crate::membership::{self, MembershipError, OwnKeys, load_charter, read_charter};
 
 pub(super) fn run(args: &AdoptArgs, home: &Path) -> Result<(), CliError> {
     let home = Home::open(home).map_err(refused)?;
@@ -22,6 +22,7 @@ pub(super) fn run(args: &AdoptArgs, home: &Path) -> Result<(), CliError> {
         .map_err(|fault| MembershipError::Text { path: args.file.clone(), fault })?;
     let keys = OwnKeys::load(&home, &config.network, &config.unit)?;
     keys.check(charter.terms(), &config.network, &config.unit)?;
+    membership::members(charter.terms())?;
     let (mut journal, _) = Journal::open(&home.journal(), &config.network, &config.unit).map_err(refused)?;
     match load_charter(&home) {
         Ok(held) if held.digest() == charter.digest() => return say(&home, &charter, "had been taken up already"),

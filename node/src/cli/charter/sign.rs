@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::files::replace_file;
 use crate::home::{Home, HomeError, HomeLock};
 use crate::journal::{Journal, JournalRecord};
-use crate::membership::{OwnKeys, SignedVersions, read_charter};
+use crate::membership::{self, OwnKeys, SignedVersions, read_charter};
 
 pub(super) fn run(args: &SignArgs, home: &Path, clock: &dyn Clock) -> Result<(), CliError> {
     // Units that sign one file at one time must not lose each other's signatures.
@@ -29,6 +29,7 @@ pub(super) fn run(args: &SignArgs, home: &Path, clock: &dyn Clock) -> Result<(),
             "this is version {version} of a charter; this release founds networks and signs version 1 alone"
         )));
     }
+    membership::members(charter.terms())?;
     let mut own = Own::open(home, &charter)?;
     if own.signers().iter().all(|signer| charter.has_signed(signer.key())) {
         return say(&args.file, "has all the signatures that are due from here", &charter);
@@ -91,6 +92,14 @@ impl Own {
 
     fn of_key(directory: &Path, charter: &UnverifiedCharter) -> Result<Self, CliError> {
         let home = Home::at(directory);
+        let journal = home.journal();
+        if journal.try_exists().map_err(|e| CliError::file(&journal, "look for", &e))? {
+            // The journal remembers what these keys signed, and cannot be read without knowing whose it is.
+            return Err(CliError::Refused(format!(
+                "{} has a journal and no node.toml: put node.toml back before anything is signed here",
+                directory.display()
+            )));
+        }
         let lock = home.lock().map_err(refused)?;
         let mut found: Option<(PathBuf, KeyFileSigner)> = None;
         for path in [directory.join("charter.key"), home.charter_key()] {

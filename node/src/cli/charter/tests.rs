@@ -135,6 +135,26 @@ fn a_charter_key_that_others_may_read_does_not_sign() {
 }
 
 #[test]
+fn a_home_directory_that_lost_its_settings_does_not_sign_past_its_journal() {
+    let founded = founded();
+    let dir = founded.path();
+    fs::remove_file(dir.join("BE/node.toml")).unwrap();
+    assert!(refusal(sign(dir, "c.note", "BE")).contains("put node.toml back"));
+}
+
+#[test]
+fn a_ca_that_could_verify_nothing_is_refused_before_anyone_signs() {
+    let homes = homes(&["BE"]);
+    let dir = homes.path();
+    let text = fs::read_to_string(dir.join("BE/unit.toml")).unwrap();
+    let (head, rest) = text.split_once("-----BEGIN CERTIFICATE-----\n").unwrap();
+    let (_, tail) = rest.split_once("-----END").unwrap();
+    fs::write(dir.join("bad.toml"), format!("{head}-----BEGIN CERTIFICATE-----\nMAEK\n-----END{tail}")).unwrap();
+    assert!(refusal(entente(dir, "charter new --out {}/c.note {}/bad.toml")).contains("BE"));
+    assert!(!dir.join("c.note").exists());
+}
+
+#[test]
 fn copies_that_were_signed_apart_are_merged() {
     let founded = founded();
     let dir = founded.path();
