@@ -86,6 +86,12 @@ impl Node {
         Ok(Self { client, unit: config.unit, call: deadline.or(CALL) })
     }
 
+    /// Over a channel that is there, without TLS.
+    #[cfg(test)]
+    pub(crate) fn over(channel: Channel, unit: UnitId) -> Self {
+        Self { client: UnitClient::new(channel), unit, call: CALL }
+    }
+
     /// The own unit.
     pub(crate) const fn unit(&self) -> &UnitId {
         &self.unit

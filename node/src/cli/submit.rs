@@ -92,3 +92,6 @@ fn fitting(answers: Vec<Option<Answer>>, submissions: &[Submission]) -> Result<V
         .filter(|answers| answers.len() == submissions.len())
         .ok_or_else(|| misfit("it has not one answer for each statement"))
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

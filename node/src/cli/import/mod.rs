@@ -19,12 +19,13 @@ use futures_util::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 use self::report::Report;
-use self::source::{Batch, Summary};
+use self::source::{Batch, Opened, Summary};
 use super::Global;
 use super::client::{Deadline, Node};
 use super::error::CliError;
 use super::refer::ReferOptions;
 use super::submit::Submitter;
+use crate::import::fields::Fields;
 use crate::import::{Fault, Format};
 
 /// Calls on their way at once.
@@ -92,24 +93,28 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     let node = Node::connect(global, args.deadline).await?;
     let submitter = Submitter::new(node, args.deadline.or(CALL), Duration::from_secs(args.retry_for));
 
-    let (batches, summary) = source::read(opened, defaults, usize::from(args.batch), CALLS);
-    let mut answered = ReceiverStream::new(batches)
-        .map(|batch| {
-            let submitter = submitter.clone();
-            async move { answer(&submitter, batch?).await }
-        })
-        .buffered(CALLS);
-    while let Some(lines) = answered.next().await {
-        let outcome = match lines {
-            Ok(lines) => lines.iter().try_for_each(|(number, answer)| report.line(*number, answer)),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = outcome {
-            return Err(report.broken_off(error));
-        }
+    let summary = feed(opened, defaults, usize::from(args.batch), &submitter, &mut report).await;
+    match summary {
+        Ok(summary) => report.end(&summary, begun.elapsed(), global.json),
+        Err(error) => Err(report.broken_off(error)),
     }
-    let summary: Summary = summary.await.unwrap_or_default();
-    report.end(&summary, begun.elapsed(), global.json)
+}
+
+/// Brings a file's lines to the node and what became of them to the report.
+async fn feed(
+    opened: Opened,
+    defaults: Fields,
+    batch_lines: usize,
+    submitter: &Submitter,
+    report: &mut Report,
+) -> Result<Summary, CliError> {
+    let (batches, summary) = source::read(opened, defaults, batch_lines, CALLS);
+    let mut answered =
+        ReceiverStream::new(batches).map(|batch| async { answer(submitter, batch?).await }).buffered(CALLS);
+    while let Some(lines) = answered.next().await {
+        lines?.iter().try_for_each(|(number, answer)| report.line(*number, answer))?;
+    }
+    Ok(summary.await.unwrap_or_default())
 }
 
 /// A batch's lines with what became of each.

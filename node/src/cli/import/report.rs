@@ -108,6 +108,12 @@ impl Report {
         }
     }
 
+    /// Lines taken, referred before, and refused.
+    #[cfg(test)]
+    pub(super) const fn counts(&self) -> (u64, u64, u64) {
+        (self.taken, self.known, self.refused)
+    }
+
     /// The import did not come to its end: what to do.
     pub(super) fn broken_off(mut self, error: CliError) -> CliError {
         self.bar.finish_and_clear();

@@ -4,7 +4,8 @@ use entente_proto::wire::Category;
 use entente_proto::wire::record::Body;
 
 use super::source::{open, read};
-use crate::import::fields::Fields;
+use super::*;
+use crate::cli::submit::tests::Keeper;
 
 #[tokio::test]
 async fn lines_become_batches_in_order_each_with_an_id_of_its_own() {
@@ -70,4 +71,30 @@ async fn a_line_without_a_category_anywhere_is_named() {
     let batch = batches.recv().await.unwrap().unwrap();
     assert!(batch[0].1.is_ok());
     assert_eq!((batch[1].0, batch[1].1.as_ref().unwrap_err().code), (3, "no-category"));
+}
+
+#[tokio::test]
+async fn a_node_that_is_killed_during_an_import_loses_and_doubles_nothing() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    (0..2_000).for_each(|i| writeln!(file, "t{i}.example").unwrap());
+    writeln!(file, "me@mail.example\nt7.example\n\u{7}").unwrap();
+    // Every few calls the node enters a batch and dies before it says so, with other calls on their way.
+    let keeper = Keeper::start([1, 3, 4, 9, 14, 15, 16, 22]).await;
+    let submitter = keeper.submitter(Duration::from_secs(60)).await;
+
+    let opened = open(file.path().to_str().unwrap(), None).unwrap();
+    let mut report =
+        Report::new(Some(&file.path().with_extension("faults")), opened.size, opened.read_bytes()).unwrap();
+    let defaults = Fields { categories: vec![Category::Incites], ..Fields::default() };
+    feed(opened, defaults, 100, &submitter, &mut report).await.unwrap();
+
+    assert_eq!(report.counts(), (2_000, 1, 2));
+    let targets = keeper.targets();
+    assert_eq!(targets.len(), 2_000);
+    assert!(targets.values().all(|times| *times == 1));
+    report.end(&Summary::default(), Duration::from_secs(1), true).unwrap();
+    let faults = std::fs::read_to_string(file.path().with_extension("faults")).unwrap();
+    std::fs::remove_file(file.path().with_extension("faults")).unwrap();
+    let lines: Vec<_> = faults.lines().map(|line| line.split(": ").take(2).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(lines, ["line 2001 e-mail", "line 2002 known", "line 2003 control-character"]);
 }
