@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `entente`: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    entente_node::cli::main()
+}

@@ -1,6 +1,6 @@
 //! What makes a home directory a member: its own keys, the charter that names them, and which text it has signed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -189,14 +189,14 @@ pub fn read_charter(path: &Path) -> Result<UnverifiedCharter, MembershipError> {
     UnverifiedCharter::parse(&read(path)?).map_err(|fault| MembershipError::Text { path: path.to_owned(), fault })
 }
 
-/// Who may connect under a charter. The protocol does not look into the CA certificates; this does, so it is asked before
+/// Who may connect under a charter, but for the public keys that the node itself denies. The protocol does not look into the CA certificates; this does, so it is asked before
 /// anything is signed.
 ///
 /// # Errors
 /// A CA certificate that is none, or whose key stands with two units.
-pub fn members(terms: &Terms) -> Result<Members, MembershipError> {
+pub fn members(terms: &Terms, denied: &BTreeSet<Hash>) -> Result<Members, MembershipError> {
     let units = terms.units.values().map(|unit| (unit.id.clone(), unit.ca.as_slice()));
-    Ok(Members::new(terms.network.clone(), units, terms.revoked.clone())?)
+    Ok(Members::new(terms.network.clone(), units, &terms.revoked | denied)?)
 }
 
 /// A file of at most the size of a charter.

@@ -1,5 +1,6 @@
 //! `entente charter`: founding a network by files that go from hand to hand.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use entente_proto::charter::{CharterError, UnitDescription, UnverifiedCharter};
@@ -108,7 +109,7 @@ fn new(args: &NewArgs) -> Result<(), CliError> {
         units.push(described.map_err(|fault| MembershipError::Text { path: path.clone(), fault })?);
     }
     let charter = UnverifiedCharter::compose(&units, args.quorum).map_err(words)?;
-    membership::members(charter.terms())?;
+    membership::members(charter.terms(), &BTreeSet::new())?;
     create_file(&args.out, &charter.to_bytes(), 0o644).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => CliError::Refused(format!(
             "{} exists already: a charter is never written over, for it may hold signatures; name another --out",

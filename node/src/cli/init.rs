@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::files::{create_file, create_private_directory, sync_directory};
 use crate::home::Home;
 use crate::journal::Journal;
+use crate::store::{Options, SledStore};
 
 /// Create the home directory of a unit's node: keys, CA, certificates, settings, and unit.toml to hand out
 #[derive(Debug, Clone, clap::Args)]
@@ -147,6 +148,7 @@ fn build(args: &Args, home: &Home, clock: &dyn Clock) -> Result<(), CliError> {
     write(&home.config(), config.as_bytes())?;
     // Only here: an absent journal is a lost one ever after.
     drop(Journal::create(&home.journal(), network, unit).map_err(refused)?);
+    drop(SledStore::create(&home.data(), Options::new(network.clone(), unit.clone())).map_err(refused)?);
     for directory in [&home.keys(), &home.certificates(), &home.charters(), home.directory()] {
         sync_directory(directory).map_err(|e| CliError::file(directory, "write", &e))?;
     }

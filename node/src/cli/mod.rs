@@ -14,7 +14,7 @@
 mod answers;
 mod charter;
 mod check;
-mod client;
+pub(crate) mod client;
 mod error;
 mod hold;
 mod import;
@@ -25,9 +25,10 @@ mod list;
 mod object;
 mod output;
 mod refer;
+mod run;
 mod show;
 mod status;
-mod submit;
+pub(crate) mod submit;
 mod summary;
 mod watch;
 mod withdraw;
@@ -95,6 +96,8 @@ impl Global {
 enum Verb {
     Init(init::Args),
     Charter(charter::Args),
+    Run(run::Args),
+    Demo(crate::demo::Args),
     Status(status::Args),
     Refer(refer::Args),
     Withdraw(withdraw::Args),
@@ -135,6 +138,8 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
     match cli.verb {
         Verb::Init(args) => init::run(&args, global),
         Verb::Charter(args) => charter::run(&args, global),
+        Verb::Run(args) => run::run(&args, global),
+        Verb::Demo(args) => crate::demo::run(&args),
         Verb::Status(args) => wait_for(status::run(args, global)),
         Verb::Refer(args) => wait_for(refer::run(args, global)),
         Verb::Withdraw(args) => wait_for(withdraw::run(args, global)),

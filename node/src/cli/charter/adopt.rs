@@ -1,5 +1,6 @@
 //! `entente charter adopt`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use entente_proto::charter::Charter;
@@ -22,7 +23,7 @@ pub(super) fn run(args: &AdoptArgs, home: &Path) -> Result<(), CliError> {
         .map_err(|fault| MembershipError::Text { path: args.file.clone(), fault })?;
     let keys = OwnKeys::load(&home, &config.network, &config.unit)?;
     keys.check(charter.terms(), &config.network, &config.unit)?;
-    membership::members(charter.terms())?;
+    membership::members(charter.terms(), &BTreeSet::new())?;
     let (mut journal, _) = Journal::open(&home.journal(), &config.network, &config.unit).map_err(refused)?;
     match load_charter(&home) {
         Ok(held) if held.digest() == charter.digest() => return say(&home, &charter, "had been taken up already"),

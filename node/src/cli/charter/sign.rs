@@ -1,5 +1,6 @@
 //! `entente charter sign`.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ pub(super) fn run(args: &SignArgs, home: &Path, clock: &dyn Clock) -> Result<(),
             "this is version {version} of a charter; this release founds networks and signs version 1 alone"
         )));
     }
-    membership::members(charter.terms())?;
+    membership::members(charter.terms(), &BTreeSet::new())?;
     let mut own = Own::open(home, &charter)?;
     if own.signers().iter().all(|signer| charter.has_signed(signer.key())) {
         return say(&args.file, "has all the signatures that are due from here", &charter);

@@ -1,0 +1,338 @@
+//! The own log's only writer: gives each statement its place, has it journalled, and answers when it is durable.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use entente_proto::entry::Entry;
+use entente_proto::hash::Hash;
+use entente_proto::ids::Size;
+use entente_proto::limits::BUNDLE_ENTRIES;
+use entente_proto::record::{self, RecordKind, Target};
+use entente_proto::sync::{Event, Standing};
+use entente_proto::wire;
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Core, lock};
+use crate::journal::{AppendError, JournalRecord, OwnEntry, Submission, SubmissionId};
+use crate::store::{Append, Batch, StoreError};
+
+/// How many statements, and how many bytes of them, go into the journal in one write.
+const GROUP_MAX: usize = 4_096;
+const GROUP_BYTES_MAX: usize = 1 << 20;
+
+/// What goes into the author's thread.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// Statements of officers.
+    Submit(Submit),
+    /// The node signs, or does not any more.
+    Standing,
+}
+
+/// Statements, and whom to answer.
+#[derive(Debug)]
+pub struct Submit {
+    pub(super) drafts: Vec<Draft>,
+    pub(super) reply: oneshot::Sender<Vec<Answer>>,
+}
+
+/// A statement that was checked and brought into its canonical form.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The client's id for it.
+    pub submission: SubmissionId,
+    /// Its kind.
+    pub kind: RecordKind,
+    /// Its canonical bytes.
+    pub payload: Bytes,
+    /// The target of a referral that is to be left out if the unit already refers it.
+    pub unless_referred: Option<Target>,
+}
+
+/// What became of a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It stands at this index of the own log, durably.
+    Entered(u64),
+    /// It waits in the outbox, durably, for the node to sign again.
+    Waiting,
+    /// The unit already refers its target, at this index.
+    Known(u64),
+    /// It cannot be taken, and nothing was changed.
+    Refused(String),
+}
+
+/// The author's thread.
+pub(super) struct Author {
+    core: Arc<Core>,
+    /// Submissions that were acknowledged without a place.
+    outbox: VecDeque<Submission>,
+    /// Where submissions of this run stand, until the store knows them.
+    placed: BTreeMap<SubmissionId, u64>,
+    /// The unit's referrals of this run, until the list knows them.
+    referred: BTreeMap<Target, u64>,
+    next: u64,
+    last_time_ms: u64,
+    /// Leaf hashes of the last, partial bundle.
+    tail: Vec<Hash>,
+    random: SystemRandom,
+}
+
+/// A group of submissions that becomes durable together.
+#[derive(Default)]
+struct Group {
+    bytes: usize,
+    records: Vec<JournalRecord>,
+    entries: Vec<Entry>,
+    submissions: Vec<(SubmissionId, u64)>,
+    level1: Vec<(u64, Hash)>,
+    replies: Vec<(oneshot::Sender<Vec<Answer>>, Vec<Answer>)>,
+}
+
+impl Author {
+    pub(super) fn new(core: Arc<Core>, outbox: VecDeque<Submission>, next: u64, last_time_ms: u64, tail: Vec<Hash>) -> Self {
+        core.set_outbox(outbox.len());
+        Self {
+            core,
+            outbox,
+            placed: BTreeMap::new(),
+            referred: BTreeMap::new(),
+            next,
+            last_time_ms,
+            tail,
+            random: SystemRandom::new(),
+        }
+    }
+
+    /// Runs until every sender is gone.
+    pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Input>) {
+        self.standing();
+        while let Some(first) = inbox.blocking_recv() {
+            let mut group = Group::default();
+            let mut next = Some(first);
+            while let Some(input) = next {
+                match input {
+                    Input::Submit(submit) => self.submit(submit, &mut group),
+                    Input::Standing => self.drain(&mut group),
+                }
+                let room = group.records.len() < GROUP_MAX && group.bytes < GROUP_BYTES_MAX;
+                next = if room { inbox.try_recv().ok() } else { None };
+            }
+            self.commit(group);
+        }
+    }
+
+    fn standing(&mut self) {
+        let mut group = Group::default();
+        self.drain(&mut group);
+        self.commit(group);
+    }
+
+    fn runs(&self) -> Option<()> {
+        (self.core.standing() == Standing::Running && self.core.clock_off_ms().is_none()).then_some(())
+    }
+
+    /// Gives what waited its place, now that the node signs.
+    fn drain(&mut self, group: &mut Group) {
+        if self.runs().is_none() || self.core.journal.is_none() {
+            return;
+        }
+        if self.next == 0 {
+            self.adopt(group);
+        }
+        while group.bytes < GROUP_BYTES_MAX
+            && let Some(waiting) = self.outbox.pop_front()
+        {
+            group.records.push(JournalRecord::OutboxTaken(waiting.id));
+            if self.known(&waiting.id).is_some() {
+                continue;
+            }
+            let Some(kind) = kind_of(&waiting.record) else { continue };
+            self.place(group, waiting.id, kind, waiting.record);
+        }
+        // What is left goes with the next group: the engine's thread wakes this one while anything waits.
+        self.core.set_outbox(self.outbox.len());
+    }
+
+    /// The first entry of every log: the charter that brought its unit in.
+    fn adopt(&mut self, group: &mut Group) {
+        let Some(submission) = self.draw() else { return };
+        let adopt = wire::Adopt { version: self.core.charter.version().into(), digest: self.core.charter.digest().0.to_vec() };
+        let body = Some(wire::record::Body::Adopt(adopt));
+        match record::encode(&wire::Record { submission: submission.to_vec(), body }) {
+            Ok(payload) => {
+                self.place(group, submission, RecordKind::Adopt, payload);
+            }
+            Err(error) => tracing::error!(%error, "the charter's adoption cannot be recorded"),
+        }
+    }
+
+    fn submit(&mut self, submit: Submit, group: &mut Group) {
+        if self.next == 0 || !self.outbox.is_empty() {
+            self.drain(group);
+        }
+        let answers = submit.drafts.into_iter().map(|draft| self.enter(draft, group)).collect();
+        group.replies.push((submit.reply, answers));
+    }
+
+    fn enter(&mut self, draft: Draft, group: &mut Group) -> Answer {
+        if self.core.journal.is_none() {
+            return Answer::Refused(
+                "the journal of this node is missing or damaged, so it can make nothing durable: see `entente status`".into(),
+            );
+        }
+        if let Some(place) = self.known(&draft.submission) {
+            return Answer::Entered(place);
+        }
+        if self.outbox.iter().any(|waiting| waiting.id == draft.submission) {
+            return Answer::Waiting;
+        }
+        if let Some(index) = draft.unless_referred.as_ref().and_then(|target| self.refers(target)) {
+            return Answer::Known(index);
+        }
+        if self.runs().is_none() || !self.outbox.is_empty() {
+            group.bytes = group.bytes.saturating_add(draft.payload.len());
+            let waiting = Submission { id: draft.submission, record: draft.payload };
+            group.records.push(JournalRecord::Outbox(waiting.clone()));
+            self.outbox.push_back(waiting);
+            self.core.set_outbox(self.outbox.len());
+            return Answer::Waiting;
+        }
+        let (target, kind) = (draft.unless_referred, draft.kind);
+        let payload = draft.payload.clone();
+        match self.place(group, draft.submission, kind, draft.payload) {
+            Some(index) => {
+                self.follow(target, kind, &payload, index);
+                Answer::Entered(index)
+            }
+            None => Answer::Refused("the random number generator of this machine does not answer".into()),
+        }
+    }
+
+    /// Remembers what the list does not know yet: own referrals and what was taken back.
+    fn follow(&mut self, target: Option<Target>, kind: RecordKind, payload: &[u8], index: u64) {
+        let statement = || record::parse(kind.number(), payload).ok();
+        match kind {
+            RecordKind::Refer => {
+                if let Some(target) = target.or_else(|| statement()?.target()) {
+                    self.referred.insert(target, index);
+                }
+            }
+            RecordKind::Withdraw => {
+                if let Some(wire::record::Body::Withdraw(withdraw)) = statement().map(record::Statement::into_body) {
+                    self.referred.retain(|_, at| *at != withdraw.index);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Where a submission stands already.
+    fn known(&self, id: &SubmissionId) -> Option<u64> {
+        self.placed.get(id).copied().or_else(|| self.core.store.submission(id).ok().flatten())
+    }
+
+    /// Where the unit already refers a target.
+    fn refers(&self, target: &Target) -> Option<u64> {
+        self.referred.get(target).copied().or_else(|| self.core.list.own_referral(target))
+    }
+
+    fn place(&mut self, group: &mut Group, submission: SubmissionId, kind: RecordKind, payload: Bytes) -> Option<u64> {
+        let opening = self.draw()?;
+        let time_ms = self.last_time_ms.max(self.core.clock.now_ms());
+        group.bytes = group.bytes.saturating_add(payload.len());
+        let entry = Entry::compose(kind.number(), time_ms, opening, payload).ok()?;
+        let index = self.next;
+        self.tail.push(entry.leaf_hash());
+        if self.tail.len() as u64 == BUNDLE_ENTRIES {
+            let hash = entente_proto::tree::level1(&self.tail).ok()?;
+            group.level1.push((index / BUNDLE_ENTRIES, hash));
+            self.tail.clear();
+        }
+        group.records.push(JournalRecord::OwnEntry(OwnEntry { index, entry: entry.clone(), submission: Some(submission) }));
+        group.entries.push(entry);
+        group.submissions.push((submission, index));
+        self.placed.insert(submission, index);
+        (self.next, self.last_time_ms) = (index.saturating_add(1), time_ms);
+        Some(index)
+    }
+
+    fn draw(&self) -> Option<[u8; 16]> {
+        let mut bytes = [0; 16];
+        self.random.fill(&mut bytes).ok().map(|()| bytes)
+    }
+
+    /// Makes a group durable. Waiters are answered when the journal has it; partners are served when the store has it
+    /// too.
+    fn commit(&mut self, group: Group) {
+        let Group { records, entries, submissions, level1, replies, .. } = group;
+        let answer = move || {
+            for (reply, answers) in replies {
+                // An officer that hung up needs no answer: the submission's id tells a second call apart.
+                let _ = reply.send(answers);
+            }
+        };
+        let Some(journal) = self.core.journal.clone().filter(|_| !records.is_empty()) else {
+            answer();
+            return;
+        };
+        let first = self.next.saturating_sub(entries.len() as u64);
+        let append = Append {
+            unit: self.core.unit.clone(),
+            from: Size::new(first).unwrap_or_default(),
+            entries: entries.clone(),
+            level1,
+        };
+        let both = Arc::new(AtomicUsize::new(if entries.is_empty() { 1 } else { 2 }));
+        let (core, last, kept) = (self.core.clone(), both.clone(), entries.clone());
+        let journalled = move || {
+            answer();
+            appended(&core, &last, kept);
+        };
+        match journal.append(&records, Box::new(journalled)) {
+            Ok(()) => {}
+            Err(AppendError::Closed) => return,
+            Err(error) => crate::fatal(&format!("the journal refuses an own entry: {error}")),
+        }
+        if entries.is_empty() {
+            return;
+        }
+        self.core.list.taken(append.unit.clone(), first, entries.clone());
+        let core = self.core.clone();
+        let stored = move |result: Result<(), Arc<StoreError>>| match result {
+            Ok(()) => appended(&core, &both, entries),
+            Err(error) => super::drive::not_stored(&error),
+        };
+        let batch = Batch { appends: vec![append], submissions, ..Batch::default() };
+        self.core.store_writer.submit(batch, Box::new(stored));
+        self.forget();
+    }
+
+    /// Drops what store and list have taken over.
+    fn forget(&mut self) {
+        if self.placed.len() > GROUP_MAX.saturating_mul(4) {
+            let stored = lock(&self.core.engine).log(&self.core.unit).map_or(0, |log| log.size.get());
+            self.placed.retain(|_, index| *index >= stored);
+        }
+        if self.referred.len() > GROUP_MAX.saturating_mul(4) {
+            let folded = self.core.list.folded(&self.core.unit);
+            self.referred.retain(|_, index| *index >= folded);
+        }
+    }
+}
+
+/// The second of journal and store to be done tells the engine. Both are done with groups in order.
+fn appended(core: &Core, both: &AtomicUsize, entries: Vec<Entry>) {
+    if both.fetch_sub(1, Ordering::AcqRel) == 1 && !entries.is_empty() {
+        core.tell(Event::OwnAppended { entries }, None);
+    }
+}
+
+fn kind_of(payload: &[u8]) -> Option<RecordKind> {
+    use prost::Message as _;
+    let body = wire::Record::decode(payload).ok()?.body?;
+    Some(RecordKind::of_body(&body))
+}

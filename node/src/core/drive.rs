@@ -1,0 +1,212 @@
+//! The engine's thread: takes in what happened, and has done what follows.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use entente_proto::checkpoint::{Checkpoint, CosignedCheckpoint, SignedCheckpoint};
+use entente_proto::cosignature::Cosignature;
+use entente_proto::hash::Hash;
+use entente_proto::ids::UnitId;
+use entente_proto::sync::{Action, Event, Fault, VerifiedRun};
+
+use super::{Core, Input, Leaves, author, lock};
+use crate::journal::{self, JournalRecord};
+use crate::store::{Append, Batch, Fill, HeadKind, StoreError};
+
+/// How often the engine is told that time goes by.
+const TICK: Duration = Duration::from_millis(20);
+/// How many events are dealt with before streams are woken.
+const EVENTS_MAX: usize = 64;
+
+/// Runs until [`Input::Stop`].
+pub(super) fn run(core: &Arc<Core>, inbox: &Receiver<Input>) {
+    let mut ticked = Instant::now();
+    loop {
+        let mut next = match inbox.recv_timeout(TICK) {
+            Ok(input) => Some(input),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        for _ in 0..EVENTS_MAX {
+            match next {
+                Some(Input::Event(event, _permit)) => handle(core, event),
+                Some(Input::Stop) => return,
+                None => break,
+            }
+            next = inbox.try_recv().ok();
+        }
+        if let Some(Input::Event(event, _permit)) = next {
+            handle(core, event);
+        }
+        if ticked.elapsed() >= TICK {
+            ticked = Instant::now();
+            handle(core, Event::Tick);
+            if core.outbox() > 0 {
+                // A full queue means that the author is awake.
+                let _ = core.author.try_send(author::Input::Standing);
+            }
+        }
+        for stream in lock(&core.streams).values() {
+            stream.wake.notify_one();
+        }
+    }
+}
+
+fn handle(core: &Arc<Core>, event: Event) {
+    let now = core.clock.now_ms();
+    let held = match &event {
+        Event::Stored { unit, .. } => Some(unit.clone()),
+        Event::OwnAppended { .. } => Some(core.unit.clone()),
+        _ => None,
+    };
+    let mut engine = core.engine();
+    let actions = engine.handle(now, event, &Leaves(&*core.store));
+    let complete = held.and_then(|unit| Some((engine.log(&unit)?.complete, unit)));
+    drop(engine);
+    if let Some((complete, unit)) = complete {
+        core.list.held(unit, complete.get());
+    }
+    for action in actions {
+        act(core, action);
+    }
+}
+
+fn act(core: &Arc<Core>, action: Action) {
+    match action {
+        Action::Store(run) => store_run(core, run),
+        Action::Fill { unit, index, entry } => {
+            let Some(body) = entry.body().cloned() else { return };
+            let core_then = core.clone();
+            let fill = Fill { unit: unit.clone(), index, body };
+            submit(core, Batch { fills: vec![fill], ..Batch::default() }, move || core_then.tell(Event::Tick, None));
+        }
+        Action::StoreHead { unit, size, note } => {
+            let core_then = core.clone();
+            let head = (unit.clone(), HeadKind::Certified, Bytes::from(note));
+            let then = move || core_then.tell(Event::HeadStored { unit, size }, None);
+            submit(core, Batch { heads: vec![head], ..Batch::default() }, then);
+        }
+        Action::Sign(checkpoint) => sign(core, checkpoint),
+        Action::Cosign { unit, checkpoint } => cosign(core, unit, &checkpoint),
+        Action::Certified { unit, size } => {
+            if unit == core.unit {
+                core.certified.send_replace(size.get());
+                // Lets the journal drop what the store holds and partners cosigned. Nobody waits for it.
+                append(core, &[JournalRecord::OwnCertified(size)], || {});
+            }
+            tracing::debug!(%unit, size = size.get(), "certified");
+            core.list.certified(unit, size.get());
+        }
+        Action::Close { stream, fault } => {
+            if let Some(stream) = lock(&core.streams).get_mut(&stream)
+                && let Some(close) = stream.close.take()
+            {
+                // The stream's task may have ended by itself.
+                let _ = close.send(fault);
+            }
+        }
+        Action::StandingChanged => {
+            let standing = core.engine().standing().clone();
+            tracing::info!(?standing, "standing");
+            core.standing.send_replace(standing);
+            // A full queue means that the author is awake, and it looks at the standing before each submission.
+            let _ = core.author.try_send(author::Input::Standing);
+        }
+    }
+}
+
+fn store_run(core: &Arc<Core>, run: VerifiedRun) {
+    let end = run.end();
+    let (unit, from, entries, level1) = run.into_parts();
+    core.list.taken(unit.clone(), from.get(), entries.clone());
+    let append = Append { unit: unit.clone(), from, entries, level1 };
+    let core_then = core.clone();
+    let then = move || core_then.tell(Event::Stored { unit, size: end }, None);
+    submit(core, Batch { appends: vec![append], ..Batch::default() }, then);
+}
+
+/// Signs a checkpoint of the own log; it goes out once the journal has it.
+fn sign(core: &Arc<Core>, checkpoint: Checkpoint) {
+    let (size, root) = (checkpoint.size, checkpoint.root);
+    let signed = match SignedCheckpoint::sign(checkpoint, &*core.log_signer) {
+        Ok(signed) => signed,
+        Err(error) => {
+            tracing::error!(%error, "the log key cannot sign: nothing more is signed until the node is started again");
+            return;
+        }
+    };
+    let note = CosignedCheckpoint::new(signed.clone()).to_note(&core.charter.mirrors(&core.unit));
+    let record = JournalRecord::OwnCheckpoint(journal::OwnCheckpoint { size, root, note: note.into() });
+    let core_then = core.clone();
+    append(core, &[record], move || core_then.tell(Event::Signed(signed), None));
+}
+
+/// Cosigns a partner's checkpoint; it goes out once the journal has it.
+fn cosign(core: &Arc<Core>, unit: UnitId, checkpoint: &Checkpoint) {
+    let (size, root) = (checkpoint.size, checkpoint.root);
+    let body = checkpoint.body();
+    let cosignature = match Cosignature::sign(&body, core.clock.now_ms() / 1_000, &*core.mirror_signer) {
+        Ok(cosignature) => cosignature,
+        Err(error) => {
+            tracing::error!(%error, "the mirror key cannot sign: this log is not cosigned until the node is started again");
+            return;
+        }
+    };
+    let record = JournalRecord::Cosigned(journal::Cosigned {
+        unit: unit.clone(),
+        size,
+        root,
+        time: cosignature.time,
+        signature: cosignature.signature,
+        fingerprint: Hash::of(body.as_bytes()),
+    });
+    let core_then = core.clone();
+    append(core, &[record], move || core_then.tell(Event::Cosigned { unit, size, root, cosignature }, None));
+}
+
+fn submit(core: &Arc<Core>, batch: Batch, then: impl FnOnce() + Send + 'static) {
+    let done = move |result: Result<(), Arc<StoreError>>| match result {
+        Ok(()) => then(),
+        Err(error) => not_stored(&error),
+    };
+    core.store_writer.submit(batch, Box::new(done));
+}
+
+/// What the store has after a failed write is unknown, and what follows was computed as if it had it.
+pub(super) fn not_stored(error: &StoreError) {
+    match error {
+        StoreError::Stopped => tracing::debug!("not stored: the node is stopping; journal and partners have it"),
+        error => crate::fatal(&format!("the database cannot be written: {error}")),
+    }
+}
+
+fn append(core: &Arc<Core>, records: &[JournalRecord], then: impl FnOnce() + Send + 'static) {
+    let Some(journal) = &core.journal else {
+        tracing::error!("there is no journal: nothing is signed");
+        return;
+    };
+    match journal.append(records, Box::new(then)) {
+        Ok(()) => {}
+        Err(journal::AppendError::Closed) => tracing::warn!("not journalled: the node is stopping"),
+        // The journal refused to put its name to something: go no further on a state that contradicts it.
+        Err(error) => crate::fatal(&format!("the journal refuses a signature: {error}")),
+    }
+}
+
+/// Tells a stream's task why its stream ends, in words for the log and a code for the partner.
+pub(crate) fn log_close(peer: &UnitId, fault: &Fault) {
+    match fault {
+        Fault::Replaced => tracing::debug!(%peer, "another stream to this partner stays"),
+        fault => tracing::warn!(%peer, %fault, "stream closed"),
+    }
+}
+
+impl Core {
+    /// Submissions that wait.
+    pub(super) fn set_outbox(&self, count: usize) {
+        self.outbox.store(count as u64, Ordering::Relaxed);
+    }
+}

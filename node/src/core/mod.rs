@@ -1,0 +1,235 @@
+//! The heart of a running node: one thread drives the protocol's state machine, one appends to the own log, one folds
+//! the list; journal and store have a writer thread each. Everything else asks them.
+//!
+//! ```text
+//! officer -> unit API -> author -> journal -> engine -> partners
+//! partner -> stream -> engine -> store -> engine -> journal (cosignature) -> partners
+//!                                    \-> lister -> list, watch
+//! ```
+//! The engine's inbox takes what streams and writers report. It has no bound of its own: each stream holds a permit for
+//! every frame that waits in it, and the writers report what the engine asked for. So no thread waits for another in a
+//! circle.
+
+mod author;
+mod drive;
+mod start;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use entente_proto::charter::Charter;
+use entente_proto::hash::Hash;
+use entente_proto::ids::UnitId;
+use entente_proto::note::Signer;
+use entente_proto::sync::{Engine, Event, Fault, LeafHashes, LogView, Outgoing, PeerView, Serving, Standing, StreamId};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
+
+pub use author::{Answer, Draft, Submit};
+pub use start::{Parts, Running, StartError, start};
+
+pub(crate) use drive::log_close;
+
+use crate::clock::Clock;
+use crate::journal;
+use crate::list::Listing;
+use crate::store::{self, Store};
+
+/// What goes into the engine's thread.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// Something happened. The permit is given back when it was dealt with.
+    Event(Event, Option<OwnedSemaphorePermit>),
+    /// The thread ends.
+    Stop,
+}
+
+/// A stream as the engine's thread knows it.
+#[derive(Debug)]
+struct Stream {
+    wake: Arc<Notify>,
+    close: Option<oneshot::Sender<Fault>>,
+}
+
+/// What everything in a running node shares.
+pub struct Core {
+    /// The own unit.
+    pub unit: UnitId,
+    /// The charter that the node runs under.
+    pub charter: Arc<Charter>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// The target list.
+    pub list: Arc<Listing>,
+    store_writer: store::Writer,
+    journal: Option<Arc<journal::Writer>>,
+    log_signer: Box<dyn Signer>,
+    mirror_signer: Box<dyn Signer>,
+    engine: Mutex<Engine>,
+    inbox: Sender<Input>,
+    author: mpsc::Sender<author::Input>,
+    outbox: AtomicU64,
+    room: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    streams: Mutex<BTreeMap<StreamId, Stream>>,
+    next_stream: AtomicU64,
+    certified: watch::Sender<u64>,
+    standing: watch::Sender<Standing>,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Core({})", self.unit)
+    }
+}
+
+/// An open stream, for the task that sends on it. Dropping it tells the engine that the stream ended.
+#[derive(Debug)]
+pub struct OpenStream {
+    core: Arc<Core>,
+    id: StreamId,
+    /// Woken when there may be something to send.
+    pub wake: Arc<Notify>,
+}
+
+impl OpenStream {
+    /// What the stream should carry next.
+    #[must_use]
+    pub fn poll(&self) -> Option<Outgoing> {
+        let now = self.core.clock.now_ms();
+        self.core.engine().poll(now, self.id, &Leaves(&*self.core.store))
+    }
+
+    /// Takes back what is left of a range.
+    pub fn resume(&self, serving: Serving) {
+        let now = self.core.clock.now_ms();
+        self.core.engine().resume(now, self.id, serving);
+    }
+
+    /// Hands a frame to the engine.
+    pub fn received(&self, frame: entente_proto::sync::Frame, permit: OwnedSemaphorePermit) {
+        self.core.tell(Event::Received { stream: self.id, frame }, Some(permit));
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        lock(&self.core.streams).remove(&self.id);
+        self.core.tell(Event::Closed { stream: self.id }, None);
+    }
+}
+
+impl Core {
+    /// A stream to a partner is open. The second part gives the reason, when it is to end.
+    #[must_use]
+    pub fn open(self: &Arc<Self>, peer: UnitId, dialled: bool) -> (OpenStream, oneshot::Receiver<Fault>) {
+        let id = self.next_stream.fetch_add(1, Ordering::Relaxed);
+        let wake = Arc::new(Notify::new());
+        let (close, closed) = oneshot::channel();
+        lock(&self.streams).insert(id, Stream { wake: wake.clone(), close: Some(close) });
+        self.tell(Event::Opened { stream: id, peer, dialled }, None);
+        (OpenStream { core: self.clone(), id, wake }, closed)
+    }
+
+    /// Hands statements to the own log. The answer comes when they are durable.
+    ///
+    /// # Errors
+    /// The statements, if the node is stopping.
+    pub async fn submit(&self, drafts: Vec<Draft>) -> Result<Vec<Answer>, Stopping> {
+        let (reply, answer) = oneshot::channel();
+        self.author.send(author::Input::Submit(Submit { drafts, reply })).await.map_err(|_| Stopping)?;
+        answer.await.map_err(|_| Stopping)
+    }
+
+    /// Every log.
+    #[must_use]
+    pub fn logs(&self) -> Vec<LogView> {
+        self.engine().logs().collect()
+    }
+
+    /// One log.
+    #[must_use]
+    pub fn log(&self, unit: &UnitId) -> Option<LogView> {
+        self.engine().log(unit)
+    }
+
+    /// Every partner.
+    #[must_use]
+    pub fn peers(&self) -> Vec<PeerView> {
+        self.engine().peers().collect()
+    }
+
+    /// Whether a stream to a partner stands.
+    #[must_use]
+    pub fn connected(&self, unit: &UnitId) -> bool {
+        self.engine().connected(unit).is_some()
+    }
+
+    /// Whether the disk has room for more.
+    ///
+    /// # Errors
+    /// In words, what is low and what to do.
+    pub fn store_has_room(&self) -> Result<(), String> {
+        (self.room)()
+    }
+
+    /// Whether the node signs.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.standing.borrow().clone()
+    }
+
+    /// How far the clock is off the partners' median, milliseconds, if that is too far to sign.
+    #[must_use]
+    pub fn clock_off_ms(&self) -> Option<i64> {
+        self.engine().clock_off_ms()
+    }
+
+    /// How many submissions wait for the node to sign again.
+    #[must_use]
+    pub fn outbox(&self) -> u64 {
+        self.outbox.load(Ordering::Relaxed)
+    }
+
+    /// Follows how much of the own log is certified.
+    #[must_use]
+    pub fn certified(&self) -> watch::Receiver<u64> {
+        self.certified.subscribe()
+    }
+
+    fn engine(&self) -> MutexGuard<'_, Engine> {
+        lock(&self.engine)
+    }
+
+    pub(crate) fn tell(&self, event: Event, permit: Option<OwnedSemaphorePermit>) {
+        // An engine that has ended needs no news.
+        let _ = self.inbox.send(Input::Event(event, permit));
+    }
+}
+
+/// The node is stopping and takes nothing in any more.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the node is stopping; submit again when it runs")]
+pub struct Stopping;
+
+/// Reads leaf hashes back from a store.
+pub(crate) struct Leaves<'a>(pub(crate) &'a dyn Store);
+
+impl LeafHashes for Leaves<'_> {
+    fn leaf_hashes(&self, unit: &UnitId, bundle: u64) -> Option<Vec<Hash>> {
+        match self.0.leaf_hashes(unit, bundle) {
+            Ok(hashes) => Some(hashes),
+            Err(error) => {
+                tracing::error!(%unit, bundle, %error, "the database cannot be read");
+                None
+            }
+        }
+    }
+}
+
+/// Locks, also after another thread panicked: what these locks guard is whole between any two statements.
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

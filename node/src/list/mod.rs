@@ -1,0 +1,179 @@
+//! The target list of a running node: the fold of what is certified, and beside it what is held but not yet certified.
+//!
+//! One thread folds. It is handed entries as they are taken, so that they need not be read back; where too many wait, it
+//! reads them from the store instead. Queries take a read lock; the thread takes the write lock for one stretch of
+//! entries at a time.
+
+mod folding;
+mod pending;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use bytes::Bytes;
+use entente_proto::entry::Entry;
+use entente_proto::hash::Hash;
+use entente_proto::ids::{RecordId, UnitId};
+use entente_proto::list::{Fold, Payloads};
+use entente_proto::record::Target;
+use entente_proto::wire;
+use tokio::sync::broadcast;
+
+pub use folding::{Around, run};
+pub use pending::Pending;
+
+use crate::store::{Store, StoreError};
+
+/// How many changes a slow watcher may be behind before it is told that it missed some.
+const CHANGES_MAX: usize = 8_192;
+
+/// What the folding thread is told.
+#[derive(Debug)]
+pub enum News {
+    /// Entries were taken and are on their way to the store.
+    Taken {
+        /// Whose log.
+        unit: UnitId,
+        /// The first index.
+        from: u64,
+        /// The entries.
+        entries: Vec<Entry>,
+    },
+    /// A log is stored without a gap up to here.
+    Held {
+        /// Whose log.
+        unit: UnitId,
+        /// Up to where.
+        size: u64,
+    },
+    /// A log is certified up to here.
+    Certified {
+        /// Whose log.
+        unit: UnitId,
+        /// Up to where.
+        size: u64,
+    },
+}
+
+/// One statement that changed the list, or that arrived.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The record.
+    pub id: RecordId,
+    /// Its header's time.
+    pub time_ms: u64,
+    /// What it says.
+    pub record: Option<wire::Record>,
+    /// Whether it is certified.
+    pub certified: bool,
+    /// The target it is about.
+    pub target: Option<Target>,
+    /// The target's status after it.
+    pub status: Option<wire::Status>,
+}
+
+/// The state that queries read.
+#[derive(Debug)]
+pub struct State {
+    /// The certified list.
+    pub fold: Fold,
+    /// What is not certified.
+    pub pending: Pending,
+    /// How far each log is folded.
+    pub folded: BTreeMap<UnitId, u64>,
+    /// Digest of the frontier and of the list, as of the last certified frontier folded.
+    pub digest: Option<(Hash, Hash)>,
+}
+
+/// The list, shared.
+#[derive(Debug)]
+pub struct Listing {
+    unit: UnitId,
+    state: RwLock<State>,
+    news: Mutex<Sender<News>>,
+    changes: broadcast::Sender<Arc<Change>>,
+}
+
+/// Reads payloads for the fold.
+#[derive(Clone, Copy)]
+pub struct Stored<'a>(pub &'a dyn Store);
+
+impl std::fmt::Debug for Stored<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stored")
+    }
+}
+
+impl Payloads for Stored<'_> {
+    type Error = StoreError;
+
+    fn payload(&self, unit: &UnitId, index: u64) -> Result<Option<(u64, Bytes)>, StoreError> {
+        let entry = self.0.entry(unit, index)?;
+        Ok(entry.and_then(|entry| Some((entry.header().time_ms, entry.payload()?.clone()))))
+    }
+}
+
+impl Listing {
+    /// An empty list, and what its thread listens to.
+    #[must_use]
+    pub fn new(unit: UnitId, fold: Fold) -> (Arc<Self>, Receiver<News>) {
+        let (news, inbox) = channel();
+        let state = State { fold, pending: Pending::default(), folded: BTreeMap::new(), digest: None };
+        let listing = Self { unit, state: RwLock::new(state), news: Mutex::new(news), changes: broadcast::channel(CHANGES_MAX).0 };
+        (Arc::new(listing), inbox)
+    }
+
+    /// Reads. Hold it for as short as a query needs.
+    pub fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Entries were taken.
+    pub fn taken(&self, unit: UnitId, from: u64, entries: Vec<Entry>) {
+        self.tell(News::Taken { unit, from, entries });
+    }
+
+    /// A log is stored without a gap up to here.
+    pub fn held(&self, unit: UnitId, size: u64) {
+        self.tell(News::Held { unit, size });
+    }
+
+    /// A log is certified up to here.
+    pub fn certified(&self, unit: UnitId, size: u64) {
+        self.tell(News::Certified { unit, size });
+    }
+
+    /// The unit's own standing referral of a target, certified or not.
+    #[must_use]
+    pub fn own_referral(&self, target: &Target) -> Option<u64> {
+        let state = self.read();
+        let certified = state.fold.own_referral(&self.unit, target);
+        certified.filter(|index| !state.pending.withdrawn(&self.unit, *index)).or_else(|| state.pending.referral(&self.unit, target))
+    }
+
+    /// How far a log is folded.
+    #[must_use]
+    pub fn folded(&self, unit: &UnitId) -> u64 {
+        self.read().folded.get(unit).copied().unwrap_or_default()
+    }
+
+    /// Follows changes from now on.
+    #[must_use]
+    pub fn watch(&self) -> broadcast::Receiver<Arc<Change>> {
+        self.changes.subscribe()
+    }
+
+    fn tell(&self, news: News) {
+        // A thread that has ended needs no news.
+        let _ = self.news.lock().unwrap_or_else(PoisonError::into_inner).send(news);
+    }
+
+    fn publish(&self, change: Change) {
+        // Nobody may be watching.
+        let _ = self.changes.send(Arc::new(change));
+    }
+}

@@ -1,0 +1,136 @@
+//! Statements that are held but not yet certified: shown beside the list, marked so, and never part of its digest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use entente_proto::ids::{RecordId, UnitId};
+use entente_proto::record::{Statement, Target};
+use entente_proto::wire::record::Body;
+
+/// What is not yet certified, by target.
+#[derive(Debug, Default)]
+pub struct Pending {
+    by_target: BTreeMap<Target, BTreeSet<RecordId>>,
+    /// Every statement held uncertified, with the target it is about.
+    all: BTreeMap<UnitId, BTreeMap<u64, Noted>>,
+    count: u64,
+}
+
+#[derive(Debug)]
+struct Noted {
+    target: Option<Target>,
+    refers: bool,
+    withdraws: Option<u64>,
+}
+
+impl Pending {
+    /// How many statements.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The statements about a target, by unit and index.
+    pub fn about(&self, target: &Target) -> impl Iterator<Item = &RecordId> {
+        self.by_target.get(target).into_iter().flatten()
+    }
+
+    /// Every target after this one that something is pending about, ascending.
+    pub fn targets_after(&self, after: Option<&Target>) -> impl Iterator<Item = &Target> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_target.range::<Target, _>((from, Bound::Unbounded)).map(|(target, _)| target)
+    }
+
+    /// The target of a pending record.
+    #[must_use]
+    pub fn target_of(&self, id: &RecordId) -> Option<&Target> {
+        self.all.get(&id.unit)?.get(&id.index)?.target.as_ref()
+    }
+
+    /// Whether a record is pending.
+    #[must_use]
+    pub fn holds(&self, id: &RecordId) -> bool {
+        self.all.get(&id.unit).is_some_and(|log| log.contains_key(&id.index))
+    }
+
+    /// A pending referral of a target by a unit that is not taken back.
+    #[must_use]
+    pub fn referral(&self, unit: &UnitId, target: &Target) -> Option<u64> {
+        let log = self.all.get(unit)?;
+        let refers = |id: &&RecordId| {
+            id.unit == *unit && log.get(&id.index).is_some_and(|noted| noted.refers) && !self.withdrawn(unit, id.index)
+        };
+        self.about(target).find(refers).map(|id| id.index)
+    }
+
+    /// Whether a pending statement takes this one back.
+    #[must_use]
+    pub fn withdrawn(&self, unit: &UnitId, index: u64) -> bool {
+        self.all.get(unit).is_some_and(|log| log.range(index..).any(|(_, noted)| noted.withdraws == Some(index)))
+    }
+
+    /// Notes a statement. `target_of` finds the target of the record that it speaks of.
+    pub(super) fn note(
+        &mut self,
+        id: RecordId,
+        statement: Option<&Statement>,
+        target_of: impl Fn(&RecordId) -> Option<Target>,
+    ) -> Option<Target> {
+        let target = statement.and_then(|statement| {
+            statement.target().or_else(|| {
+                let on = speaks_of(&id.unit, statement.body())?;
+                self.target_of(&on).cloned().or_else(|| target_of(&on))
+            })
+        });
+        let noted = Noted {
+            target: target.clone(),
+            refers: matches!(statement.map(Statement::body), Some(Body::Refer(_))),
+            withdraws: match statement.map(Statement::body) {
+                Some(Body::Withdraw(withdraw)) => Some(withdraw.index),
+                Some(Body::Erase(erase)) => Some(erase.index),
+                _ => None,
+            },
+        };
+        if let Some(target) = &target {
+            self.by_target.entry(target.clone()).or_default().insert(id.clone());
+        }
+        if self.all.entry(id.unit).or_default().insert(id.index, noted).is_none() {
+            self.count = self.count.saturating_add(1);
+        }
+        target
+    }
+
+    /// Everything of a log below a size is certified.
+    pub(super) fn certified(&mut self, unit: &UnitId, size: u64) {
+        let Some(log) = self.all.get_mut(unit) else { return };
+        let rest = log.split_off(&size);
+        for (index, noted) in std::mem::replace(log, rest) {
+            self.count = self.count.saturating_sub(1);
+            let Some(target) = noted.target else { continue };
+            if let Some(ids) = self.by_target.get_mut(&target) {
+                ids.remove(&RecordId { unit: unit.clone(), index });
+                if ids.is_empty() {
+                    self.by_target.remove(&target);
+                }
+            }
+        }
+    }
+}
+
+/// The record that a statement speaks of.
+#[must_use]
+pub(crate) fn speaks_of(author: &UnitId, body: &Body) -> Option<RecordId> {
+    let own = |index: u64| Some(RecordId { unit: author.clone(), index });
+    let other = |on: &Option<entente_proto::wire::RecordRef>| {
+        let on = on.as_ref()?;
+        Some(RecordId { unit: on.unit.parse().ok()?, index: on.index })
+    };
+    match body {
+        Body::Withdraw(withdraw) => own(withdraw.index),
+        Body::Erase(erase) => own(erase.index),
+        Body::Opinion(opinion) => other(&opinion.on),
+        Body::Dispatch(dispatch) => other(&dispatch.on),
+        Body::Outcome(outcome) => other(&outcome.on),
+        _ => None,
+    }
+}

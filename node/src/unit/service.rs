@@ -1,0 +1,129 @@
+//! The gRPC service `Unit`: who may call what, and from wire to core and back.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use entente_certs::identity::Role;
+use entente_proto::limits::{API_BYTES_MAX, CHECKS_MAX, SUBMISSIONS_MAX};
+use entente_proto::wire;
+use entente_proto::wire::unit_server::{Unit, UnitServer};
+use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
+use tokio_stream::wrappers::{BroadcastStream, ReceiverStream};
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status};
+
+use super::{query, status, submit, words};
+use crate::core::Core;
+use crate::net::PeerInfo;
+use crate::peer::Partners;
+
+/// How many rows are read under one lock.
+const PAGE: usize = 256;
+
+/// The gRPC service `Unit`.
+#[derive(Debug)]
+pub struct UnitService {
+    core: Arc<Core>,
+    partners: Arc<Partners>,
+}
+
+impl UnitService {
+    /// Serves the unit's own people.
+    #[must_use]
+    pub fn server(core: Arc<Core>, partners: Arc<Partners>) -> UnitServer<Self> {
+        UnitServer::new(Self { core, partners })
+            .max_decoding_message_size(API_BYTES_MAX)
+            .max_encoding_message_size(API_BYTES_MAX)
+    }
+
+    /// The listener lets in the unit's own people alone; this says what their role may do.
+    fn admit<T>(&self, request: &Request<T>, submits: bool) -> Result<(), Status> {
+        let info = request.extensions().get::<PeerInfo>().ok_or_else(|| Status::unauthenticated("certificate"))?;
+        let identity = &info.identity;
+        let allowed = match identity.role {
+            Role::Officer(_) => true,
+            Role::Operator(_) | Role::Auditor(_) => !submits,
+            Role::Node => false,
+        };
+        if allowed && identity.unit == self.core.unit {
+            return Ok(());
+        }
+        Err(Status::permission_denied("this certificate's role may not do that: submissions are for officers"))
+    }
+}
+
+#[tonic::async_trait]
+impl Unit for UnitService {
+    type ListStream = ReceiverStream<Result<wire::ListedRow, Status>>;
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<wire::Change, Status>> + Send>>;
+
+    async fn status(&self, request: Request<wire::StatusRequest>) -> Result<Response<wire::StatusReply>, Status> {
+        self.admit(&request, false)?;
+        Ok(Response::new(status::compose(&self.core, &self.partners)))
+    }
+
+    async fn submit(&self, request: Request<wire::SubmitRequest>) -> Result<Response<wire::SubmitReply>, Status> {
+        self.admit(&request, true)?;
+        let request = request.into_inner();
+        if request.submissions.len() > SUBMISSIONS_MAX {
+            return Err(Status::invalid_argument(format!("at most {SUBMISSIONS_MAX} statements go into one call")));
+        }
+        let wait = request.wait();
+        let results = submit::submit(&self.core, request.submissions, wait).await?;
+        Ok(Response::new(wire::SubmitReply { results }))
+    }
+
+    async fn list(&self, request: Request<wire::ListRequest>) -> Result<Response<Self::ListStream>, Status> {
+        self.admit(&request, false)?;
+        let request = query::Filter::new(request.into_inner())?;
+        let (rows, stream) = tokio::sync::mpsc::channel(PAGE);
+        let core = self.core.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut pages = query::Pages::new(request);
+            loop {
+                let page = match pages.next(&core, PAGE) {
+                    Ok(page) => page,
+                    Err(error) => {
+                        let _ = rows.blocking_send(Err(words::unreadable(&error)));
+                        return;
+                    }
+                };
+                for row in page {
+                    // The caller may have seen enough.
+                    if rows.blocking_send(Ok(row)).is_err() {
+                        return;
+                    }
+                }
+                if pages.ended() {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn show(&self, request: Request<wire::ShowRequest>) -> Result<Response<wire::ShowReply>, Status> {
+        self.admit(&request, false)?;
+        query::show(&self.core, &request.into_inner().what).map(Response::new)
+    }
+
+    async fn check(&self, request: Request<wire::CheckRequest>) -> Result<Response<wire::CheckReply>, Status> {
+        self.admit(&request, false)?;
+        let inputs = request.into_inner().inputs;
+        if inputs.len() > CHECKS_MAX {
+            return Err(Status::invalid_argument(format!("at most {CHECKS_MAX} inputs go into one call")));
+        }
+        Ok(Response::new(wire::CheckReply { checked: query::check(&self.core, inputs) }))
+    }
+
+    async fn watch(&self, request: Request<wire::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        self.admit(&request, false)?;
+        let pending = request.into_inner().pending;
+        let changes = BroadcastStream::new(self.core.list.watch()).filter_map(move |change| match change {
+            Ok(change) if change.certified || pending => Some(Ok(words::change(&change))),
+            Ok(_) => None,
+            Err(BroadcastStreamRecvError::Lagged(missed)) => Some(Ok(wire::Change { missed, ..Default::default() })),
+        });
+        Ok(Response::new(Box::pin(changes)))
+    }
+}

@@ -1,0 +1,124 @@
+//! What `status` shows.
+
+use std::sync::Arc;
+
+use entente_proto::checkpoint::CosignedCheckpoint;
+use entente_proto::hash::Hash;
+use entente_proto::sync::Standing;
+use entente_proto::wire;
+
+use crate::core::Core;
+use crate::peer::Partners;
+
+pub(super) fn compose(core: &Arc<Core>, partners: &Partners) -> wire::StatusReply {
+    let (state, reason) = match core.standing() {
+        Standing::Running => (wire::State::Running, String::new()),
+        Standing::Waiting { needed, answered } => {
+            let who: Vec<&str> = answered.iter().map(|unit| unit.as_str()).collect();
+            let from = if who.is_empty() { String::new() } else { format!(" ({})", who.join(" ")) };
+            let words = format!(
+                "this node has just started and signs nothing until {needed} partners have told how far they hold its log; \
+                 {} have{from}. Submissions are kept and enter by themselves",
+                who.len()
+            );
+            (wire::State::Waiting, words)
+        }
+        Standing::Recovering { reason } => (wire::State::Recovering, reason),
+    };
+    let logs: Vec<_> = core.logs();
+    let own_list = core.list.read();
+    let counts = own_list.fold.counts();
+    let list = wire::ListStatus {
+        digest: own_list.digest.map(|(_, digest)| digest.0.to_vec()).unwrap_or_default(),
+        listed: counts.listed,
+        held: counts.held,
+        disputed: counts.disputed,
+        cleared: counts.cleared,
+        pending: own_list.pending.count(),
+    };
+    let digests = own_list.digest;
+    drop(own_list);
+    let peers = core.peers().into_iter().map(|peer| wire::PeerStatus {
+        reason: if peer.connected { String::new() } else { partners.reason(&peer.unit) },
+        unit: peer.unit.to_string(),
+        connected: peer.connected,
+        behind: peer.behind,
+        agrees: agrees(digests, peer.list),
+        seen_ms: peer.heard_ms,
+    });
+    let peers: Vec<_> = peers.collect();
+    let quorum = core.charter.quorum();
+    wire::StatusReply {
+        unit: core.unit.to_string(),
+        network: core.charter.network().to_string(),
+        charter_version: core.charter.version().into(),
+        charter_digest: core.charter.digest().0.to_vec(),
+        state: state.into(),
+        reason,
+        logs: logs
+            .iter()
+            .map(|log| {
+                let certified = log.certified.as_ref().map(CosignedCheckpoint::checkpoint);
+                wire::LogStatus {
+                    unit: log.unit.to_string(),
+                    size: log.size.get(),
+                    certified: certified.map_or(0, |c| c.size.get()),
+                    root: certified.map_or(Hash::EMPTY_ROOT, |c| c.root).0.to_vec(),
+                    forked: log.forked,
+                }
+            })
+            .collect(),
+        list: Some(list),
+        warnings: warnings(core, &logs, &peers, quorum.needed(), quorum.others()),
+        peers,
+        outbox: core.outbox(),
+        quorum: u32::try_from(quorum.needed()).unwrap_or(u32::MAX),
+    }
+}
+
+/// Whether a partner has the same list at the same frontier.
+fn agrees(own: Option<(Hash, Hash)>, theirs: Option<(Hash, Hash)>) -> Option<bool> {
+    let ((frontier, list), (their_frontier, their_list)) = (own?, theirs?);
+    (frontier == their_frontier).then_some(list == their_list)
+}
+
+fn warnings(
+    core: &Core,
+    logs: &[entente_proto::sync::LogView],
+    peers: &[wire::PeerStatus],
+    needed: usize,
+    others: usize,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for log in logs.iter().filter(|log| log.forked) {
+        warnings.push(format!(
+            "FORK: the log key of {} signed two checkpoints that contradict each other. This node cosigns nothing more of that log. \
+             Call {} by telephone now",
+            log.unit, log.unit
+        ));
+    }
+    for peer in peers.iter().filter(|peer| peer.agrees == Some(false)) {
+        warnings.push(format!(
+            "{} computes another list from the same logs: do not act on the list; compare the releases of both nodes",
+            peer.unit
+        ));
+    }
+    if let Some(off) = core.clock_off_ms() {
+        warnings.push(format!("the partners' clocks are {} s off this one's: this node signs nothing until that is mended", off / 1_000));
+    }
+    let connected = peers.iter().filter(|peer| peer.connected).count();
+    if connected < needed {
+        warnings.push(format!(
+            "only {connected} partners are connected, {needed} must cosign: what is submitted now is kept and sent, but not certified"
+        ));
+    }
+    if others > 0 && needed == others {
+        warnings.push(format!(
+            "all {others} partners must cosign in a network of this size: while one is down nothing is certified. Four units or more can live through a failure"
+        ));
+    }
+    if let Err(error) = core.store_has_room() {
+        warnings.push(error);
+    }
+    warnings
+}

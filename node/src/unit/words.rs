@@ -1,0 +1,30 @@
+//! From core types to wire types.
+
+use entente_proto::ids::RecordId;
+use entente_proto::wire;
+use tonic::Status;
+
+use crate::list::Change;
+use crate::store::StoreError;
+
+pub(super) fn record_ref(id: &RecordId) -> wire::RecordRef {
+    wire::RecordRef { unit: id.unit.to_string(), index: id.index }
+}
+
+pub(super) fn change(change: &Change) -> wire::Change {
+    wire::Change {
+        id: Some(record_ref(&change.id)),
+        time_ms: change.time_ms,
+        record: change.record.clone(),
+        certified: change.certified,
+        target: change.target.as_ref().map(ToString::to_string).unwrap_or_default(),
+        status: change.status.unwrap_or_default().into(),
+        missed: 0,
+    }
+}
+
+/// The caller learns that the database is at fault; what exactly stands in the log.
+pub(super) fn unreadable(error: &StoreError) -> Status {
+    tracing::error!(%error, "the database cannot be read");
+    Status::data_loss("the database of this node cannot be read: its log says more; ask the operator")
+}
