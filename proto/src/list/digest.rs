@@ -1,0 +1,126 @@
+//! The list digest and the frontier digest, as the head of [`list`](super) fixes them.
+
+use std::collections::BTreeMap;
+
+use ring::digest::{Context, SHA256};
+
+use super::fold::{FOLD_VERSION, Fold};
+use super::row::{Payloads, ReadError, row_hash};
+use crate::hash::Hash;
+use crate::ids::{Size, UnitId};
+
+/// The first bytes of what is digested.
+const MAGIC: &[u8; 16] = b"entente list v1\n";
+/// How much is gathered before it is hashed, in bytes.
+const CHUNK_BYTES: usize = 16 << 10;
+
+/// What is folded: the charter, and each of its units' log up to a size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frontier {
+    /// The charter's digest.
+    pub charter: Hash,
+    /// For every unit of the charter the size of its log and the root at that size.
+    pub logs: BTreeMap<UnitId, (Size, Hash)>,
+}
+
+impl Frontier {
+    /// The frontier digest under version 1 of the fold.
+    #[must_use]
+    pub fn digest(&self) -> Hash {
+        let mut hasher = Hasher::new();
+        self.feed(&mut hasher);
+        hasher.finish()
+    }
+
+    fn feed(&self, hasher: &mut Hasher) {
+        hasher.put(MAGIC);
+        hasher.put(&FOLD_VERSION.to_be_bytes());
+        hasher.put(self.charter.as_bytes());
+        hasher.put(&u32::try_from(self.logs.len()).unwrap_or(u32::MAX).to_be_bytes());
+        for (unit, (size, root)) in &self.logs {
+            let id = unit.as_str().as_bytes();
+            hasher.put(&u16::try_from(id.len()).unwrap_or(u16::MAX).to_be_bytes());
+            hasher.put(id);
+            hasher.put(&size.get().to_be_bytes());
+            hasher.put(root.as_bytes());
+        }
+    }
+}
+
+/// Why there is no digest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DigestError<E> {
+    /// The frontier names other units or sizes than were folded.
+    #[error("the frontier is not the one that was folded")]
+    FrontierDiffers,
+    /// A row could not be put together.
+    #[error(transparent)]
+    Read(#[from] ReadError<E>),
+}
+
+impl Fold {
+    /// The list digest at this frontier, which must name exactly the units of the fold, with the sizes folded.
+    ///
+    /// It first hashes anew the rows that changed since the last digest, for which it reads their payloads, then makes
+    /// one pass over all rows. Its result does not depend on when digests were asked for before.
+    ///
+    /// # Errors
+    /// A [`DigestError`]; rows that were hashed stay so, the others wait for the next call.
+    pub fn digest<P: Payloads>(&mut self, frontier: &Frontier, payloads: &P) -> Result<Hash, DigestError<P::Error>> {
+        let folded = frontier.logs.iter().map(|(unit, (size, _))| (unit, size.get()));
+        let own = self.logs.iter().enumerate().map(|(number, log)| (&log.unit, self.size_of(number)));
+        if !folded.eq(own) {
+            return Err(DigestError::FrontierDiffers);
+        }
+        self.settle(payloads)?;
+        let mut hasher = Hasher::new();
+        frontier.feed(&mut hasher);
+        hasher.put(&u64::try_from(self.targets.rows.len()).unwrap_or(u64::MAX).to_be_bytes());
+        for (target, hash) in self.rows() {
+            let text = target.as_str().as_bytes();
+            hasher.put(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
+            hasher.put(text);
+            hasher.put(hash.as_bytes());
+        }
+        Ok(hasher.finish())
+    }
+
+    /// Hashes anew every row that changed.
+    fn settle<P: Payloads>(&mut self, payloads: &P) -> Result<(), ReadError<P::Error>> {
+        while let Some(id) = self.targets.stale.first().copied() {
+            let hash = self.row_of(id, payloads)?.map(|row| row_hash(&row));
+            self.targets.stale.remove(&id);
+            if let (Some(hash), Some(entry)) = (hash, self.targets.get_mut(id)) {
+                entry.hash = hash;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// SHA-256 over many small pieces.
+struct Hasher {
+    context: Context,
+    chunk: Vec<u8>,
+}
+
+impl Hasher {
+    fn new() -> Self {
+        Self { context: Context::new(&SHA256), chunk: Vec::with_capacity(CHUNK_BYTES) }
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        if self.chunk.len().saturating_add(bytes.len()) > CHUNK_BYTES {
+            self.context.update(&self.chunk);
+            self.chunk.clear();
+        }
+        self.chunk.extend_from_slice(bytes);
+    }
+
+    fn finish(mut self) -> Hash {
+        self.context.update(&self.chunk);
+        let mut out = [0; 32];
+        out.copy_from_slice(self.context.finish().as_ref());
+        Hash(out)
+    }
+}
