@@ -8,3 +8,4 @@ pub mod home;
 pub mod import;
 pub mod journal;
 pub mod membership;
+pub mod net;
