@@ -65,9 +65,9 @@ pub enum MembershipError {
         /// `charter`, `log` or `mirror`.
         role: &'static str,
         /// The charter's key.
-        named: VerifierKey,
+        named: String,
         /// The own key.
-        own: VerifierKey,
+        own: String,
         /// The own `unit.toml`.
         description: PathBuf,
     },
@@ -153,7 +153,7 @@ impl OwnKeys {
         ];
         for (role, named, own) in roles {
             if named != own {
-                let (named, own) = (named.clone(), own.clone());
+                let (named, own) = (named.to_string(), own.to_string());
                 return Err(MembershipError::OtherKey { role, named, own, description: self.description.clone() });
             }
         }

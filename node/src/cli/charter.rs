@@ -1,6 +1,6 @@
 //! `entente charter`: founding a network by files that go from hand to hand.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use entente_proto::charter::{CharterError, UnitDescription, UnverifiedCharter};
 
@@ -140,9 +140,9 @@ fn merge(args: &MergeArgs) -> Result<(), CliError> {
     out.flush()
 }
 
-fn merge_file(all: &mut UnverifiedCharter, path: &PathBuf) -> Result<(), CliError> {
+fn merge_file(all: &mut UnverifiedCharter, path: &Path) -> Result<(), CliError> {
     let other = read_charter(path)?;
-    all.merge(&other).map_err(|fault| MembershipError::Text { path: path.clone(), fault })?;
+    all.merge(&other).map_err(|fault| MembershipError::Text { path: path.to_owned(), fault })?;
     Ok(())
 }
 

@@ -480,7 +480,7 @@ fn a_name_with_quotes_and_backslashes_survives_composing() {
     draft.name = "the \"EU IRU\" \\ \"\"\" = #".into();
     let described = UnitDescription::new(NETWORK.parse().unwrap(), draft.clone()).unwrap();
     assert_eq!(described.unit().name, draft.name);
-    let charter = UnverifiedCharter::compose(&[described.clone()], None).unwrap();
+    let charter = UnverifiedCharter::compose(std::slice::from_ref(&described), None).unwrap();
     assert_eq!(charter.terms().units.values().next(), Some(described.unit()));
     for bad in ["", "a\nb", "a\u{0}b", "a\u{202e}b"] {
         draft.name = bad.into();
@@ -493,7 +493,7 @@ fn a_name_with_quotes_and_backslashes_survives_composing() {
 fn a_unit_is_listed_once_and_a_charter_lists_someone() {
     let text = two().text().to_owned();
     let head = text.split("\n[[unit]]").next().unwrap();
-    assert_eq!(parse(&format!("{head}")), Err(CharterError::NoUnits));
+    assert_eq!(parse(head), Err(CharterError::NoUnits));
     assert_eq!(UnverifiedCharter::compose(&[], None), Err(CharterError::NoUnits));
     let twice = UnverifiedCharter::compose(&[be().describe(), Member::new("BE", 40).describe()], None);
     assert_eq!(twice, Err(CharterError::UnitTwice("BE".parse().unwrap())));

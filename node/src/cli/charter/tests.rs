@@ -1,6 +1,5 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use clap::Parser;
 use entente_proto::hash::Hash;
