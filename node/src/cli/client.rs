@@ -4,37 +4,30 @@
 //! connection is made anew by the next call.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use entente_certs::identity::{Identity, Role};
 use entente_certs::keyfile::read_secret;
 use entente_certs::members::{Members, SharedMembers};
-use entente_certs::tls::{self, Credentials};
+use entente_certs::tls::{Credentials, client_config};
 use entente_proto::ids::UnitId;
 use entente_proto::limits::API_BYTES_MAX;
 use entente_proto::wire::unit_client::UnitClient;
-use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::time_provider::DefaultTimeProvider;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::transport::Channel;
 use tonic::{Request, Status};
-use tower::service_fn;
 
 use super::Global;
 use super::error::{CliError, causes};
+use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::files::read_bounded;
 use crate::home::Home;
+use crate::net::{DialError, TlsTime, connect};
 
-/// How long a connection may take, with its handshake.
-const CONNECT: Duration = Duration::from_secs(5);
 /// How long a call may take unless `--timeout` says otherwise.
 const CALL: Duration = Duration::from_secs(30);
 /// Largest certificate file.
@@ -68,19 +61,8 @@ impl Node {
     pub(crate) async fn connect(global: &Global, deadline: Deadline) -> Result<Self, CliError> {
         let home = Home::open(global.home()?).map_err(|e| CliError::Refused(e.to_string()))?;
         let config = Config::load(&home.config()).map_err(|e| CliError::Refused(e.to_string()))?;
-        let connector = connector(&home, &config, global.officer.as_deref().unwrap_or(&config.officer))?;
-        let address: Arc<str> = config.api.as_str().into();
-        let uri = format!("http://{address}").parse::<Uri>();
-        let uri = uri.map_err(|_| CliError::Refused(format!("node.toml: api: {address:?} is no address")))?;
-        let dial = {
-            let address = Arc::clone(&address);
-            service_fn(move |_: Uri| {
-                let (connector, address) = (connector.clone(), Arc::clone(&address));
-                async move { connect(&connector, &address).await.map(TokioIo::new) }
-            })
-        };
-        let endpoint = Endpoint::from(uri).http2_keep_alive_interval(Duration::from_secs(20));
-        let channel = endpoint.connect_with_connector(dial).await.map_err(|e| unreachable(&address, &e))?;
+        let tls = tls(&home, &config, global.officer.as_deref().unwrap_or(&config.officer))?;
+        let channel = connect(&config.api, tls).await.map_err(|e| dial_fault(&e))?;
         let client =
             UnitClient::new(channel).max_decoding_message_size(API_BYTES_MAX).max_encoding_message_size(API_BYTES_MAX);
         Ok(Self { client, unit: config.unit, call: deadline.or(CALL) })
@@ -116,7 +98,7 @@ pub(crate) fn within<T>(message: T, deadline: Duration) -> Request<T> {
 }
 
 /// TLS as the officer, to the node of the own unit and nobody else.
-fn connector(home: &Home, config: &Config, officer: &str) -> Result<TlsConnector, CliError> {
+fn tls(home: &Home, config: &Config, officer: &str) -> Result<Arc<ClientConfig>, CliError> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     if officer.is_empty() || officer.starts_with('.') || !officer.chars().all(plain) {
         return Err(CliError::Usage(format!("{officer:?} is not the name of an officer: letters, digits, - _ . only")));
@@ -136,56 +118,38 @@ fn connector(home: &Home, config: &Config, officer: &str) -> Result<TlsConnector
     let key = read_secret(&home.officer_key(officer)).map_err(|e| refused("the officer's key cannot be used", &e))?;
     let credentials =
         Credentials::from_pem(&chain, &key).map_err(|e| refused(&format!("the certificate of {officer}"), &e))?;
-    let authority = CertificateDer::from_pem_slice(&read(&home.ca_certificate())?)
+    let roots = CertificateDer::pem_slice_iter(&read(&home.ca_certificate())?)
+        .map(|root| root.map(|root| root.to_vec()))
+        .collect::<Result<Vec<_>, _>>()
         .map_err(|_| refused("certs/ca.pem", &"it is not a certificate in PEM; restore it from a backup"))?;
-    let roots = [authority.to_vec()];
     let members = Members::new(config.network.clone(), [(config.unit.clone(), roots.as_slice())], BTreeSet::new())
         .map_err(|e| refused("certs/ca.pem", &e))?;
     let expected = Identity { unit: config.unit.clone(), role: Role::Node };
-    let tls = tls::client_config(&credentials, SharedMembers::new(members), expected, Arc::new(DefaultTimeProvider))
-        .map_err(|e| refused("TLS", &e))?;
-    Ok(TlsConnector::from(tls))
+    let time = Arc::new(TlsTime(Arc::new(SystemClock)));
+    client_config(&credentials, SharedMembers::new(members), expected, time).map_err(|e| refused("TLS", &e))
 }
 
-async fn connect(connector: &TlsConnector, address: &str) -> io::Result<TlsStream<TcpStream>> {
-    let dialling = async {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let stream = connector.connect(tls::server_name(), stream).await?;
-        tls::require_h2(stream.get_ref().1).map_err(io::Error::other)?;
-        Ok(stream)
-    };
-    timeout(CONNECT, dialling).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-}
-
-fn unreachable(address: &str, error: &tonic::transport::Error) -> CliError {
+/// The one place where a connection that did not come about turns into an exit code and words.
+fn dial_fault(error: &DialError) -> CliError {
     let why = causes(error);
-    if presents_wrong_certificate(error) {
-        return CliError::Verification(format!(
-            "whoever answers at {address} does not prove to be this unit's node ({why}): look at api in node.toml and at \
-             what listens there"
-        ));
-    }
-    CliError::Unreachable(format!(
-        "cannot reach the node at {address} ({why}): start it with `entente run`, or look at api in node.toml"
-    ))
-}
-
-/// Whether the other end's certificate was refused by us.
-fn presents_wrong_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(this) = next {
-        let inner = this.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).or_else(|| this.downcast_ref());
-        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
-            return true;
+    match error {
+        DialError::Refused { .. } => CliError::Verification(format!(
+            "{why}. Look at api in node.toml and at what listens there: it is not this unit's node"
+        )),
+        DialError::RefusedUs { .. } => CliError::Refused(format!("{why} (--as NAME takes another officer's)")),
+        DialError::Unreachable { .. } | DialError::Timeout { .. } | DialError::Closed { .. } => {
+            CliError::Unreachable(format!("{why}: start the node with `entente run`, or look at api in node.toml"))
         }
-        next = this.source();
+        DialError::Handshake { .. } | DialError::Tls { .. } | DialError::Http { .. } => {
+            CliError::Unreachable(format!("{why}: look at api in node.toml and at what listens there"))
+        }
     }
-    false
 }
 
 /// An answer that does not fit the question: a node of another release, or a broken one.
 pub(crate) fn misfit(what: &str) -> CliError {
     CliError::from(Status::internal(format!("its answer does not fit the question: {what}")))
 }
+
+#[cfg(test)]
+mod tests;

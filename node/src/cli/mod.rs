@@ -92,9 +92,15 @@ impl Global {
     }
 }
 
+const FOUNDING: &str = "Founding a network, after each unit has run `entente init` and handed out its unit.toml:
+  entente charter new --out charter.note be/unit.toml fr/unit.toml
+  entente charter sign charter.note --home be     (then at every other unit)
+  entente charter adopt charter.note --home be    (then at every other unit)";
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     Init(init::Args),
+    #[command(after_help = FOUNDING)]
     Charter(charter::Args),
     Run(run::Args),
     Demo(crate::demo::Args),

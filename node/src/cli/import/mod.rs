@@ -8,7 +8,7 @@
 mod report;
 mod source;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
@@ -60,8 +60,9 @@ pub(crate) struct Args {
     /// For how long to try again when the node goes away
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     retry_for: u64,
-    #[command(flatten)]
-    deadline: Deadline,
+    /// How long one call to the node may take [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -87,17 +88,25 @@ impl From<FormatWord> for Format {
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     let begun = Instant::now();
     let defaults = args.says.fields();
+    if args.report.as_deref().is_some_and(|report| same_file(report, Path::new(&args.file))) {
+        return Err(CliError::Usage("--report would overwrite the file that is imported: name another one".to_owned()));
+    }
     let opened = source::open(&args.file, args.format.map(Format::from))?;
+    let deadline = Deadline { timeout: args.timeout };
+    let node = Node::connect(global, deadline).await?;
     let mut report = Report::new(args.report.as_deref(), opened.size, opened.read_bytes())?;
     opened.reader.notices().iter().for_each(|notice| report.note(notice));
-    let node = Node::connect(global, args.deadline).await?;
-    let submitter = Submitter::new(node, args.deadline.or(CALL), Duration::from_secs(args.retry_for));
+    let submitter = Submitter::new(node, deadline.or(CALL), Duration::from_secs(args.retry_for));
 
     let summary = feed(opened, defaults, usize::from(args.batch), &submitter, &mut report).await;
     match summary {
         Ok(summary) => report.end(&summary, begun.elapsed(), global.json),
         Err(error) => Err(report.broken_off(error)),
     }
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 /// Brings a file's lines to the node and what became of them to the report.

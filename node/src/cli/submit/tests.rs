@@ -181,6 +181,11 @@ impl Keeper {
         Submitter::new(Node::over(channel, "BE".parse().unwrap()), Duration::from_secs(20), retry_for)
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Each target with how often it was entered.
     pub(crate) fn targets(&self) -> BTreeMap<String, u64> {
         self.fake.book.lock().unwrap().targets.clone()
