@@ -22,7 +22,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod core;
-//pub mod demo;
+pub mod demo;
 pub mod files;
 pub mod home;
 pub mod import;

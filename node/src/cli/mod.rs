@@ -23,7 +23,7 @@ mod inputs;
 mod json;
 mod list;
 mod object;
-mod output;
+pub(crate) mod output;
 mod refer;
 mod run;
 mod show;

@@ -11,7 +11,7 @@ use entente_proto::ids::{RecordId, Size, UnitId};
 use entente_proto::list::Frontier;
 use entente_proto::record::{self, Target};
 
-use super::{Change, Listing, News, Stored};
+use super::{Change, ListError, Listing, News, Stored};
 use crate::store::{Refused, Store, StoreError};
 
 /// How many entries are folded under one write lock.
@@ -124,7 +124,7 @@ impl Folding {
                 return;
             };
             let end = end.min(from + STRETCH as u64);
-            let done = self.read(unit, from, end).and_then(|entries| match fold {
+            let done = self.read(unit, from, end).map_err(ListError::from).and_then(|entries| match fold {
                 true => self.fold(unit, from, &entries),
                 false => self.note(unit, from, &entries),
             });
@@ -166,9 +166,8 @@ impl Folding {
         if entries.is_empty() { Err(StoreError::Refused(Refused::NoEntry { unit: unit.clone(), index: from })) } else { Ok(entries) }
     }
 
-    fn fold(&mut self, unit: &UnitId, from: u64, entries: &[Entry]) -> Result<(), StoreError> {
+    fn fold(&mut self, unit: &UnitId, from: u64, entries: &[Entry]) -> Result<(), ListError> {
         let list = self.around.list.clone();
-        let payloads = Stored(&*self.around.store);
         let mut published = Vec::new();
         let watched = list.changes.receiver_count() > 0;
         {
@@ -176,7 +175,7 @@ impl Folding {
             for (index, entry) in (from..).zip(entries) {
                 let header = entry.header();
                 let payload = entry.payload().map(|bytes| &bytes[..]);
-                let changes = state.fold.apply(unit, index, header.kind, header.time_ms, payload, &payloads)?;
+                let changes = state.fold.apply(unit, index, header.kind, header.time_ms, payload)?;
                 let end = index + 1;
                 state.folded.insert(unit.clone(), end);
                 state.pending.certified(unit, end);
@@ -203,7 +202,7 @@ impl Folding {
         Ok(())
     }
 
-    fn note(&mut self, unit: &UnitId, from: u64, entries: &[Entry]) -> Result<(), StoreError> {
+    fn note(&mut self, unit: &UnitId, from: u64, entries: &[Entry]) -> Result<(), ListError> {
         let list = self.around.list.clone();
         let mut published = Vec::new();
         {
@@ -234,18 +233,37 @@ impl Folding {
         let logs = (self.around.frontier)();
         let list = self.around.list.clone();
         let begun = Instant::now();
-        let digest = {
-            let state = list.read();
+        let payloads = Stored(&*self.around.store);
+        let frontier = Frontier { charter: self.around.charter, logs };
+        let computed = loop {
+            // One stretch of rows under each lock, so that queries come between.
+            let mut state = list.state.write().unwrap_or_else(PoisonError::into_inner);
             let folded = |unit: &UnitId| state.folded.get(unit).copied().unwrap_or_default();
-            if logs.iter().any(|(unit, (size, _))| folded(unit) != size.get()) {
+            if frontier.logs.iter().any(|(unit, (size, _))| folded(unit) != size.get()) {
                 return;
             }
-            let frontier = Frontier { charter: self.around.charter, logs };
-            (state.fold.frontier_digest(&frontier), state.fold.digest(&frontier))
+            match state.fold.settle_some(STRETCH, &payloads) {
+                Ok(0) => {}
+                Ok(_) => continue,
+                Err(error) => break Err(error.to_string()),
+            }
+            break match state.fold.digest(&frontier, &payloads) {
+                Ok(digest) => {
+                    let digest = (frontier.digest(), digest);
+                    state.digest = Some(digest);
+                    Ok(digest)
+                }
+                Err(error) => Err(error.to_string()),
+            };
         };
-        list.state.write().unwrap_or_else(PoisonError::into_inner).digest = Some(digest);
         (self.stale, self.computed, self.took) = (false, Instant::now(), begun.elapsed());
-        (self.around.folded)(digest.0, digest.1);
+        match computed {
+            Ok((frontier, digest)) => (self.around.folded)(frontier, digest),
+            Err(error) => {
+                tracing::error!(%error, "the list digest cannot be computed");
+                (self.around.damaged)(format!("the database holds what cannot be read: {error}"));
+            }
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{RecordId, UnitId};
-use entente_proto::list::{Fold, Payloads};
+use entente_proto::list::{Fold, FoldError, Payloads, ReadError, Status};
 use entente_proto::record::Target;
 use entente_proto::wire;
 use tokio::sync::broadcast;
@@ -27,6 +27,20 @@ pub use folding::{Around, run};
 pub use pending::Pending;
 
 use crate::store::{Store, StoreError};
+
+/// Why the list could not be computed or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A row's payloads.
+    #[error(transparent)]
+    Row(#[from] ReadError<StoreError>),
+    /// An entry that cannot be folded.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+}
 
 /// How many changes a slow watcher may be behind before it is told that it missed some.
 const CHANGES_MAX: usize = 8_192;
@@ -73,7 +87,7 @@ pub struct Change {
     /// The target it is about.
     pub target: Option<Target>,
     /// The target's status after it.
-    pub status: Option<wire::Status>,
+    pub status: Option<Status>,
 }
 
 /// The state that queries read.

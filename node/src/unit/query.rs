@@ -3,16 +3,15 @@
 use std::collections::BTreeSet;
 
 use entente_proto::ids::{RecordId, UnitId};
-use entente_proto::list::Standing;
+use entente_proto::list::{self, Standing};
 use entente_proto::record::{self, Target};
 use entente_proto::wire;
-use tonic::Status;
+use tonic::Status as Answer;
 
 use super::submit::covering;
 use super::words::{record_ref, unreadable};
 use crate::core::Core;
-use crate::list::{State, Stored};
-use crate::store::StoreError;
+use crate::list::{ListError, State, Stored};
 
 /// Which rows are asked for.
 #[derive(Debug)]
@@ -25,14 +24,14 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    pub(super) fn new(request: wire::ListRequest) -> Result<Self, Status> {
+    pub(super) fn new(request: wire::ListRequest) -> Result<Self, Answer> {
         let unit = match request.unit.as_str() {
             "" => None,
-            text => Some(text.parse().map_err(|error| Status::invalid_argument(format!("{error}")))?),
+            text => Some(text.parse().map_err(|error| Answer::invalid_argument(format!("{error}")))?),
         };
         let after = match request.after.as_str() {
             "" => None,
-            text => Some(text.parse().map_err(|error| Status::invalid_argument(format!("{error}")))?),
+            text => Some(text.parse().map_err(|error| Answer::invalid_argument(format!("{error}")))?),
         };
         Ok(Self { status: request.status.into_iter().collect(), unit, text: request.text, limit: request.limit, after })
     }
@@ -56,7 +55,7 @@ impl Pages {
     }
 
     /// The next rows, up to `count` targets looked at.
-    pub(super) fn next(&mut self, core: &Core, count: usize) -> Result<Vec<wire::ListedRow>, StoreError> {
+    pub(super) fn next(&mut self, core: &Core, count: usize) -> Result<Vec<wire::ListedRow>, ListError> {
         let state = core.list.read();
         let targets = targets_after(&state, self.filter.after.as_ref(), count);
         self.ended = targets.len() < count;
@@ -75,8 +74,8 @@ impl Pages {
         Ok(rows)
     }
 
-    fn row(&self, core: &Core, state: &State, target: &Target) -> Result<Option<wire::ListedRow>, StoreError> {
-        let status = state.fold.status(target).unwrap_or_default();
+    fn row(&self, core: &Core, state: &State, target: &Target) -> Result<Option<wire::ListedRow>, ListError> {
+        let status = state.fold.status(target).map_or(wire::Status::Unspecified, Into::into);
         if !self.filter.status.is_empty() && !self.filter.status.contains(&status.into()) {
             return Ok(None);
         }
@@ -102,7 +101,7 @@ fn targets_after(state: &State, after: Option<&Target>, count: usize) -> Vec<Tar
     targets.into_iter().take(count).collect()
 }
 
-fn listed_row(core: &Core, state: &State, target: &Target) -> Result<wire::ListedRow, StoreError> {
+fn listed_row(core: &Core, state: &State, target: &Target) -> Result<wire::ListedRow, ListError> {
     let certified = state.fold.row(target, &Stored(&*core.store))?;
     let mut pending = Vec::new();
     for id in state.pending.about(target) {
@@ -139,12 +138,12 @@ fn check_one(state: &State, input: String) -> wire::Checked {
         ..Default::default()
     };
     if let Some(status) = state.fold.status(&understood) {
-        checked.status = status.into();
+        checked.status = wire::Status::from(status).into();
         return checked;
     }
     for parent in above {
-        if let Some(status) = state.fold.status(&parent).filter(|status| *status != wire::Status::Cleared) {
-            checked.status = status.into();
+        if let Some(status) = state.fold.status(&parent).filter(|status| *status != list::Status::Cleared) {
+            checked.status = wire::Status::from(status).into();
             checked.via = parent.to_string();
             break;
         }
@@ -153,13 +152,13 @@ fn check_one(state: &State, input: String) -> wire::Checked {
 }
 
 /// The story of a target or of a record.
-pub(super) fn show(core: &Core, what: &str) -> Result<wire::ShowReply, Status> {
+pub(super) fn show(core: &Core, what: &str) -> Result<wire::ShowReply, Answer> {
     let state = core.list.read();
     let id = what.parse::<RecordId>().ok();
     let target = match &id {
         Some(id) => state.fold.target_of(&id.unit, id.index).or_else(|| state.pending.target_of(id).cloned()),
         None => {
-            let understood = record::from_input(what).map_err(|error| Status::invalid_argument(error.to_string()))?;
+            let understood = record::from_input(what).map_err(|error| Answer::invalid_argument(error.to_string()))?;
             Some(understood.target)
         }
     };
@@ -175,19 +174,19 @@ pub(super) fn show(core: &Core, what: &str) -> Result<wire::ShowReply, Status> {
     records.sort_by_key(|shown| (shown.time_ms, shown.id.as_ref().map(|id| (id.unit.clone(), id.index))));
     if let Some(id) = &id {
         let Some(first) = shown(core, &state, id)? else {
-            return Err(Status::not_found(format!("this node knows no record {id}")));
+            return Err(Answer::not_found(format!("this node knows no record {id}")));
         };
         records.insert(0, first);
     }
     if records.is_empty() {
-        return Err(Status::not_found(format!("nothing is known of {what}")));
+        return Err(Answer::not_found(format!("nothing is known of {what}")));
     }
     let row = target.map(|target| listed_row(core, &state, &target)).transpose().map_err(|error| unreadable(&error))?;
     Ok(wire::ShowReply { row, records })
 }
 
-fn shown(core: &Core, state: &State, id: &RecordId) -> Result<Option<wire::ShownRecord>, Status> {
-    let Some(entry) = core.store.entry(&id.unit, id.index).map_err(|error| unreadable(&error))? else { return Ok(None) };
+fn shown(core: &Core, state: &State, id: &RecordId) -> Result<Option<wire::ShownRecord>, Answer> {
+    let Some(entry) = core.store.entry(&id.unit, id.index).map_err(|error| unreadable(&error.into()))? else { return Ok(None) };
     let certified = state.folded.get(&id.unit).is_some_and(|size| *size > id.index);
     let statement = entry.payload().map(|payload| record::parse(entry.header().kind, payload));
     let (record, aside) = match statement {
@@ -198,8 +197,8 @@ fn shown(core: &Core, state: &State, id: &RecordId) -> Result<Option<wire::Shown
     let inert = match state.fold.standing(&id.unit, id.index) {
         Standing::Withdrawn { by } => format!("taken back by {}/{by}", id.unit),
         Standing::Erased { by } => format!("erased by {}/{by}", id.unit),
-        Standing::Inert => "without effect: what it speaks of is not there or does not stand".to_owned(),
-        Standing::SetAside => aside,
+        Standing::Inert | Standing::Dangling => "without effect: what it speaks of is not there or does not stand".to_owned(),
+        Standing::SetAside | Standing::Missing => aside,
         Standing::NotThere if state.pending.withdrawn(&id.unit, id.index) => "taken back, not yet certified".to_owned(),
         Standing::Counts | Standing::NotThere => String::new(),
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use entente_proto::checkpoint::CosignedCheckpoint;
 use entente_proto::ids::RecordId;
-use entente_proto::list::Standing;
+use entente_proto::list::{self, Standing};
 use entente_proto::record::{self, RecordKind, Target, Understood};
 use entente_proto::wire;
 use entente_proto::wire::record::Body;
@@ -164,11 +164,11 @@ fn understand(input: &str) -> Result<Understood, Refusal> {
 fn standing_against(core: &Core, state: &State, target: &Target) -> Vec<String> {
     let mut notices = Vec::new();
     match state.fold.status(target) {
-        Some(wire::Status::Held) => {
+        Some(list::Status::Held) => {
             notices.push(format!("{target} is held: a unit asks to leave it online; see `entente show {target}`"));
         }
-        Some(wire::Status::Disputed) => notices.push(format!("a referral of {target} is disputed; see `entente show {target}`")),
-        Some(wire::Status::Listed) => notices.push(format!("{target} is already listed; see `entente show {target}`")),
+        Some(list::Status::Disputed) => notices.push(format!("a referral of {target} is disputed; see `entente show {target}`")),
+        Some(list::Status::Listed) => notices.push(format!("{target} is already listed; see `entente show {target}`")),
         _ => {}
     }
     let other = |id: &&RecordId| id.unit != core.unit;

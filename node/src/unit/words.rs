@@ -4,8 +4,7 @@ use entente_proto::ids::RecordId;
 use entente_proto::wire;
 use tonic::Status;
 
-use crate::list::Change;
-use crate::store::StoreError;
+use crate::list::{Change, ListError};
 
 pub(super) fn record_ref(id: &RecordId) -> wire::RecordRef {
     wire::RecordRef { unit: id.unit.to_string(), index: id.index }
@@ -18,13 +17,13 @@ pub(super) fn change(change: &Change) -> wire::Change {
         record: change.record.clone(),
         certified: change.certified,
         target: change.target.as_ref().map(ToString::to_string).unwrap_or_default(),
-        status: change.status.unwrap_or_default().into(),
+        status: change.status.map_or(wire::Status::Unspecified, Into::into).into(),
         missed: 0,
     }
 }
 
 /// The caller learns that the database is at fault; what exactly stands in the log.
-pub(super) fn unreadable(error: &StoreError) -> Status {
+pub(super) fn unreadable(error: &ListError) -> Status {
     tracing::error!(%error, "the database cannot be read");
     Status::data_loss("the database of this node cannot be read: its log says more; ask the operator")
 }

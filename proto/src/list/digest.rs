@@ -85,16 +85,36 @@ impl Fold {
         Ok(hasher.finish())
     }
 
+    /// Hashes anew at most so many of the rows that changed, so that a digest need not do it at one go. Gives how many
+    /// are left. The digest is the same whether this is called or not.
+    ///
+    /// # Errors
+    /// A row that could not be put together; it waits for the next call.
+    pub fn settle_some<P: Payloads>(&mut self, most: usize, payloads: &P) -> Result<usize, ReadError<P::Error>> {
+        for _ in 0..most {
+            if self.settle_first(payloads)?.is_none() {
+                break;
+            }
+        }
+        Ok(self.targets.stale.len())
+    }
+
     /// Hashes anew every row that changed.
     fn settle<P: Payloads>(&mut self, payloads: &P) -> Result<(), ReadError<P::Error>> {
-        while let Some(id) = self.targets.stale.first().copied() {
+        while self.settle_first(payloads)?.is_some() {}
+        Ok(())
+    }
+
+    fn settle_first<P: Payloads>(&mut self, payloads: &P) -> Result<Option<()>, ReadError<P::Error>> {
+        if let Some(id) = self.targets.stale.first().copied() {
             let hash = self.row_of(id, payloads)?.map(|row| row_hash(&row));
             self.targets.stale.remove(&id);
             if let (Some(hash), Some(entry)) = (hash, self.targets.get_mut(id)) {
                 entry.hash = hash;
             }
+            return Ok(Some(()));
         }
-        Ok(())
+        Ok(None)
     }
 }
 
