@@ -1,1 +1,4 @@
-//! x
+//! The Entente node and its command line.
+
+pub mod clock;
+pub mod net;
