@@ -57,8 +57,11 @@ impl Connections {
 
     /// Cuts every connection for which `which` says so, in the middle of whatever it carries, and returns how many.
     pub fn cut(&self, mut which: impl FnMut(&Identity, &Hash) -> bool) -> usize {
-        // Only woken under the lock: the streams are dropped by the tasks that own them.
-        self.lock().open.extract_if(.., |_, (peer, _)| which(&peer.identity, &peer.spki)).count()
+        let mut table = self.lock();
+        let before = table.open.len();
+        // Dropping a sender only wakes: the streams are dropped by the tasks that own them, after the lock is free.
+        table.open.retain(|_, (peer, _)| !which(&peer.identity, &peer.spki));
+        before.saturating_sub(table.open.len())
     }
 
     /// Who is connected, in the order in which they came.

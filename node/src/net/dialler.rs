@@ -55,7 +55,7 @@ pub enum DialError {
         /// Where.
         address: String,
         /// Why.
-        refusal: Refusal,
+        refusal: Box<Refusal>,
     },
     /// The own certificate was refused there.
     #[error(
@@ -161,7 +161,7 @@ impl Dialler {
     /// A [`DialError`].
     pub async fn connect(&self, address: &str) -> Result<Channel, DialError> {
         let (stream, remote) = open(address, &self.tls).await?;
-        let refused = |refusal| DialError::Refused { address: address.into(), refusal };
+        let refused = |refusal| DialError::Refused { address: address.into(), refusal: Box::new(refusal) };
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let verify = || self.admission.verify(chain, Usage::Server, self.time.now()).map_err(refused);
         let verified = verify()?;
@@ -220,7 +220,7 @@ async fn open(address: &str, tls: &Arc<ClientConfig>) -> Result<(TlsStream<TcpSt
 fn failed(address: &str, source: io::Error) -> DialError {
     let address = address.to_owned();
     if let Some(refusal) = Refusal::of_io(&source) {
-        return DialError::Refused { refusal: refusal.clone(), address };
+        return DialError::Refused { refusal: Box::new(refusal.clone()), address };
     }
     match source.get_ref().and_then(|inner| inner.downcast_ref()) {
         Some(rustls::Error::AlertReceived(alert)) => DialError::RefusedUs { address, alert: *alert },
