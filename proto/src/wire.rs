@@ -11,6 +11,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::large_enum_variant,
+    clippy::allow_attributes_without_reason,
     reason = "generated"
 )]
 mod generated {

@@ -42,9 +42,14 @@ pub(super) struct Said {
 impl Said {
     /// The one JSON document on stdout, of a command that did what it was asked.
     pub(super) fn json(&self) -> Result<Value, CliError> {
-        if self.code != Some(0) {
-            return Err(failed(format_args!("a command ended with exit code {:?}: {}", self.code, self.err.trim())));
+        match self.code {
+            Some(0) => self.document(),
+            code => Err(failed(format_args!("a command ended with exit code {code:?}: {}", self.err.trim()))),
         }
+    }
+
+    /// The one JSON document on stdout, whatever the exit code.
+    fn document(&self) -> Result<Value, CliError> {
         let line = self.out.lines().next().unwrap_or_default();
         serde_json::from_str(line).map_err(|e| failed(format_args!("a command printed no JSON ({e}): {}", self.out)))
     }
@@ -98,7 +103,8 @@ impl Member {
 
     /// A target's status on this node's list.
     pub(super) fn check(&self, target: &str) -> Result<Value, CliError> {
-        self.call(&["check", target])?.json()
+        // Exit code 1 says that it is not on the list.
+        self.call(&["check", target])?.document()
     }
 
     /// Starts the node.
@@ -222,7 +228,7 @@ impl Network {
             say(format_args!("  {program} {words} --home {home}"));
         }
         say(format_args!("  {program} refer https://another.example/x --category incites --wait certified --home {home}"));
-        say(format_args!("Each unit has a directory beside it, with its log in node.log. Stop them with:"));
+        say("Each unit has a directory beside it, with its log in node.log. Stop them with:");
         say(format_args!("  kill {}", pids.join(" ")));
     }
 
