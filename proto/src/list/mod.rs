@@ -106,7 +106,7 @@
 //!
 //! # In memory
 //!
-//! The fold keeps an index, about 230 bytes for a target with one referral, and never a text: rows are put together from
+//! The fold keeps an index, about 240 bytes for a target with one referral, and never a text: rows are put together from
 //! the payloads when they are wanted ([`Payloads`]). The hash of a row is computed at once where its only record is the
 //! one at hand, otherwise when the next digest is wanted, so one target with a great many statements costs one reading a
 //! digest and not one a statement.
@@ -117,6 +117,7 @@ mod end;
 mod fold;
 mod query;
 mod row;
+mod say;
 mod slot;
 mod targets;
 

@@ -5,6 +5,7 @@ use std::ops::Bound;
 use super::Status;
 use super::fold::Fold;
 use super::slot::{About, Base, End, Key, Slot};
+use super::targets::RowKey;
 use crate::hash::Hash;
 use crate::ids::{RecordId, UnitId};
 use crate::record::{RecordKind, Target};
@@ -53,14 +54,14 @@ impl Fold {
 
     /// The rows' targets after this one, ascending by their bytes, with their status.
     pub fn targets(&self, after: Option<&Target>) -> impl Iterator<Item = (&Target, Status)> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let rows = self.targets.rows.range::<Target, _>((from, Bound::Unbounded));
-        rows.filter_map(|(target, id)| Some((target, self.targets.get(*id)?.status()?)))
+        let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(RowKey::new(after.clone())));
+        let rows = self.targets.rows.range((from, Bound::Unbounded));
+        rows.filter_map(|(key, id)| Some((key.target(), self.targets.get(*id)?.status()?)))
     }
 
     /// The rows' targets and hashes, ascending. All hashes are right once nothing is stale.
     pub(super) fn rows(&self) -> impl Iterator<Item = (&Target, &Hash)> {
-        self.targets.rows.iter().filter_map(|(target, id)| Some((target, &self.targets.get(*id)?.hash)))
+        self.targets.rows.iter().filter_map(|(key, id)| Some((key.target(), &self.targets.get(*id)?.hash)))
     }
 
     /// The index of the first standing referral of a target by this unit.

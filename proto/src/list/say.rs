@@ -1,0 +1,169 @@
+//! What each kind of statement does to the fold.
+
+use super::Status;
+use super::fold::{Change, Fold};
+use super::row::{hold_row, referral_row, row_hash};
+use super::slot::{About, Base, End, Key};
+use super::targets::Entry;
+use crate::record::{RecordKind, Statement, Target};
+use crate::wire::record::Body;
+use crate::wire::{Observe, Opinion, RecordRef, Row, Stance};
+
+impl Fold {
+    /// Applies what a sound record says.
+    pub(super) fn say(&mut self, key: Key, time_ms: u64, said: Statement, changes: &mut Vec<Change>) {
+        let target = said.target();
+        match (said.into_body(), target) {
+            (Body::Refer(refer), Some(target)) => {
+                let objections = self.objections.get(&key).copied().unwrap_or_default();
+                let lone = self.name(key, &target, true, changes, |entry| {
+                    entry.makers = entry.makers.saturating_add(1);
+                    entry.referrals = entry.referrals.saturating_add(1);
+                    entry.objections = entry.objections.saturating_add(objections);
+                });
+                let id = self.reference(key);
+                self.hash_now(lone, |status| referral_row(&target, status, id, time_ms, refer));
+            }
+            (Body::Hold(hold), Some(target)) => {
+                let lone = self.name(key, &target, true, changes, |entry| {
+                    entry.makers = entry.makers.saturating_add(1);
+                    entry.holds = entry.holds.saturating_add(1);
+                });
+                let id = self.reference(key);
+                self.hash_now(lone, |status| hold_row(&target, status, id, time_ms, hold));
+            }
+            (Body::Observe(observe), Some(target)) => self.observe(key, time_ms, &observe, &target, changes),
+            (Body::Evidence(_), Some(target)) => {
+                self.name(key, &target, false, changes, |_| {});
+            }
+            (Body::Link(link), _) => {
+                self.link(key, &Target::checked(&link.first), &Target::checked(&link.second), changes)
+            }
+            (Body::Opinion(opinion), _) => self.opine(key, &opinion, changes),
+            (Body::Dispatch(dispatch), _) => self.speak_of(key, dispatch.on.as_ref(), changes),
+            (Body::Outcome(outcome), _) => self.speak_of(key, outcome.on.as_ref(), changes),
+            (Body::Withdraw(withdraw), _) => self.take_back(key, withdraw.index, End::Withdrawn, changes),
+            (Body::Erase(erase), _) => self.take_back(key, erase.index, End::Erased, changes),
+            _ => {}
+        }
+    }
+
+    /// Puts a statement into the chain of the target that it names. Gives back the target's number if this is the first
+    /// and only statement about it, so that nothing else can be in its row.
+    fn name(
+        &mut self,
+        key: Key,
+        target: &Target,
+        visible: bool,
+        changes: &mut Vec<Change>,
+        change: impl FnOnce(&mut Entry),
+    ) -> Option<u32> {
+        let id = self.targets.find_or_add(target);
+        let head = self.targets.get(id).map_or(Key::NONE, |entry| entry.head);
+        let mut has_children = false;
+        if let Some(slot) = self.slot_mut(key) {
+            slot.set_about(About::Target(id));
+            slot.next = head;
+            has_children = slot.first_child().is_some();
+        }
+        self.alter(id, visible, changes, |entry| {
+            entry.head = key;
+            entry.mentions = entry.mentions.saturating_add(1);
+            change(entry);
+        });
+        self.targets.get(id).filter(|entry| entry.mentions == 1 && !has_children).map(|_| id)
+    }
+
+    /// Computes the hash of a row from the one record at hand. While the list is built up nearly every row is such a
+    /// one, and no payload has to be read again.
+    fn hash_now(&mut self, lone: Option<u32>, row: impl FnOnce(Status) -> Row) {
+        let Some(id) = lone else { return };
+        let Some(status) = self.targets.get(id).and_then(Entry::status) else { return };
+        let hash = row_hash(&row(status));
+        if let Some(entry) = self.targets.get_mut(id) {
+            entry.hash = hash;
+            self.targets.stale.remove(&id);
+        }
+    }
+
+    fn observe(&mut self, key: Key, time_ms: u64, observe: &Observe, target: &Target, changes: &mut Vec<Change>) {
+        let late = observe.observed_ms > time_ms;
+        if let Some(slot) = self.slot_mut(key) {
+            slot.set_observed_ms(observe.observed_ms);
+            if late {
+                slot.base = Base::Inert;
+            }
+        }
+        self.name(key, target, !late, changes, |_| {});
+        if !late && let Some(id) = self.targets.find(target.as_str()) {
+            self.observations.insert((id, observe.observed_ms, key));
+        }
+    }
+
+    fn link(&mut self, key: Key, first: &Target, second: &Target, changes: &mut Vec<Change>) {
+        let (first, second) = (self.targets.find_or_add(first), self.targets.find_or_add(second));
+        if let Some(slot) = self.slot_mut(key) {
+            slot.set_about(About::Targets(first, second));
+        }
+        for id in [first, second] {
+            self.links.insert((id, key));
+            self.alter(id, true, changes, |entry| entry.mentions = entry.mentions.saturating_add(1));
+        }
+    }
+
+    fn opine(&mut self, key: Key, opinion: &Opinion, changes: &mut Vec<Change>) {
+        let Some(on) = opinion.on.as_ref().and_then(|on| self.key_of(on)) else { return };
+        if on.unit() == key.unit() {
+            self.make_inert(key);
+        } else if opinion.stance == Stance::Object as i32 {
+            if let Some(slot) = self.slot_mut(key) {
+                slot.base = Base::Objection;
+            }
+            let count = self.objections.entry(on).or_default();
+            *count = count.saturating_add(1);
+        }
+        self.attach(key, on);
+        if self.counts_now(key)
+            && let Some(id) = self.home(key)
+        {
+            let objection = u32::from(self.slot(key).is_some_and(|slot| slot.base == Base::Objection));
+            self.alter(id, true, changes, |entry| entry.objections = entry.objections.saturating_add(objection));
+        }
+    }
+
+    /// A dispatch or an outcome.
+    fn speak_of(&mut self, key: Key, on: Option<&RecordRef>, changes: &mut Vec<Change>) {
+        let Some(on) = on.and_then(|on| self.key_of(on)) else { return };
+        if on.unit() == key.unit() && on >= key {
+            self.make_inert(key);
+        }
+        self.attach(key, on);
+        if self.counts_now(key)
+            && let Some(id) = self.home(key)
+        {
+            self.alter(id, true, changes, |_| {});
+        }
+    }
+
+    /// Puts a statement into the chain of the record that it speaks of, or lets it wait for it.
+    fn attach(&mut self, key: Key, on: Key) {
+        if on.unit() == key.unit() && on >= key {
+            // Forwards in the own log: never to be followed.
+            return;
+        }
+        let next = match self.slot_mut(on) {
+            Some(slot) if matches!(slot.kind(), RecordKind::Refer | RecordKind::Dispatch) => {
+                let next = slot.first_child().unwrap_or(Key::NONE);
+                slot.set_first_child(key);
+                next
+            }
+            // Nothing can be said about a record of another kind: in no chain.
+            Some(_) => Key::NONE,
+            None => self.orphans.insert(on, key).unwrap_or(Key::NONE),
+        };
+        if let Some(slot) = self.slot_mut(key) {
+            slot.set_about(About::Record(on));
+            slot.next = next;
+        }
+    }
+}
