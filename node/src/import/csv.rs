@@ -1,7 +1,7 @@
 //! Separated values under a header (RFC 4180, with commas, semicolons or tabs).
 //!
 //! A value in quotes may hold line ends, so a record may go over several lines. A quote that nobody closes must not
-//! swallow the rest of the file: where no end comes within [`LINE_BYTES_MAX`](super::LINE_BYTES_MAX) bytes, the first line alone is at fault and
+//! swallow the rest of the file: where no end comes within [`LINE_BYTES_MAX`] bytes, the first line alone is at fault and
 //! the following ones are read as lines of their own.
 
 use std::io;
