@@ -86,7 +86,12 @@ async fn serve(home: &Home, config: Config) -> Result<(), RunError> {
     };
     let peers = door(Admits::Peers { own: core.unit.clone() }, Limits::PEERS)?;
     let people = door(Admits::People { of: core.unit.clone() }, Limits::PEOPLE)?;
-    let means = Means { credentials: credentials.clone(), members: members.clone(), time: time.clone(), connections: connections.clone() };
+    let means = Means {
+        credentials: credentials.clone(),
+        members: members.clone(),
+        time: time.clone(),
+        connections: connections.clone(),
+    };
     let partners = Partners::start(core.clone(), means, &config.blocked);
     let peer_service = PeerService::server(core.clone(), config.blocked.clone());
     let unit_service = UnitService::server(core.clone(), partners);
@@ -116,7 +121,9 @@ async fn told(mut stop: watch::Receiver<()>) {
 }
 
 async fn bind(address: &str, key: &str) -> Result<TcpListener, RunError> {
-    let words = |error| RunError(format!("cannot listen on {address} ({error}): change {key} in node.toml, or stop what listens there"));
+    let words = |error| {
+        RunError(format!("cannot listen on {address} ({error}): change {key} in node.toml, or stop what listens there"))
+    };
     TcpListener::bind(address).await.map_err(words)
 }
 
@@ -180,10 +187,14 @@ fn denied(path: &Path) -> Result<BTreeSet<Hash>, RunError> {
         Err(error) => return Err(at(path)(error)),
     };
     let text = String::from_utf8(bytes).map_err(|_| RunError(format!("{} is not UTF-8", path.display())))?;
-    let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line.split('#').next().unwrap_or("").trim()));
+    let lines =
+        text.lines().enumerate().map(|(number, line)| (number + 1, line.split('#').next().unwrap_or("").trim()));
     let hash = |(number, line): (usize, &str)| {
         Hash::from_hex(line).ok_or_else(|| {
-            RunError(format!("{} line {number}: not a SHA-256 of a public key in 64 lower-case hexadecimal digits", path.display()))
+            RunError(format!(
+                "{} line {number}: not a SHA-256 of a public key in 64 lower-case hexadecimal digits",
+                path.display()
+            ))
         })
     };
     lines.filter(|(_, line)| !line.is_empty()).map(hash).collect()

@@ -70,8 +70,6 @@ pub(super) struct Author {
     core: Arc<Core>,
     /// Submissions that were acknowledged without a place.
     outbox: VecDeque<Submission>,
-    /// Where submissions of this run stand, until the store knows them.
-    placed: BTreeMap<SubmissionId, u64>,
     /// The unit's referrals of this run, until the list knows them.
     referred: BTreeMap<Target, u64>,
     next: u64,
@@ -93,18 +91,15 @@ struct Group {
 }
 
 impl Author {
-    pub(super) fn new(core: Arc<Core>, outbox: VecDeque<Submission>, next: u64, last_time_ms: u64, tail: Vec<Hash>) -> Self {
+    pub(super) fn new(
+        core: Arc<Core>,
+        outbox: VecDeque<Submission>,
+        next: u64,
+        last_time_ms: u64,
+        tail: Vec<Hash>,
+    ) -> Self {
         core.set_outbox(outbox.len());
-        Self {
-            core,
-            outbox,
-            placed: BTreeMap::new(),
-            referred: BTreeMap::new(),
-            next,
-            last_time_ms,
-            tail,
-            random: SystemRandom::new(),
-        }
+        Self { core, outbox, referred: BTreeMap::new(), next, last_time_ms, tail, random: SystemRandom::new() }
     }
 
     /// Runs until every sender is gone.
@@ -147,7 +142,7 @@ impl Author {
             && let Some(waiting) = self.outbox.pop_front()
         {
             group.records.push(JournalRecord::OutboxTaken(waiting.id));
-            if self.known(&waiting.id).is_some() {
+            if self.core.placed(&waiting.id).is_some() {
                 continue;
             }
             let Some(kind) = kind_of(&waiting.record) else { continue };
@@ -160,7 +155,8 @@ impl Author {
     /// The first entry of every log: the charter that brought its unit in.
     fn adopt(&mut self, group: &mut Group) {
         let Some(submission) = self.draw() else { return };
-        let adopt = wire::Adopt { version: self.core.charter.version().into(), digest: self.core.charter.digest().0.to_vec() };
+        let adopt =
+            wire::Adopt { version: self.core.charter.version().into(), digest: self.core.charter.digest().0.to_vec() };
         let body = Some(wire::record::Body::Adopt(adopt));
         match record::encode(&wire::Record { submission: submission.to_vec(), body }) {
             Ok(payload) => {
@@ -181,10 +177,11 @@ impl Author {
     fn enter(&mut self, draft: Draft, group: &mut Group) -> Answer {
         if self.core.journal.is_none() {
             return Answer::Refused(
-                "the journal of this node is missing or damaged, so it can make nothing durable: see `entente status`".into(),
+                "the journal of this node is missing or damaged, so it can make nothing durable: see `entente status`"
+                    .into(),
             );
         }
-        if let Some(place) = self.known(&draft.submission) {
+        if let Some(place) = self.core.placed(&draft.submission) {
             return Answer::Entered(place);
         }
         if self.outbox.iter().any(|waiting| waiting.id == draft.submission) {
@@ -230,11 +227,6 @@ impl Author {
         }
     }
 
-    /// Where a submission stands already.
-    fn known(&self, id: &SubmissionId) -> Option<u64> {
-        self.placed.get(id).copied().or_else(|| self.core.store.submission(id).ok().flatten())
-    }
-
     /// Where the unit already refers a target.
     fn refers(&self, target: &Target) -> Option<u64> {
         self.referred.get(target).copied().or_else(|| self.core.list.own_referral(target))
@@ -252,10 +244,14 @@ impl Author {
             group.level1.push((index / BUNDLE_ENTRIES, hash));
             self.tail.clear();
         }
-        group.records.push(JournalRecord::OwnEntry(OwnEntry { index, entry: entry.clone(), submission: Some(submission) }));
+        group.records.push(JournalRecord::OwnEntry(OwnEntry {
+            index,
+            entry: entry.clone(),
+            submission: Some(submission),
+        }));
         group.entries.push(entry);
         group.submissions.push((submission, index));
-        self.placed.insert(submission, index);
+        lock(&self.core.placed).insert(submission, index);
         (self.next, self.last_time_ms) = (index.saturating_add(1), time_ms);
         Some(index)
     }
@@ -313,10 +309,12 @@ impl Author {
 
     /// Drops what store and list have taken over.
     fn forget(&mut self) {
-        if self.placed.len() > GROUP_MAX.saturating_mul(4) {
-            let stored = lock(&self.core.engine).log(&self.core.unit).map_or(0, |log| log.size.get());
-            self.placed.retain(|_, index| *index >= stored);
+        let mut placed = lock(&self.core.placed);
+        if placed.len() > GROUP_MAX.saturating_mul(4) {
+            let stored = self.core.store.size(&self.core.unit).get();
+            placed.retain(|_, index| *index >= stored);
         }
+        drop(placed);
         if self.referred.len() > GROUP_MAX.saturating_mul(4) {
             let folded = self.core.list.folded(&self.core.unit);
             self.referred.retain(|_, index| *index >= folded);

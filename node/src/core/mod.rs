@@ -32,7 +32,7 @@ pub use start::{Parts, Running, StartError, start};
 pub(crate) use drive::log_close;
 
 use crate::clock::Clock;
-use crate::journal;
+use crate::journal::{self, SubmissionId};
 use crate::list::Listing;
 use crate::store::{self, Store};
 
@@ -72,6 +72,8 @@ pub struct Core {
     inbox: Sender<Input>,
     author: mpsc::Sender<author::Input>,
     outbox: AtomicU64,
+    /// Where submissions of this run stand, until the store knows them.
+    placed: Mutex<BTreeMap<SubmissionId, u64>>,
     room: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     streams: Mutex<BTreeMap<StreamId, Stream>>,
     next_stream: AtomicU64,
@@ -141,6 +143,12 @@ impl Core {
         let (reply, answer) = oneshot::channel();
         self.author.send(author::Input::Submit(Submit { drafts, reply })).await.map_err(|_| Stopping)?;
         answer.await.map_err(|_| Stopping)
+    }
+
+    /// Where a submission stands already.
+    #[must_use]
+    pub fn placed(&self, id: &SubmissionId) -> Option<u64> {
+        lock(&self.placed).get(id).copied().or_else(|| self.store.submission(id).ok().flatten())
     }
 
     /// Every log.

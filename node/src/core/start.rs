@@ -67,7 +67,9 @@ pub enum StartError {
     #[error("the database cannot be read: {0}")]
     Store(#[from] StoreError),
     /// What the database holds does not fit together or does not fit the journal.
-    #[error("{0}. The database is damaged: put back a whole copy of the home directory, or ask for help; nothing was changed")]
+    #[error(
+        "{0}. The database is damaged: put back a whole copy of the home directory, or ask for help; nothing was changed"
+    )]
     Damaged(String),
     /// A thread could not be started.
     #[error("a thread cannot be started: {0}")]
@@ -104,7 +106,8 @@ impl Running {
 /// [`StartError`]; nothing was signed then.
 pub fn start(parts: Parts) -> Result<Running, StartError> {
     let Parts { unit, charter, clock, store, journal, log_signer, mirror_signer, room, instance } = parts;
-    let fold = Fold::new(charter.units().keys().cloned(), charter.fold()).map_err(|_| StartError::Fold(charter.fold()))?;
+    let fold =
+        Fold::new(charter.units().keys().cloned(), charter.fold()).map_err(|_| StartError::Fold(charter.fold()))?;
     let (journal, memory, mut fault) = match journal {
         Ok((writer, memory)) => (Some(Arc::new(writer)), Some(memory), None),
         Err(why) => (None, None, Some(why)),
@@ -145,6 +148,7 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
         inbox,
         author,
         outbox: AtomicU64::new(0),
+        placed: Mutex::default(),
         room,
         streams: Mutex::default(),
         next_stream: AtomicU64::new(1),
@@ -288,7 +292,9 @@ fn find_gaps(
                     hashes.insert(at, entry.leaf_hash());
                 }
                 Some(payload) if entry.header().kind == RecordKind::Erase.number() => {
-                    if let Ok(Body::Erase(erase)) = record::parse(entry.header().kind, payload).map(record::Statement::into_body) {
+                    if let Ok(Body::Erase(erase)) =
+                        record::parse(entry.header().kind, payload).map(record::Statement::into_body)
+                    {
                         gaps.note_erase(erase.index, at).map_err(|e| StartError::Damaged(e.to_string()))?;
                     }
                 }

@@ -66,7 +66,11 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     match (&ended, args.keep) {
         (_, true) => network.keep(),
         (Ok(()), false) => {
-            say(format_args!("\nAll {} nodes computed the same list. {:.1} s.", units.len(), begun.elapsed().as_secs_f64()));
+            say(format_args!(
+                "\nAll {} nodes computed the same list. {:.1} s.",
+                units.len(),
+                begun.elapsed().as_secs_f64()
+            ));
         }
         (Err(_), false) => network.leave_files(),
     }
@@ -95,9 +99,16 @@ fn table(network: &Network) -> Result<(), CliError> {
             let own = status["logs"].as_array().into_iter().flatten().find(|log| log["unit"] == *member.unit);
             own.and_then(|log| log[key].as_u64()).unwrap_or_default().to_string()
         };
-        let targets = ["listed", "held", "disputed", "cleared"].map(|key| status["list"][key].as_u64().unwrap_or_default());
+        let targets =
+            ["listed", "held", "disputed", "cleared"].map(|key| status["list"][key].as_u64().unwrap_or_default());
         let digest = status["list"]["digest"].as_str().unwrap_or("-").to_owned();
-        table.add_row([member.unit.clone(), log("size"), log("certified"), targets.iter().sum::<u64>().to_string(), digest]);
+        table.add_row([
+            member.unit.clone(),
+            log("size"),
+            log("certified"),
+            targets.iter().sum::<u64>().to_string(),
+            digest,
+        ]);
     }
     say("");
     for line in table.lines() {
@@ -115,7 +126,9 @@ fn one_list(states: &[Value]) -> bool {
     let Some(first) = states.first() else { return false };
     let digest = &first["list"]["digest"];
     digest.as_str().is_some_and(|digest| digest.len() == 64)
-        && states.iter().all(|status| whole(status) && status["list"]["digest"] == *digest && status["logs"] == first["logs"])
+        && states
+            .iter()
+            .all(|status| whole(status) && status["list"]["digest"] == *digest && status["logs"] == first["logs"])
 }
 
 /// A line for the reader. One who has closed stdout does not stop the play.

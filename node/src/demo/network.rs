@@ -76,7 +76,8 @@ pub(super) fn until<T>(what: &str, look: impl Fn() -> Result<Option<T>, CliError
 /// Runs this very program.
 fn entente(args: &[&str]) -> Result<Said, CliError> {
     let program = std::env::current_exe().map_err(failed)?;
-    let output = Command::new(program).args(args).env_remove("ENTENTE_HOME").stdin(Stdio::null()).output().map_err(failed)?;
+    let output =
+        Command::new(program).args(args).env_remove("ENTENTE_HOME").stdin(Stdio::null()).output().map_err(failed)?;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Ok(Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) })
 }
@@ -85,7 +86,9 @@ fn must(args: &[&str]) -> Result<(), CliError> {
     let said = entente(args)?;
     match said.code {
         Some(0) => Ok(()),
-        code => Err(failed(format_args!("`entente {}` ended with exit code {code:?}: {}", args.join(" "), said.err.trim()))),
+        code => {
+            Err(failed(format_args!("`entente {}` ended with exit code {code:?}: {}", args.join(" "), said.err.trim())))
+        }
     }
 }
 
@@ -157,7 +160,12 @@ impl Network {
             let at = home.to_string_lossy();
             let own = ["init", "--network", NAME, "--unit", unit, "--name", name];
             must(&[own.as_slice(), &["--address", address, "--api", api, "--home", &at]].concat())?;
-            members.push(Member { unit: (*unit).to_owned(), home: home.clone(), address: address.clone(), child: None });
+            members.push(Member {
+                unit: (*unit).to_owned(),
+                home: home.clone(),
+                address: address.clone(),
+                child: None,
+            });
         }
         let network = Self { directory: Some(directory), members };
         network.agree(&root)?;
@@ -227,7 +235,9 @@ impl Network {
         for words in ["status", "list", "check https://outlet-1.example/page", "watch --pending"] {
             say(format_args!("  {program} {words} --home {home}"));
         }
-        say(format_args!("  {program} refer https://another.example/x --category incites --wait certified --home {home}"));
+        say(format_args!(
+            "  {program} refer https://another.example/x --category incites --wait certified --home {home}"
+        ));
         say("Each unit has a directory beside it, with its log in node.log. Stop them with:");
         say(format_args!("  kill {}", pids.join(" ")));
     }

@@ -31,15 +31,20 @@ fn step(number: u32, what: &str, why: &str, play: impl FnOnce() -> Result<String
 pub(super) fn start(network: &mut Network) -> Result<(), CliError> {
     network.separate("FR", "BG")?;
     let count = network.members().len();
-    step(1, "The charter is signed by all units and every node starts", "Nobody joins on trust: the keys are the charter's.", || {
-        for member in network.members_mut() {
-            member.start()?;
-        }
-        for member in network.members_mut() {
-            ready(member)?;
-        }
-        Ok(format!("{count} nodes found each other over mutual TLS and sign"))
-    })
+    step(
+        1,
+        "The charter is signed by all units and every node starts",
+        "Nobody joins on trust: the keys are the charter's.",
+        || {
+            for member in network.members_mut() {
+                member.start()?;
+            }
+            for member in network.members_mut() {
+                ready(member)?;
+            }
+            Ok(format!("{count} nodes found each other over mutual TLS and sign"))
+        },
+    )
 }
 
 /// Waits until a node signs.
@@ -81,9 +86,12 @@ pub(super) fn tell(network: &mut Network) -> Result<(), CliError> {
     share(network)?;
     disagree(network)?;
     away(network)?;
-    step(9, "A client shows a certificate for BE that FR's authority made", "One unit's authority cannot speak for another.", || {
-        stranger::knocks(network)
-    })
+    step(
+        9,
+        "A client shows a certificate for BE that FR's authority made",
+        "One unit's authority cannot speak for another.",
+        || stranger::knocks(network),
+    )
 }
 
 fn share(network: &Network) -> Result<(), CliError> {
@@ -101,64 +109,93 @@ fn share(network: &Network) -> Result<(), CliError> {
         }
         Ok(ids.join(" "))
     })?;
-    step(4, "NL refers what BE has referred", "Nothing is lost when two units find the same, and both are named.", || {
-        let nl = network.members().last().filter(|_| network.member("NL").is_err()).map_or_else(|| network.member("NL"), Ok)?;
-        let id = refer(nl, OUTLET, "incites")?;
-        for member in network.members() {
-            until(&format!("{} lists two referrals of {OUTLET}", member.unit), || {
-                let shown = member.call(&["list", "--text", OUTLET])?.json()?;
-                Ok((shown["referrals"].as_array().map(Vec::len) == Some(2)).then_some(()))
-            })?;
-        }
-        Ok(format!("one row with two referrals, the second is {id}"))
-    })
+    step(
+        4,
+        "NL refers what BE has referred",
+        "Nothing is lost when two units find the same, and both are named.",
+        || {
+            let nl = network
+                .members()
+                .last()
+                .filter(|_| network.member("NL").is_err())
+                .map_or_else(|| network.member("NL"), Ok)?;
+            let id = refer(nl, OUTLET, "incites")?;
+            for member in network.members() {
+                until(&format!("{} lists two referrals of {OUTLET}", member.unit), || {
+                    let shown = member.call(&["list", "--text", OUTLET])?.json()?;
+                    Ok((shown["referrals"].as_array().map(Vec::len) == Some(2)).then_some(()))
+                })?;
+            }
+            Ok(format!("one row with two referrals, the second is {id}"))
+        },
+    )
 }
 
 fn disagree(network: &Network) -> Result<(), CliError> {
     let (be, ca, fr) = (network.member("BE")?, network.member("CA")?, network.member("FR")?);
-    step(5, "CA asks to leave a target online, since it investigates", "A takedown would warn those it watches.", || {
-        let held = "watched.example";
-        id(&ca.call(&["hold", held, "--reason", "investigation", "--wait", "certified"])?.json()?)?;
-        all_say(network, held, "held")?;
-        let warned = be.call(&["refer", held, "--category", "incites", "--wait", "certified"])?.json()?;
-        if !warned["notices"].to_string().contains("held") {
-            return Err(failed(format_args!("BE was not warned: {warned}")));
-        }
-        all_say(network, held, "held")?;
-        Ok("held on every list, and BE is warned when it refers it".to_owned())
-    })?;
+    step(
+        5,
+        "CA asks to leave a target online, since it investigates",
+        "A takedown would warn those it watches.",
+        || {
+            let held = "watched.example";
+            id(&ca.call(&["hold", held, "--reason", "investigation", "--wait", "certified"])?.json()?)?;
+            all_say(network, held, "held")?;
+            let warned = be.call(&["refer", held, "--category", "incites", "--wait", "certified"])?.json()?;
+            if !warned["notices"].to_string().contains("held") {
+                return Err(failed(format_args!("BE was not warned: {warned}")));
+            }
+            all_say(network, held, "held")?;
+            Ok("held on every list, and BE is warned when it refers it".to_owned())
+        },
+    )?;
     let wrong = "archive-of-news.example";
     let referral = std::cell::OnceCell::new();
     step(6, "FR objects to a referral by BE", "A wrong target is seen before it is acted on.", || {
         let id = referral.get_or_init(|| refer(be, wrong, "incites")).as_ref().map_err(failed)?;
         // FR must hold the referral before it can speak of it.
         until(&format!("FR knows {id}"), || Ok((fr.check(wrong)?["status"] == "listed").then_some(())))?;
-        fr.call(&["object", id, "--ground", "protected-expression", "--text", "a library", "--wait", "certified"])?.json()?;
+        fr.call(&["object", id, "--ground", "protected-expression", "--text", "a library", "--wait", "certified"])?
+            .json()?;
         all_say(network, wrong, "disputed")?;
         Ok(format!("{id} is disputed on every list"))
     })?;
-    step(7, "BE takes the wrong referral back", "In 2019 an archive got 550 wrong referrals, and nobody could say whose.", || {
-        let id = referral.get().and_then(|id| id.as_ref().ok()).ok_or_else(|| failed("there is no referral to take back"))?;
-        be.call(&["withdraw", id, "--reason", "wrong target", "--wait", "certified"])?.json()?;
-        all_say(network, wrong, "cleared")?;
-        Ok(format!("{id} is cleared everywhere, and who said what stays on record"))
-    })
+    step(
+        7,
+        "BE takes the wrong referral back",
+        "In 2019 an archive got 550 wrong referrals, and nobody could say whose.",
+        || {
+            let id = referral
+                .get()
+                .and_then(|id| id.as_ref().ok())
+                .ok_or_else(|| failed("there is no referral to take back"))?;
+            be.call(&["withdraw", id, "--reason", "wrong target", "--wait", "certified"])?.json()?;
+            all_say(network, wrong, "cleared")?;
+            Ok(format!("{id} is cleared everywhere, and who said what stays on record"))
+        },
+    )
 }
 
 fn away(network: &mut Network) -> Result<(), CliError> {
-    step(8, "CA's node is killed, the others go on, it comes back", "What a unit missed it fetches; nothing is asked of people.", || {
-        network.member_mut("CA")?.kill()?;
-        let be = network.member("BE")?;
-        for target in ["while-away-1.example", "while-away-2.example", "while-away-3.example"] {
-            refer(be, target, "instructs")?;
-        }
-        network.member_mut("CA")?.start()?;
-        ready(network.member_mut("CA")?)?;
-        let ca = network.member("CA")?;
-        until("CA has caught up", || Ok((ca.check("while-away-3.example")?["status"] == "listed").then_some(())))?;
-        apart(network)?;
-        Ok("it caught up and signs again; and FR and BG, which cannot reach each other, agree through the others".to_owned())
-    })
+    step(
+        8,
+        "CA's node is killed, the others go on, it comes back",
+        "What a unit missed it fetches; nothing is asked of people.",
+        || {
+            network.member_mut("CA")?.kill()?;
+            let be = network.member("BE")?;
+            for target in ["while-away-1.example", "while-away-2.example", "while-away-3.example"] {
+                refer(be, target, "instructs")?;
+            }
+            network.member_mut("CA")?.start()?;
+            ready(network.member_mut("CA")?)?;
+            let ca = network.member("CA")?;
+            until("CA has caught up", || Ok((ca.check("while-away-3.example")?["status"] == "listed").then_some(())))?;
+            apart(network)?;
+            Ok("it caught up and signs again; and FR and BG, which cannot reach each other, agree through the others"
+                .to_owned())
+        },
+    )
 }
 
 /// FR and BG have no stream between them, and yet what one says reaches the other.

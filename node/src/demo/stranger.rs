@@ -22,7 +22,8 @@ use crate::net::{TlsTime, connect};
 pub(super) fn knocks(network: &Network) -> Result<String, CliError> {
     let name: NetworkName = NAME.parse().map_err(failed)?;
     let (be, fr): (UnitId, UnitId) = ("BE".parse().map_err(failed)?, "FR".parse().map_err(failed)?);
-    let host = network.members().iter().rev().find(|member| member.unit != "FR").ok_or_else(|| failed("nobody is there"))?;
+    let host =
+        network.members().iter().rev().find(|member| member.unit != "FR").ok_or_else(|| failed("nobody is there"))?;
     let home = Home::at(&network.member("FR")?.home);
     // The stranger has FR's authority key, and makes a certificate for BE with it.
     let key = fs::read_to_string(home.ca_key()).map_err(failed)?;
@@ -30,7 +31,8 @@ pub(super) fn knocks(network: &Network) -> Result<String, CliError> {
     let forger = Authority::load(&name, &fr, &certificate, &key).map_err(failed)?;
     let validity = Validity::days(SystemClock.now_ms(), 1).map_err(failed)?;
     let forged = forger.forge(&Identity { unit: be, role: Role::Node }, validity).map_err(failed)?;
-    let credentials = Credentials::from_pem(forged.certificate_pem.as_bytes(), forged.key_pem.as_bytes()).map_err(failed)?;
+    let credentials =
+        Credentials::from_pem(forged.certificate_pem.as_bytes(), forged.key_pem.as_bytes()).map_err(failed)?;
     let charter = membership::load_charter(&home).map_err(failed)?;
     let members = membership::members(charter.terms(), &std::collections::BTreeSet::new()).map_err(failed)?;
     let expected = Identity { unit: host.unit.parse().map_err(failed)?, role: Role::Node };

@@ -163,7 +163,11 @@ impl Folding {
             }
         }
         let entries = self.around.store.entries(unit, from, (end - from) as usize, usize::MAX)?;
-        if entries.is_empty() { Err(StoreError::Refused(Refused::NoEntry { unit: unit.clone(), index: from })) } else { Ok(entries) }
+        if entries.is_empty() {
+            Err(StoreError::Refused(Refused::NoEntry { unit: unit.clone(), index: from }))
+        } else {
+            Ok(entries)
+        }
     }
 
     fn fold(&mut self, unit: &UnitId, from: u64, entries: &[Entry]) -> Result<(), ListError> {
@@ -215,7 +219,14 @@ impl Folding {
                 let target = state.pending.note(id.clone(), statement.as_ref(), folded);
                 let status = target.as_ref().and_then(|target| state.fold.status(target));
                 let record = statement.map(record::Statement::into_record);
-                published.push(Change { id, time_ms: entry.header().time_ms, record, certified: false, target, status });
+                published.push(Change {
+                    id,
+                    time_ms: entry.header().time_ms,
+                    record,
+                    certified: false,
+                    target,
+                    status,
+                });
             }
         }
         if let Some(log) = self.logs.get_mut(unit) {

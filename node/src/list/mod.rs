@@ -7,9 +7,6 @@
 mod folding;
 mod pending;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
@@ -137,7 +134,12 @@ impl Listing {
     pub fn new(unit: UnitId, fold: Fold) -> (Arc<Self>, Receiver<News>) {
         let (news, inbox) = channel();
         let state = State { fold, pending: Pending::default(), folded: BTreeMap::new(), digest: None };
-        let listing = Self { unit, state: RwLock::new(state), news: Mutex::new(news), changes: broadcast::channel(CHANGES_MAX).0 };
+        let listing = Self {
+            unit,
+            state: RwLock::new(state),
+            news: Mutex::new(news),
+            changes: broadcast::channel(CHANGES_MAX).0,
+        };
         (Arc::new(listing), inbox)
     }
 
@@ -166,7 +168,9 @@ impl Listing {
     pub fn own_referral(&self, target: &Target) -> Option<u64> {
         let state = self.read();
         let certified = state.fold.own_referral(&self.unit, target);
-        certified.filter(|index| !state.pending.withdrawn(&self.unit, *index)).or_else(|| state.pending.referral(&self.unit, target))
+        certified
+            .filter(|index| !state.pending.withdrawn(&self.unit, *index))
+            .or_else(|| state.pending.referral(&self.unit, target))
     }
 
     /// How far a log is folded.

@@ -13,8 +13,8 @@ use entente_proto::limits::FRAME_BYTES_MAX;
 use entente_proto::wire::peer_client::PeerClient;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::session;
 use crate::core::{Core, lock};

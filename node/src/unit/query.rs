@@ -96,7 +96,8 @@ impl Pages {
 
 /// The next targets of the certified list and of what is pending, ascending.
 fn targets_after(state: &State, after: Option<&Target>, count: usize) -> Vec<Target> {
-    let mut targets: BTreeSet<Target> = state.fold.targets(after).take(count).map(|(target, _)| target.clone()).collect();
+    let mut targets: BTreeSet<Target> =
+        state.fold.targets(after).take(count).map(|(target, _)| target.clone()).collect();
     targets.extend(state.pending.targets_after(after).take(count).cloned());
     targets.into_iter().take(count).collect()
 }
@@ -186,7 +187,9 @@ pub(super) fn show(core: &Core, what: &str) -> Result<wire::ShowReply, Answer> {
 }
 
 fn shown(core: &Core, state: &State, id: &RecordId) -> Result<Option<wire::ShownRecord>, Answer> {
-    let Some(entry) = core.store.entry(&id.unit, id.index).map_err(|error| unreadable(&error.into()))? else { return Ok(None) };
+    let Some(entry) = core.store.entry(&id.unit, id.index).map_err(|error| unreadable(&error.into()))? else {
+        return Ok(None);
+    };
     let certified = state.folded.get(&id.unit).is_some_and(|size| *size > id.index);
     let statement = entry.payload().map(|payload| record::parse(entry.header().kind, payload));
     let (record, aside) = match statement {
@@ -197,7 +200,9 @@ fn shown(core: &Core, state: &State, id: &RecordId) -> Result<Option<wire::Shown
     let inert = match state.fold.standing(&id.unit, id.index) {
         Standing::Withdrawn { by } => format!("taken back by {}/{by}", id.unit),
         Standing::Erased { by } => format!("erased by {}/{by}", id.unit),
-        Standing::Inert | Standing::Dangling => "without effect: what it speaks of is not there or does not stand".to_owned(),
+        Standing::Inert | Standing::Dangling => {
+            "without effect: what it speaks of is not there or does not stand".to_owned()
+        }
         Standing::SetAside | Standing::Missing => aside,
         Standing::NotThere if state.pending.withdrawn(&id.unit, id.index) => "taken back, not yet certified".to_owned(),
         Standing::Counts | Standing::NotThere => String::new(),

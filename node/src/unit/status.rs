@@ -104,7 +104,10 @@ fn warnings(
         ));
     }
     if let Some(off) = core.clock_off_ms() {
-        warnings.push(format!("the partners' clocks are {} s off this one's: this node signs nothing until that is mended", off / 1_000));
+        warnings.push(format!(
+            "the partners' clocks are {} s off this one's: this node signs nothing until that is mended",
+            off / 1_000
+        ));
     }
     let connected = peers.iter().filter(|peer| peer.connected).count();
     if connected < needed {

@@ -86,7 +86,9 @@ fn outcome(core: &Core, prepared: Prepared, answer: Answer) -> Outcome {
             submission: prepared.draft.submission.to_vec(),
             id: id.as_ref().map(record_ref),
             target: target.clone(),
-            cosigned_by: covering.map(|c| c.cosignatures().keys().map(ToString::to_string).collect()).unwrap_or_default(),
+            cosigned_by: covering
+                .map(|c| c.cosignatures().keys().map(ToString::to_string).collect())
+                .unwrap_or_default(),
             certified,
             notices: prepared.notices.clone(),
         })
@@ -110,8 +112,13 @@ pub(super) fn covering(core: &Core, id: &RecordId) -> Option<CosignedCheckpoint>
 fn prepare(core: &Core, state: &State, submission: wire::Submission) -> Result<Prepared, Refusal> {
     let mut record = submission.record.ok_or_else(|| refusal("empty", "the submission says nothing"))?;
     let id = record.submission.as_slice().try_into().map_err(|_| {
-        refusal("submission-id", format!("a submission id is a UUID of 16 bytes; this one has {}", record.submission.len()))
+        refusal(
+            "submission-id",
+            format!("a submission id is a UUID of 16 bytes; this one has {}", record.submission.len()),
+        )
     })?;
+    // The same call again: it was judged when it came first.
+    let again = core.placed(&id).is_some();
     let mut notices = Vec::new();
     let target;
     match record.body.as_mut().ok_or_else(|| refusal("empty", "the submission says nothing"))? {
@@ -136,12 +143,16 @@ fn prepare(core: &Core, state: &State, submission: wire::Submission) -> Result<P
         }
         Body::Withdraw(withdraw) => {
             let id = RecordId { unit: core.unit.clone(), index: withdraw.index };
-            target = withdrawable(core, state, &id)?;
+            target = if again { target_of(state, &id) } else { withdrawable(core, state, &id)? };
         }
         Body::Opinion(opinion) => {
-            let on = opinion.on.as_ref().ok_or_else(|| refusal("record-id", "an opinion names the referral that it is about"))?;
+            let on = opinion
+                .on
+                .as_ref()
+                .ok_or_else(|| refusal("record-id", "an opinion names the referral that it is about"))?;
             let unit = on.unit.parse().map_err(|error| refusal("record-id", format!("{error}")))?;
-            target = Some(referral(core, state, &RecordId { unit, index: on.index })?);
+            let on = RecordId { unit, index: on.index };
+            target = if again { target_of(state, &on) } else { Some(referral(core, state, &on)?) };
         }
         other => {
             let kind = RecordKind::of_body(other).word();
@@ -167,7 +178,9 @@ fn standing_against(core: &Core, state: &State, target: &Target) -> Vec<String> 
         Some(list::Status::Held) => {
             notices.push(format!("{target} is held: a unit asks to leave it online; see `entente show {target}`"));
         }
-        Some(list::Status::Disputed) => notices.push(format!("a referral of {target} is disputed; see `entente show {target}`")),
+        Some(list::Status::Disputed) => {
+            notices.push(format!("a referral of {target} is disputed; see `entente show {target}`"))
+        }
         Some(list::Status::Listed) => notices.push(format!("{target} is already listed; see `entente show {target}`")),
         _ => {}
     }
@@ -194,7 +207,10 @@ fn withdrawable(core: &Core, state: &State, id: &RecordId) -> Result<Option<Targ
             | RecordKind::Evidence
     );
     if !can {
-        return Err(refusal("not-withdrawable", format!("{id} is of the kind {}: it cannot be taken back", kind.word())));
+        return Err(refusal(
+            "not-withdrawable",
+            format!("{id} is of the kind {}: it cannot be taken back", kind.word()),
+        ));
     }
     let gone = match state.fold.standing(&id.unit, id.index) {
         Standing::Withdrawn { by } => Some(by),
@@ -213,15 +229,20 @@ fn withdrawable(core: &Core, state: &State, id: &RecordId) -> Result<Option<Targ
 /// A referral of another unit, known here; gives its target.
 fn referral(core: &Core, state: &State, id: &RecordId) -> Result<Target, Refusal> {
     if id.unit == core.unit {
-        return Err(refusal("own-referral", format!("{id} is this unit's own: take it back with `entente withdraw {id}`")));
+        return Err(refusal(
+            "own-referral",
+            format!("{id} is this unit's own: take it back with `entente withdraw {id}`"),
+        ));
     }
     let kind = kind_of(core, id)?;
     let target = target_of(state, id).filter(|_| kind == RecordKind::Refer);
-    let target = target.ok_or_else(|| refusal("not-a-referral", format!("{id} is of the kind {}, not a referral", kind.word())))?;
+    let target = target
+        .ok_or_else(|| refusal("not-a-referral", format!("{id} is of the kind {}, not a referral", kind.word())))?;
     match state.fold.standing(&id.unit, id.index) {
-        Standing::Withdrawn { .. } | Standing::Erased { .. } => {
-            Err(refusal("withdrawn", format!("{id} was taken back by its unit: there is nothing to object to or support")))
-        }
+        Standing::Withdrawn { .. } | Standing::Erased { .. } => Err(refusal(
+            "withdrawn",
+            format!("{id} was taken back by its unit: there is nothing to object to or support"),
+        )),
         _ => Ok(target),
     }
 }

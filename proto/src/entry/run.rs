@@ -55,8 +55,10 @@ impl Run {
         let body = if body_length == 0 {
             None
         } else {
-            let payload_length =
-                body_length.checked_sub(OPENING_BYTES).filter(|n| *n <= PAYLOAD_BYTES_MAX).ok_or(EntryError::Run(start))?;
+            let payload_length = body_length
+                .checked_sub(OPENING_BYTES)
+                .filter(|n| *n <= PAYLOAD_BYTES_MAX)
+                .ok_or(EntryError::Run(start))?;
             let opening = self.array().ok_or(EntryError::Run(start))?;
             Some(Body { opening, payload: self.take(payload_length).ok_or(EntryError::Run(start))? })
         };

@@ -251,7 +251,8 @@ impl Engine {
             0 => Standing::Running,
             _ => Standing::Waiting { needed, answered: Default::default() },
         };
-        let signed = logs.get(&setup.unit).and_then(|log| Some(log.newest_held()?.checkpoint().size)).unwrap_or_default();
+        let signed =
+            logs.get(&setup.unit).and_then(|log| Some(log.newest_held()?.checkpoint().size)).unwrap_or_default();
         Ok(Self {
             own: Own::new(standing.unwrap_or(waiting), signed),
             setup,
@@ -479,9 +480,8 @@ impl Engine {
             let known = session.heads.get(&log.unit).map_or(Size::ZERO, |head| head.certified.max(head.newest));
             log.certified_size().beyond(known)
         };
-        let behind = session.map_or(0, |session| {
-            self.logs.values().map(|log| lacks(session, log)).fold(0, u64::saturating_add)
-        });
+        let behind =
+            session.map_or(0, |session| self.logs.values().map(|log| lacks(session, log)).fold(0, u64::saturating_add));
         PeerView {
             unit: unit.clone(),
             connected: session.is_some(),

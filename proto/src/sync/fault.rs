@@ -36,7 +36,9 @@ pub enum Fault {
     #[error("the partner calls itself {0:?}, its certificate says otherwise")]
     Unit(String),
     /// Another charter.
-    #[error("the partner runs under charter version {version} with another text: compare `entente charter show` on both nodes")]
+    #[error(
+        "the partner runs under charter version {version} with another text: compare `entente charter show` on both nodes"
+    )]
     Charter {
         /// Its version.
         version: u64,

@@ -30,7 +30,8 @@ impl Engine {
         if hello.charter_digest != self.setup.charter_digest {
             return Err(Fault::Charter { version: hello.charter_version });
         }
-        session.clock_ahead_ms = i64::try_from(i128::from(hello.time_ms).saturating_sub(i128::from(now_ms))).unwrap_or(i64::MAX);
+        session.clock_ahead_ms =
+            i64::try_from(i128::from(hello.time_ms).saturating_sub(i128::from(now_ms))).unwrap_or(i64::MAX);
         let first = session.hello.is_none();
         let peer = session.peer.clone();
         session.hello = Some(hello);
@@ -87,7 +88,8 @@ impl Engine {
         }
         if frame.full && !frame.more {
             session.answered = true;
-            let (peer, rebuilding) = (session.peer.clone(), session.hello.as_ref().is_none_or(|hello| hello.rebuilding));
+            let (peer, rebuilding) =
+                (session.peer.clone(), session.hello.as_ref().is_none_or(|hello| hello.rebuilding));
             if !rebuilding {
                 self.own.answer(&peer);
             }
@@ -98,10 +100,18 @@ impl Engine {
     }
 
     /// A partner tells of a checkpoint, which it holds whole.
-    fn learn(&mut self, now_ms: u64, stream: StreamId, unit: &UnitId, note: &[u8], leaves: &impl LeafHashes) -> Result<(), Fault> {
+    fn learn(
+        &mut self,
+        now_ms: u64,
+        stream: StreamId,
+        unit: &UnitId,
+        note: &[u8],
+        leaves: &impl LeafHashes,
+    ) -> Result<(), Fault> {
         let Some(log) = self.logs.get_mut(unit) else { return Ok(()) };
         let (size, new) = log.learn(note, leaves)?;
-        let cosigners: Vec<UnitId> = log.at(size).map(|head| head.cosignatures().keys().cloned().collect()).unwrap_or_default();
+        let cosigners: Vec<UnitId> =
+            log.at(size).map(|head| head.cosignatures().keys().cloned().collect()).unwrap_or_default();
         let forked = log.forked;
         let Some(session) = self.sessions.get_mut(&stream) else { return Ok(()) };
         let peer = session.peer.clone();
@@ -174,7 +184,8 @@ impl Engine {
     /// What changed of the logs that are due.
     pub(super) fn compose_changes(&mut self, now_ms: u64, stream: StreamId) -> Option<wire::Frame> {
         let session = self.sessions.get_mut(&stream)?;
-        let due: Vec<UnitId> = session.dirty.iter().filter(|(_, due)| **due <= now_ms).map(|(unit, _)| unit.clone()).collect();
+        let due: Vec<UnitId> =
+            session.dirty.iter().filter(|(_, due)| **due <= now_ms).map(|(unit, _)| unit.clone()).collect();
         let (mut heads, mut bytes) = (Vec::new(), 0_usize);
         for unit in due {
             if bytes > HEADS_BYTES_MAX {
@@ -186,7 +197,8 @@ impl Engine {
             let news = log.certified_size() > known.certified
                 || log.newest_held().is_some_and(|newest| {
                     let size = newest.checkpoint().size;
-                    size > known.of || size == known.of && newest.cosignatures().keys().any(|by| !known.cosigners.contains(by))
+                    size > known.of
+                        || size == known.of && newest.cosignatures().keys().any(|by| !known.cosigners.contains(by))
                 });
             if news {
                 let head = compose_head(log, known.certified);

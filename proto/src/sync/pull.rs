@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
+use super::Fault;
 use super::engine::{Action, Engine, LeafHashes, StreamId};
 use super::frame::{BundleFrame, OutlineFrame};
 use super::log::Log;
 use super::outline::Outline;
 use super::peer::{Open, Session};
 use super::replica::Grown;
-use super::Fault;
 use crate::entry::Entry;
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
@@ -101,7 +101,8 @@ impl Engine {
             let known = log.known.range(..=session.holds(unit)).next_back()?;
             Some((*known.0, session.peer == *unit, session.stream, known.1.head.checkpoint().root))
         };
-        let (size, _, stream, root) = self.sessions.values().filter(usable).filter_map(best).max_by_key(|c| (c.0, c.1))?;
+        let (size, _, stream, root) =
+            self.sessions.values().filter(usable).filter_map(best).max_by_key(|c| (c.0, c.1))?;
         (size > log.replica.taken()).then_some((stream, size, root))
     }
 
@@ -164,7 +165,8 @@ impl Engine {
     fn give_up_slow(&mut self, now_ms: u64, unit: &UnitId) {
         let Some(pull) = self.pulls.get(unit) else { return };
         let (stream, quiet) = (pull.stream, now_ms.saturating_sub(pull.progress_ms));
-        let awaited = self.sessions.get(&stream).and_then(|session| session.asked.get(unit)).is_some_and(|a| !a.is_empty());
+        let awaited =
+            self.sessions.get(&stream).and_then(|session| session.asked.get(unit)).is_some_and(|a| !a.is_empty());
         if awaited && quiet > SOURCE_QUIET_MS_MAX {
             self.abandon(unit, stream, now_ms);
         }
@@ -193,7 +195,8 @@ impl Engine {
         let able = |session: &&mut Session| session.active && session.answered && session.holds(unit) >= end;
         // Ascending stream ids, beginning behind the last one asked: whoever strips payloads is passed over.
         let mut able: Vec<_> = self.sessions.values_mut().filter(able).collect();
-        let turn = able.iter().position(|session| log.gap_asked_of.is_none_or(|last| session.stream > last)).unwrap_or(0);
+        let turn =
+            able.iter().position(|session| log.gap_asked_of.is_none_or(|last| session.stream > last)).unwrap_or(0);
         let Some(session) = able.get_mut(turn) else { return };
         let asked = session.asked.entry(unit.clone()).or_default();
         if !asked.is_empty() {
@@ -295,7 +298,13 @@ impl Engine {
     }
 
     /// Entries of a range: proven bundle by bundle, and at the end by the checkpoint.
-    fn take_range(&mut self, now_ms: u64, stream: StreamId, frame: BundleFrame, leaves: &impl LeafHashes) -> Result<(), Fault> {
+    fn take_range(
+        &mut self,
+        now_ms: u64,
+        stream: StreamId,
+        frame: BundleFrame,
+        leaves: &impl LeafHashes,
+    ) -> Result<(), Fault> {
         let unit = frame.unit;
         let wrong = Fault::Entries { unit: unit.clone(), from: frame.from.get() };
         let (Some(log), Some(session), Some(pull)) =
@@ -347,7 +356,13 @@ impl Engine {
     }
 
     /// Entries pushed with the checkpoint at their end.
-    fn on_push(&mut self, now_ms: u64, stream: StreamId, frame: BundleFrame, leaves: &impl LeafHashes) -> Result<(), Fault> {
+    fn on_push(
+        &mut self,
+        now_ms: u64,
+        stream: StreamId,
+        frame: BundleFrame,
+        leaves: &impl LeafHashes,
+    ) -> Result<(), Fault> {
         let unit = frame.unit;
         let wrong = Fault::Entries { unit: unit.clone(), from: frame.from.get() };
         let (Some(log), Some(session)) = (self.logs.get_mut(&unit), self.sessions.get_mut(&stream)) else {

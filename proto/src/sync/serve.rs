@@ -109,7 +109,10 @@ impl Serving {
                 }
             }
             if !bodies.back().is_some_and(|(_, body)| fits(body)) {
-                bodies.push_back((self.next, Vec::with_capacity(length.saturating_mul(entries.len()).min(BUNDLE_BODY_BYTES_MAX))));
+                bodies.push_back((
+                    self.next,
+                    Vec::with_capacity(length.saturating_mul(entries.len()).min(BUNDLE_BODY_BYTES_MAX)),
+                ));
             }
             if let Some((_, body)) = bodies.back_mut() {
                 entry::encode(entry, body);
@@ -121,14 +124,18 @@ impl Serving {
             bodies.push_back((self.next, Vec::new()));
         }
         let last = bodies.len().saturating_sub(1);
-        let frame = |(at, (from, body)): (usize, (Size, Vec<u8>))| self.frame(from, body, self.finished && at == last, None);
+        let frame =
+            |(at, (from, body)): (usize, (Size, Vec<u8>))| self.frame(from, body, self.finished && at == last, None);
         bodies.into_iter().enumerate().map(frame).collect()
     }
 
     /// One frame with everything up to the checkpoint; nothing if that is too long: heads tell of it then.
     fn push(&mut self, entries: &[Entry]) -> Option<wire::Frame> {
         let length: usize = entries.iter().map(entry::encoded_len).fold(0, usize::saturating_add);
-        if entries.len() as u64 != self.end.beyond(self.next) || length > BUNDLE_BODY_BYTES_MAX || length as u64 > self.budget {
+        if entries.len() as u64 != self.end.beyond(self.next)
+            || length > BUNDLE_BODY_BYTES_MAX
+            || length as u64 > self.budget
+        {
             return None;
         }
         let mut body = Vec::with_capacity(length);

@@ -47,7 +47,9 @@ fn a_relay_that_alters_entries_is_cut_off_and_nothing_of_it_is_stored() {
         world.until("UK knows only NL", now_apart);
         world.meddle = Some(forge);
         world.submit(0, count);
-        world.until("it was noticed", |w| w.nodes[3].faults.iter().any(|f| f.contains("entries of BE") || f.contains("entry of BE")));
+        world.until("it was noticed", |w| {
+            w.nodes[3].faults.iter().any(|f| f.contains("entries of BE") || f.contains("entry of BE"))
+        });
         let be = world.nodes[0].unit.clone();
         assert!(world.nodes[3].disk.logs.get(&be).is_none_or(Vec::is_empty));
         world.meddle = None;
@@ -72,7 +74,9 @@ fn a_relay_that_strips_payloads_gains_nothing() {
     world.blocked.extend([(0, 3), (1, 3)]);
     world.kill(3);
     world.start(3);
-    world.until("UK knows only NL", |w| w.nodes[3].engine.as_ref().unwrap().peers().filter(|p| p.connected).count() == 1);
+    world.until("UK knows only NL", |w| {
+        w.nodes[3].engine.as_ref().unwrap().peers().filter(|p| p.connected).count() == 1
+    });
     world.meddle = Some(strip);
     world.submit(0, 300);
     world.until("UK holds the leaves", |w| w.log(3, 0).size.get() == 300);
@@ -92,7 +96,7 @@ fn a_relay_that_strips_payloads_gains_nothing() {
 /// FR signs a checkpoint of BE's log with its own key.
 fn usurp(from: usize, _: usize, frame: &mut wire::Frame) {
     use crate::checkpoint::{Checkpoint, CosignedCheckpoint, SignedCheckpoint};
-    use crate::note::{KeyName, MemorySigner, Algorithm};
+    use crate::note::{Algorithm, KeyName, MemorySigner};
     if let (1, Some(Frame::Heads(heads))) = (from, &mut frame.frame) {
         let be: crate::ids::UnitId = "BE".parse().unwrap();
         let name = KeyName::log(&super::world::network(), &be);
@@ -111,7 +115,9 @@ fn a_unit_cannot_speak_for_another() {
     world.until("all run", running);
     world.meddle = Some(usurp);
     world.submit(1, 1);
-    world.until("it was noticed", |w| [0, 2, 3].iter().any(|at| w.nodes[*at].faults.iter().any(|f| f.contains("head of BE"))));
+    world.until("it was noticed", |w| {
+        [0, 2, 3].iter().any(|at| w.nodes[*at].faults.iter().any(|f| f.contains("head of BE")))
+    });
     for _ in 0..20_000 {
         world.step();
     }

@@ -7,7 +7,9 @@ const EIGHT: [&str; 8] = ["BE", "BG", "CA", "FR", "NL", "RO", "UK", "US"];
 fn eight_nodes_certify_whatever_each_of_them_submits() {
     for seed in 0..6 {
         let mut world = World::new(&EIGHT, seed);
-        world.until("all run", |w| (0..8).all(|at| *w.nodes[at].engine.as_ref().unwrap().standing() == Standing::Running));
+        world.until("all run", |w| {
+            (0..8).all(|at| *w.nodes[at].engine.as_ref().unwrap().standing() == Standing::Running)
+        });
         for round in 0..5 {
             for at in 0..8 {
                 world.submit(at, 1 + (at + round) % 3);
@@ -78,7 +80,9 @@ fn two_nodes_that_cannot_reach_each_other_agree_through_a_third() {
 fn an_author_that_reaches_one_partner_alone_gathers_its_quorum_through_it() {
     for seed in 0..4 {
         let mut world = World::new(&["BE", "FR", "NL", "UK"], seed);
-        world.until("all run", |w| (0..4).all(|at| *w.nodes[at].engine.as_ref().unwrap().standing() == Standing::Running));
+        world.until("all run", |w| {
+            (0..4).all(|at| *w.nodes[at].engine.as_ref().unwrap().standing() == Standing::Running)
+        });
         world.block(0, 1);
         world.block(0, 3);
         world.submit(0, 5);

@@ -168,16 +168,19 @@ impl World {
                 }
             }
             let own = (*unit == node.unit).then(|| node.disk.own_checkpoint.clone()).flatten();
-            restored.insert(unit.clone(), Restored {
-                level1: hashes[..full].chunks(256).map(|leaves| crate::tree::level1(leaves).unwrap()).collect(),
-                tail: hashes[full..].to_vec(),
-                last_time_ms: entries.last().map_or(0, |entry| entry.header().time_ms),
-                gaps,
-                missing,
-                certified: node.disk.certified.get(unit).cloned(),
-                newest: own.into_iter().collect(),
-                cosigned: node.disk.cosigned.get(unit).cloned(),
-            });
+            restored.insert(
+                unit.clone(),
+                Restored {
+                    level1: hashes[..full].chunks(256).map(|leaves| crate::tree::level1(leaves).unwrap()).collect(),
+                    tail: hashes[full..].to_vec(),
+                    last_time_ms: entries.last().map_or(0, |entry| entry.header().time_ms),
+                    gaps,
+                    missing,
+                    certified: node.disk.certified.get(unit).cloned(),
+                    newest: own.into_iter().collect(),
+                    cosigned: node.disk.cosigned.get(unit).cloned(),
+                },
+            );
         }
         let engine = Engine::new(setup, restored, None, &node.disk).unwrap();
         node.engine = Some(engine);
@@ -211,7 +214,8 @@ impl World {
     /// From now on two nodes cannot reach each other.
     pub(super) fn block(&mut self, a: usize, b: usize) {
         self.blocked.insert((a.min(b), a.max(b)));
-        let between: Vec<_> = self.ends.iter().filter(|(here, there)| (here.0, there.0) == (a, b)).map(|(here, _)| *here).collect();
+        let between: Vec<_> =
+            self.ends.iter().filter(|(here, there)| (here.0, there.0) == (a, b)).map(|(here, _)| *here).collect();
         for (at, stream) in between {
             self.cut(at, stream);
         }
@@ -309,7 +313,8 @@ impl World {
             Todo::Write(Action::Sign(checkpoint)) => {
                 node.signed.push((checkpoint.size, checkpoint.root));
                 let signed = SignedCheckpoint::sign(checkpoint, &log_signer(&node.unit)).unwrap();
-                node.disk.own_checkpoint = Some(crate::checkpoint::CosignedCheckpoint::new(signed.clone()).to_note(&BTreeMap::new()));
+                node.disk.own_checkpoint =
+                    Some(crate::checkpoint::CosignedCheckpoint::new(signed.clone()).to_note(&BTreeMap::new()));
                 Event::Signed(signed)
             }
             Todo::Write(Action::Cosign { unit, checkpoint }) => {
@@ -376,7 +381,13 @@ impl World {
                 let (a_unit, b_unit) = (self.nodes[a].unit.clone(), self.nodes[b].unit.clone());
                 let up = |world: &Self, at: usize| world.nodes[at].engine.is_some();
                 let apart = self.blocked.contains(&(a.min(b), a.max(b)));
-                if a != b && !apart && up(self, a) && up(self, b) && !self.nodes[a].streams.contains_key(&b_unit) && !self.nodes[b].streams.contains_key(&a_unit) {
+                if a != b
+                    && !apart
+                    && up(self, a)
+                    && up(self, b)
+                    && !self.nodes[a].streams.contains_key(&b_unit)
+                    && !self.nodes[b].streams.contains_key(&a_unit)
+                {
                     self.connect(a, b);
                 }
             }
@@ -392,7 +403,8 @@ impl World {
                 }
             }
             _ => {
-                let full: Vec<_> = self.links.iter().filter(|(_, frames)| !frames.is_empty()).map(|(key, _)| *key).collect();
+                let full: Vec<_> =
+                    self.links.iter().filter(|(_, frames)| !frames.is_empty()).map(|(key, _)| *key).collect();
                 if !full.is_empty() {
                     let (at, stream) = full[self.random(full.len())];
                     self.deliver(at, stream);
@@ -411,10 +423,19 @@ impl World {
                 return;
             }
         }
-        let state: Vec<_> = self.nodes.iter().map(|node| {
-            let engine = node.engine.as_ref();
-            (node.unit.clone(), engine.map(|e| e.standing().clone()), engine.map(|e| e.logs().map(|l| (l.size.get(), certified(&l))).collect::<Vec<_>>()), node.faults.clone())
-        }).collect();
+        let state: Vec<_> = self
+            .nodes
+            .iter()
+            .map(|node| {
+                let engine = node.engine.as_ref();
+                (
+                    node.unit.clone(),
+                    engine.map(|e| e.standing().clone()),
+                    engine.map(|e| e.logs().map(|l| (l.size.get(), certified(&l))).collect::<Vec<_>>()),
+                    node.faults.clone(),
+                )
+            })
+            .collect();
         panic!("never: {what}\n{state:#?}");
     }
 
