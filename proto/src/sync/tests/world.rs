@@ -320,7 +320,7 @@ impl World {
             Todo::Write(Action::Cosign { unit, checkpoint }) => {
                 let Checkpoint { size, root, .. } = checkpoint;
                 let cosignature = Cosignature::sign(&checkpoint.body(), now_s, &mirror_signer(&node.unit)).unwrap();
-                node.disk.cosigned.insert(unit.clone(), (size, root, cosignature.clone()));
+                node.disk.cosigned.insert(unit.clone(), (size, root, cosignature));
                 node.cosigned.entry(unit.clone()).or_default().push((size, root));
                 Event::Cosigned { unit, size, root, cosignature }
             }
