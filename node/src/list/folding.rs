@@ -128,8 +128,12 @@ impl Folding {
                 true => self.fold(unit, from, &entries),
                 false => self.note(unit, from, &entries),
             });
+            if let Some(log) = self.logs.get(unit).filter(|_| done.is_ok()) {
+                self.around.list.see(unit, log.noted.max(log.folded));
+            }
             if let Err(error) = done {
                 tracing::error!(%unit, from, %error, "the list cannot be folded further");
+                self.around.list.see(unit, u64::MAX);
                 (self.around.damaged)(format!("the database holds of the log of {unit} what cannot be read: {error}"));
                 return;
             }

@@ -9,7 +9,7 @@ mod pending;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use entente_proto::entry::Entry;
@@ -107,6 +107,8 @@ pub struct Listing {
     state: RwLock<State>,
     news: Mutex<Sender<News>>,
     changes: broadcast::Sender<Arc<Change>>,
+    /// How much of the own log the thread has looked at.
+    seen: (Mutex<u64>, Condvar),
 }
 
 /// Reads payloads for the fold.
@@ -139,6 +141,7 @@ impl Listing {
             state: RwLock::new(state),
             news: Mutex::new(news),
             changes: broadcast::channel(CHANGES_MAX).0,
+            seen: Default::default(),
         };
         (Arc::new(listing), inbox)
     }
@@ -171,6 +174,24 @@ impl Listing {
         certified
             .filter(|index| !state.pending.withdrawn(&self.unit, *index))
             .or_else(|| state.pending.referral(&self.unit, target))
+    }
+
+    /// Blocks until the own log was looked at up to this size, certified or not: only then is it known what the unit
+    /// refers. A database that cannot be read does not keep anybody waiting.
+    pub fn wait_seen(&self, size: u64) {
+        let (seen, changed) = &self.seen;
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        while *seen < size {
+            seen = changed.wait(seen).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn see(&self, unit: &UnitId, size: u64) {
+        if *unit == self.unit {
+            let mut seen = self.seen.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *seen = (*seen).max(size);
+            self.seen.1.notify_all();
+        }
     }
 
     /// How far a log is folded.

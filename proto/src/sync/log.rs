@@ -40,6 +40,8 @@ pub(super) struct Log {
     pub(super) certifying: Option<Size>,
     /// The largest checkpoint cosigned, as the journal has it.
     pub(super) cosigned: Option<(Size, Hash)>,
+    /// That cosignature, so that it can be said again after a restart, when the checkpoint is learnt of anew.
+    pub(super) own_cosignature: Option<(UnitId, Cosignature)>,
     /// The one on its way to the journal.
     pub(super) cosigning: Option<Size>,
     /// Whether the author signed two checkpoints that contradict.
@@ -64,6 +66,7 @@ impl Log {
             certified: None,
             certifying: None,
             cosigned: None,
+            own_cosignature: None,
             cosigning: None,
             forked: false,
             lacking_since: None,
@@ -181,6 +184,12 @@ impl Log {
         };
         if size <= self.certified_size() {
             return false;
+        }
+        let mut head = head;
+        if self.cosigned == Some((size, root))
+            && let Some((unit, cosignature)) = &self.own_cosignature
+        {
+            head.add(unit.clone(), *cosignature);
         }
         self.known.insert(size, Known { head, ours });
         while self.known.len() > KNOWN_MAX {

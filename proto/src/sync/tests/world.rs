@@ -413,6 +413,17 @@ impl World {
         }
     }
 
+    /// Steps until something holds, and not one step further.
+    pub(super) fn step_until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
+        for _ in 0..600_000 {
+            if holds(self) {
+                return;
+            }
+            self.step();
+        }
+        panic!("never: {what}");
+    }
+
     /// Steps until something holds; panics with the seed's state if it does not in time.
     pub(super) fn until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
         for _ in 0..3_000 {
