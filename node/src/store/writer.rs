@@ -132,10 +132,14 @@ impl Shared {
 
     fn run(&self) {
         let _guard = AbortOnPanic("the store's thread panicked");
+        let (mut commits, mut batches) = (0_u64, 0_u64);
         while let Some(group) = self.wait() {
             self.room.notify_all();
+            commits = commits.saturating_add(1);
+            batches = batches.saturating_add(group.len() as u64);
             commit(self.store.as_ref(), group);
         }
+        tracing::info!(commits, batches, "the database's writer has ended");
     }
 
     /// What goes into the next commit, or `None` when the writer is closed and nothing waits.
