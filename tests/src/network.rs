@@ -85,6 +85,12 @@ impl Node {
         self.call_with(args, b"")
     }
 
+    /// Runs a command of this unit, with `--json` and the home directory before its other arguments, the last of which may
+    /// begin with anything.
+    pub fn call_at(&self, args: &[&str]) -> Said {
+        run(self.program, &[&["--json", "--home", self.at()], args].concat(), b"")
+    }
+
     /// Runs a command of this unit, with `--json` and these bytes on stdin.
     pub fn call_with(&self, args: &[&str], input: &[u8]) -> Said {
         run(self.program, &[args, &["--json", "--home", self.at()]].concat(), input)

@@ -214,10 +214,11 @@ impl Fetched {
         wire::Head { unit: self.unit.clone(), newest: self.note.clone(), ..wire::Head::default() }
     }
 
-    /// Answers the node's want for the whole of it with this outline, and with a bundle whose body is these bytes.
+    /// Answers the node's want for the rest of it with this outline, and with a bundle whose body is these bytes. The body
+    /// may begin with what the node has already: nodes skip that.
     pub async fn serve(&self, to: &mut Stream, body: Vec<u8>) {
         let want = to.want(&self.unit).await;
-        assert_eq!((want.from, want.count, want.under), (0, self.size, self.size));
+        assert_eq!((want.from + want.count, want.under), (self.size, self.size));
         to.send(Inner::Outline(self.outline.clone())).await;
         to.send(Inner::Bundle(bundle(&self.unit, 0, body))).await;
     }
