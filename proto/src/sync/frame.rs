@@ -271,7 +271,7 @@ fn hashes(bytes: &[u8], most: usize) -> Result<Vec<Hash>, Fault> {
     if bytes.len() > most.saturating_mul(32) {
         return Err(Fault::Limit("number of hashes"));
     }
-    if bytes.len() % 32 != 0 {
+    if !bytes.len().is_multiple_of(32) {
         return Err(Fault::Field("hashes"));
     }
     Ok(bytes.chunks_exact(32).filter_map(Hash::from_slice).collect())
