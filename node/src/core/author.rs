@@ -297,7 +297,7 @@ impl Author {
         if entries.is_empty() {
             return;
         }
-        self.core.list.taken(append.unit.clone(), first, entries.clone());
+        self.core.list.taken(append.unit.clone(), first, &entries);
         let core = self.core.clone();
         let stored = move |result: Result<(), Arc<StoreError>>| match result {
             Ok(()) => appended(&core, &both, entries),

@@ -66,11 +66,12 @@ fn handle(core: &Arc<Core>, event: Event) {
     let actions = engine.handle(now, event, &Leaves(&*core.store));
     let complete = held.and_then(|unit| Some((engine.log(&unit)?.complete, unit)));
     drop(engine);
-    if let Some((complete, unit)) = complete {
-        core.list.held(unit, complete.get());
-    }
     for action in actions {
         act(core, action);
+    }
+    // Behind what is certified: the list would note it as pending otherwise.
+    if let Some((complete, unit)) = complete {
+        core.list.held(unit, complete.get());
     }
 }
 
@@ -121,7 +122,7 @@ fn act(core: &Arc<Core>, action: Action) {
 fn store_run(core: &Arc<Core>, run: VerifiedRun) {
     let end = run.end();
     let (unit, from, entries, level1) = run.into_parts();
-    core.list.taken(unit.clone(), from.get(), entries.clone());
+    core.list.taken(unit.clone(), from.get(), &entries);
     let append = Append { unit: unit.clone(), from, entries, level1 };
     let core_then = core.clone();
     let then = move || core_then.tell(Event::Stored { unit, size: end }, None);

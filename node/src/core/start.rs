@@ -156,10 +156,11 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
         standing,
     });
     for log in logs {
-        core.list.held(log.unit.clone(), log.complete.get());
         if let Some(head) = log.certified {
-            core.list.certified(log.unit, head.checkpoint().size.get());
+            core.list.certified(log.unit.clone(), head.checkpoint().size.get());
         }
+        // Behind what is certified: the list would note it as pending otherwise.
+        core.list.held(log.unit, log.complete.get());
     }
     let around = around(&core);
     std::thread::Builder::new().name("list".into()).spawn(move || list::run(around, &news))?;

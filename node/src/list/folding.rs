@@ -15,9 +15,7 @@ use super::{Change, ListError, Listing, News, Stored};
 use crate::store::{Refused, Store, StoreError};
 
 /// How many entries are folded under one write lock.
-const STRETCH: usize = 512;
-/// How many bytes of entries wait in memory; beyond that they are read back from the store.
-const KEPT_BYTES_MAX: usize = 64 << 20;
+const STRETCH: u64 = 512;
 /// How long nothing must have come before the digest is computed, and how often it is at the most.
 const DIGEST_QUIET: Duration = Duration::from_millis(10);
 const DIGEST_SHARE: u32 = 8;
@@ -52,13 +50,14 @@ struct Log {
     noted: u64,
     held: u64,
     certified: u64,
+    /// Whether it could not be read: nothing further of it is folded until the node is started again.
+    broken: bool,
     kept: VecDeque<(u64, Vec<Entry>)>,
 }
 
 struct Folding {
     around: Around,
     logs: BTreeMap<UnitId, Log>,
-    kept_bytes: usize,
     stale: bool,
     computed: Instant,
     took: Duration,
@@ -66,20 +65,21 @@ struct Folding {
 
 /// Folds until nobody sends news any more.
 pub fn run(around: Around, news: &Receiver<News>) {
-    let mut folding = Folding {
-        around,
-        logs: BTreeMap::new(),
-        kept_bytes: 0,
-        stale: true,
-        computed: Instant::now(),
-        took: Duration::ZERO,
-    };
+    let mut folding =
+        Folding { around, logs: BTreeMap::new(), stale: true, computed: Instant::now(), took: Duration::ZERO };
     loop {
         let next = if folding.stale { news.recv_timeout(DIGEST_QUIET) } else { news.recv().map_err(Into::into) };
         match next {
-            Ok(news) => {
-                let unit = folding.take(news);
-                folding.advance(&unit);
+            Ok(first) => {
+                folding.take(first);
+                // What is certified goes before what is only held, of which there may be much; and what has come in
+                // meanwhile is looked at before each stretch, since it may be certified by now.
+                loop {
+                    news.try_iter().for_each(|news| folding.take(news));
+                    if folding.advance(Log::to_fold).or_else(|| folding.advance(Log::to_note)).is_none() {
+                        break;
+                    }
+                }
             }
             Err(RecvTimeoutError::Timeout) => folding.digest(),
             Err(RecvTimeoutError::Disconnected) => return,
@@ -87,57 +87,67 @@ pub fn run(around: Around, news: &Receiver<News>) {
     }
 }
 
+impl Log {
+    /// The next stretch to fold.
+    fn to_fold(&self) -> Option<Work> {
+        stretch(self.folded, self.certified.min(self.held)).map(|(from, end)| Work { from, end, fold: true })
+    }
+
+    /// The next stretch to note as pending, once everything certified is folded.
+    fn to_note(&self) -> Option<Work> {
+        stretch(self.noted.max(self.folded), self.held).map(|(from, end)| Work { from, end, fold: false })
+    }
+}
+
+fn stretch(from: u64, end: u64) -> Option<(u64, u64)> {
+    (from < end).then(|| (from, end.min(from + STRETCH)))
+}
+
+/// A stretch of a log, to be folded or else to be noted as pending.
+struct Work {
+    from: u64,
+    end: u64,
+    fold: bool,
+}
+
 impl Folding {
-    fn take(&mut self, news: News) -> UnitId {
+    fn take(&mut self, news: News) {
         match news {
             News::Taken { unit, from, entries } => {
-                let bytes: usize = entries.iter().map(entente_proto::entry::encoded_len).sum();
-                if self.kept_bytes + bytes <= KEPT_BYTES_MAX {
-                    self.kept_bytes += bytes;
-                    self.logs.entry(unit.clone()).or_default().kept.push_back((from, entries));
-                }
-                unit
+                self.logs.entry(unit).or_default().kept.push_back((from, entries));
             }
             News::Held { unit, size } => {
-                let log = self.logs.entry(unit.clone()).or_default();
+                let log = self.logs.entry(unit).or_default();
                 log.held = log.held.max(size);
-                unit
             }
             News::Certified { unit, size } => {
-                let log = self.logs.entry(unit.clone()).or_default();
+                let log = self.logs.entry(unit).or_default();
                 log.certified = log.certified.max(size);
                 self.stale = true;
-                unit
             }
         }
     }
 
-    fn advance(&mut self, unit: &UnitId) {
-        loop {
-            let Some(log) = self.logs.get(unit) else { return };
-            let certified = log.certified.min(log.held);
-            let (from, end, fold) = if log.folded < certified {
-                (log.folded, certified, true)
-            } else if log.noted.max(log.folded) < log.held {
-                (log.noted.max(log.folded), log.held, false)
-            } else {
-                return;
-            };
-            let end = end.min(from + STRETCH as u64);
-            let done = self.read(unit, from, end).map_err(ListError::from).and_then(|entries| match fold {
-                true => self.fold(unit, from, &entries),
-                false => self.note(unit, from, &entries),
-            });
-            if let Some(log) = self.logs.get(unit).filter(|_| done.is_ok()) {
-                self.around.list.see(unit, log.noted.max(log.folded));
-            }
-            if let Err(error) = done {
-                tracing::error!(%unit, from, %error, "the list cannot be folded further");
-                self.around.list.see(unit, u64::MAX);
-                (self.around.damaged)(format!("the database holds of the log of {unit} what cannot be read: {error}"));
-                return;
+    /// Does one stretch of the first log that has one. Gives nothing where none has.
+    fn advance(&mut self, work: impl Fn(&Log) -> Option<Work>) -> Option<()> {
+        let due = |(unit, log): (&UnitId, &Log)| work(log).filter(|_| !log.broken).map(|work| (unit.clone(), work));
+        let (unit, Work { from, end, fold }) = self.logs.iter().find_map(due)?;
+        let done = self.read(&unit, from, end).map_err(ListError::from).and_then(|entries| match fold {
+            true => self.fold(&unit, from, &entries),
+            false => self.note(&unit, from, &entries),
+        });
+        if let Some(log) = self.logs.get(&unit).filter(|_| done.is_ok()) {
+            self.around.list.see(&unit, log.noted.max(log.folded));
+        }
+        if let Err(error) = done {
+            tracing::error!(%unit, from, %error, "the list cannot be folded further");
+            self.around.list.see(&unit, u64::MAX);
+            (self.around.damaged)(format!("the database holds of the log of {unit} what cannot be read: {error}"));
+            if let Some(log) = self.logs.get_mut(&unit) {
+                log.broken = true;
             }
         }
+        Some(())
     }
 
     /// Entries from memory, or else from the store.
@@ -148,8 +158,7 @@ impl Folding {
                 if first + entries.len() as u64 > folded.min(from) {
                     break;
                 }
-                let bytes: usize = entries.iter().map(entente_proto::entry::encoded_len).sum();
-                self.kept_bytes = self.kept_bytes.saturating_sub(bytes);
+                self.around.list.let_go(entries);
                 log.kept.pop_front();
             }
             let mut found = Vec::new();
@@ -178,21 +187,22 @@ impl Folding {
         let list = self.around.list.clone();
         let mut published = Vec::new();
         let watched = list.changes.receiver_count() > 0;
+        let mut end = from;
+        let mut result = Ok(());
         {
             let mut state = list.state.write().unwrap_or_else(PoisonError::into_inner);
-            for (index, entry) in (from..).zip(entries) {
+            for entry in entries {
                 let header = entry.header();
                 let payload = entry.payload().map(|bytes| &bytes[..]);
-                let changes = state.fold.apply(unit, index, header.kind, header.time_ms, payload)?;
-                let end = index + 1;
-                state.folded.insert(unit.clone(), end);
-                state.pending.certified(unit, end);
-                if let Some(log) = self.logs.get_mut(unit) {
-                    log.folded = end;
-                    log.noted = log.noted.max(end);
-                }
+                let changes = match state.fold.apply(unit, end, header.kind, header.time_ms, payload) {
+                    Ok(changes) => changes,
+                    Err(error) => {
+                        result = Err(error.into());
+                        break;
+                    }
+                };
                 if watched {
-                    let id = RecordId { unit: unit.clone(), index };
+                    let id = RecordId { unit: unit.clone(), index: end };
                     let change = changes.into_iter().next();
                     published.push(Change {
                         record: statement(entry).map(record::Statement::into_record),
@@ -203,11 +213,18 @@ impl Folding {
                         target: change.map(|change| change.target),
                     });
                 }
+                end += 1;
             }
+            state.folded.insert(unit.clone(), end);
+            state.pending.certified(unit, end);
+        }
+        if let Some(log) = self.logs.get_mut(unit) {
+            log.folded = end;
+            log.noted = log.noted.max(end);
         }
         self.stale = true;
         published.into_iter().for_each(|change| list.publish(change));
-        Ok(())
+        result
     }
 
     fn note(&mut self, unit: &UnitId, from: u64, entries: &[Entry]) -> Result<(), ListError> {
@@ -257,7 +274,7 @@ impl Folding {
             if frontier.logs.iter().any(|(unit, (size, _))| folded(unit) != size.get()) {
                 return;
             }
-            match state.fold.settle_some(STRETCH, &payloads) {
+            match state.fold.settle_some(STRETCH as usize, &payloads) {
                 Ok(0) => {}
                 Ok(_) => continue,
                 Err(error) => break Err(error.to_string()),

@@ -11,6 +11,7 @@ mod pending;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
@@ -44,6 +45,9 @@ pub enum ListError {
 
 /// How many changes a slow watcher may be behind before it is told that it missed some.
 const CHANGES_MAX: usize = 8_192;
+
+/// How many bytes of entries wait in memory for their turn.
+const KEPT_BYTES_MAX: usize = 64 << 20;
 
 /// What the folding thread is told.
 #[derive(Debug)]
@@ -109,6 +113,8 @@ pub struct Listing {
     unit: UnitId,
     state: RwLock<State>,
     news: Mutex<Sender<News>>,
+    /// Bytes of the entries that were handed in and not let go.
+    kept_bytes: AtomicUsize,
     changes: broadcast::Sender<Arc<Change>>,
     /// How much of the own log the thread has looked at.
     seen: (Mutex<u64>, Condvar),
@@ -143,6 +149,7 @@ impl Listing {
             unit,
             state: RwLock::new(state),
             news: Mutex::new(news),
+            kept_bytes: AtomicUsize::new(0),
             changes: broadcast::channel(CHANGES_MAX).0,
             seen: Default::default(),
         };
@@ -154,9 +161,17 @@ impl Listing {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Entries were taken.
-    pub fn taken(&self, unit: UnitId, from: u64, entries: Vec<Entry>) {
-        self.tell(News::Taken { unit, from, entries });
+    /// Entries were taken. Where too many wait already, these are read back from the store when it is their turn.
+    pub fn taken(&self, unit: UnitId, from: u64, entries: &[Entry]) {
+        if self.kept_bytes.load(Ordering::Relaxed) < KEPT_BYTES_MAX {
+            self.kept_bytes.fetch_add(bytes_of(entries), Ordering::Relaxed);
+            self.tell(News::Taken { unit, from, entries: entries.to_vec() });
+        }
+    }
+
+    /// Entries that were handed in are let go.
+    fn let_go(&self, entries: &[Entry]) {
+        self.kept_bytes.fetch_sub(bytes_of(entries), Ordering::Relaxed);
     }
 
     /// A log is stored without a gap up to here.
@@ -218,4 +233,8 @@ impl Listing {
         // Nobody may be watching.
         let _ = self.changes.send(Arc::new(change));
     }
+}
+
+fn bytes_of(entries: &[Entry]) -> usize {
+    entries.iter().map(entente_proto::entry::encoded_len).sum()
 }

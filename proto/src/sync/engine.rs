@@ -192,7 +192,8 @@ pub enum Action {
         /// The checkpoint.
         checkpoint: Checkpoint,
     },
-    /// A log is certified, and its store durable, up to this size.
+    /// A log is certified, and its store durable, up to this size: that of a certified checkpoint, or any below while
+    /// what stands under one is fetched.
     Certified {
         /// Whose log.
         unit: UnitId,
@@ -340,6 +341,9 @@ impl Engine {
     fn stored(&mut self, now_ms: u64, unit: &UnitId, size: Size) {
         let Some(log) = self.logs.get_mut(unit) else { return };
         log.durable = log.durable.max(size);
+        if let Some(size) = log.newly_sure() {
+            self.actions.push(Action::Certified { unit: unit.clone(), size });
+        }
         if let Some(bytes) = self.pulled_stored(unit, size) {
             self.unstored_bytes = self.unstored_bytes.saturating_sub(bytes);
         }

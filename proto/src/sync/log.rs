@@ -10,7 +10,7 @@ use crate::checkpoint::{Checkpoint, CosignedCheckpoint, SignedCheckpoint};
 use crate::cosignature::Cosignature;
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
-use crate::limits::NOTE_BYTES_MAX;
+use crate::limits::{BUNDLE_ENTRIES, NOTE_BYTES_MAX};
 use crate::note::Note;
 
 /// How many uncertified checkpoints of one log are remembered; the smallest are forgotten first. An author signs one a
@@ -38,6 +38,10 @@ pub(super) struct Log {
     pub(super) certified: Option<CosignedCheckpoint>,
     /// The one on its way to the store.
     pub(super) certifying: Option<Size>,
+    /// Up to where what was taken is proven to stand under a checkpoint that has its quorum.
+    pub(super) sure: Size,
+    /// Up to where the node was told so.
+    pub(super) told_sure: Size,
     /// The largest checkpoint cosigned, as the journal has it.
     pub(super) cosigned: Option<(Size, Hash)>,
     /// That cosignature, so that it can be said again after a restart, when the checkpoint is learnt of anew.
@@ -65,6 +69,8 @@ impl Log {
             known: BTreeMap::new(),
             certified: None,
             certifying: None,
+            sure: Size::ZERO,
+            told_sure: Size::ZERO,
             cosigned: None,
             own_cosignature: None,
             cosigning: None,
@@ -98,10 +104,36 @@ impl Log {
 
     /// The largest checkpoint held whole that has its quorum and is not yet stored as certified.
     pub(super) fn to_certify(&self) -> Option<&CosignedCheckpoint> {
-        let certified = |(size, known): &(&Size, &Known)| {
-            self.holds(**size, known) && known.head.cosignatures().len() >= self.keys.quorum.needed()
-        };
+        let certified = |(size, known): &(&Size, &Known)| self.holds(**size, known) && self.has_quorum(known);
         self.known.iter().rev().find(certified).map(|(_, known)| &known.head)
+    }
+
+    fn has_quorum(&self, known: &Known) -> bool {
+        known.head.cosignatures().len() >= self.keys.quorum.needed()
+    }
+
+    /// The checkpoint of at most this size under which to fetch what comes after `from`: the newest, or where much is
+    /// lacking of it the newest with its quorum, since what is fetched under that is certified as it comes.
+    pub(super) fn fetch_under(&self, from: Size, most: Size) -> Option<&Checkpoint> {
+        let (newest, known) = self.known.range(..=most).next_back()?;
+        let far = |size: &Size| size.beyond(from) > BUNDLE_ENTRIES;
+        let sure = || self.known.range(..=newest).rev().find(|(size, known)| far(size) && self.has_quorum(known));
+        let (_, known) = if far(newest) { sure() } else { None }.unwrap_or((newest, known));
+        Some(known.head.checkpoint())
+    }
+
+    /// What was taken is proven to stand under the checkpoint of this size.
+    pub(super) fn proven_under(&mut self, size: Size) {
+        if self.known.get(&size).is_some_and(|known| self.has_quorum(known)) {
+            self.sure = self.replica.taken();
+        }
+    }
+
+    /// Up to where the log is certified and stored beyond what the node was told.
+    pub(super) fn newly_sure(&mut self) -> Option<Size> {
+        let sure = self.sure.min(self.durable);
+        (sure > self.told_sure).then(|| self.told_sure = sure)?;
+        Some(sure)
     }
 
     /// The largest checkpoint held whole that this node may cosign at `now_ms` and has not.

@@ -98,8 +98,8 @@ impl Engine {
                 && self.suspects.get(&session.peer).is_none_or(|until| *until <= now_ms)
         };
         let best = |session: &Session| {
-            let known = log.known.range(..=session.holds(unit)).next_back()?;
-            Some((*known.0, session.peer == *unit, session.stream, known.1.head.checkpoint().root))
+            let under = log.fetch_under(log.replica.taken(), session.holds(unit))?;
+            Some((under.size, session.peer == *unit, session.stream, under.root))
         };
         let (size, _, stream, root) =
             self.sessions.values().filter(usable).filter_map(best).max_by_key(|c| (c.0, c.1))?;
@@ -108,7 +108,7 @@ impl Engine {
 
     fn ask(&mut self, now_ms: u64, unit: &UnitId) {
         let source = match self.pulls.get(unit) {
-            Some(pull) => self.source_again(unit, pull.stream),
+            Some(pull) => self.source_again(unit, pull.stream, pull.next),
             None => self.source(unit, now_ms),
         };
         let Some((stream, under, root)) = source else {
@@ -146,11 +146,11 @@ impl Engine {
         self.finish_pull(unit);
     }
 
-    /// The newest checkpoint that the source of a pull holds.
-    fn source_again(&self, unit: &UnitId, stream: StreamId) -> Option<(StreamId, Size, Hash)> {
+    /// The checkpoint under which the source of a pull is asked for what comes next.
+    fn source_again(&self, unit: &UnitId, stream: StreamId, next: Size) -> Option<(StreamId, Size, Hash)> {
         let session = self.sessions.get(&stream)?;
-        let (size, known) = self.logs.get(unit)?.known.range(..=session.holds(unit)).next_back()?;
-        Some((stream, *size, known.head.checkpoint().root))
+        let under = self.logs.get(unit)?.fetch_under(next, session.holds(unit))?;
+        Some((stream, under.size, under.root))
     }
 
     /// Ends a pull for which nothing more is asked or awaited.
@@ -341,6 +341,7 @@ impl Engine {
             }
             let run = std::mem::take(&mut pull.assembling);
             let bytes = accept(log, run, grown, &mut self.actions, leaves)?;
+            log.proven_under(under);
             self.unstored_bytes = self.unstored_bytes.saturating_add(bytes);
         }
         if frame.done {

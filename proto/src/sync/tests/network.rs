@@ -72,7 +72,11 @@ fn a_node_that_was_away_catches_up_through_outlines_from_any_place_in_a_bundle()
         world.submit(0, then);
         world.until("certified by three", |w| w.all_certified(&[(first + then) as u64, 0, 0, 0]));
         world.start(3);
+        world.nodes[3].told_certified.clear();
         world.until("certified by all", |w| w.all_certified(&[(first + then) as u64, 0, 0, 0]));
+        // What is certified already counts as it comes, not only at the end.
+        let told = &world.nodes[3].told_certified;
+        assert!(told.is_sorted() && told.len() > then / 512, "{told:?}");
         let unit = world.nodes[0].unit.clone();
         assert_eq!(world.nodes[3].disk.logs[&unit], world.nodes[0].disk.logs[&unit]);
         world.check_no_fork();

@@ -53,6 +53,8 @@ pub(super) struct Node {
     /// Everything cosigned, for ever.
     pub(super) cosigned: BTreeMap<UnitId, Vec<(Size, Hash)>>,
     pub(super) signed: Vec<(Size, Hash)>,
+    /// Every size of a log that it was told is certified.
+    pub(super) told_certified: Vec<u64>,
 }
 
 pub(super) struct World {
@@ -108,6 +110,7 @@ impl World {
                 faults: Vec::new(),
                 cosigned: BTreeMap::new(),
                 signed: Vec::new(),
+                told_certified: Vec::new(),
             });
         }
         for at in 0..units.len() {
@@ -276,10 +279,24 @@ impl World {
                         self.resume_own(at);
                     }
                 }
-                Action::Certified { .. } => {}
+                Action::Certified { unit, size } => self.check_certified(at, &unit, size),
                 other => self.nodes[at].todo.push_back(Todo::Write(other)),
             }
         }
+    }
+
+    /// What a node takes for certified it has stored, and a quorum has put its name to it or to more.
+    fn check_certified(&mut self, at: usize, unit: &UnitId, size: Size) {
+        let log = &self.nodes[at].disk.logs[unit];
+        assert!(log.len() as u64 >= size.get(), "certified before it is stored");
+        let mut signers: BTreeMap<Size, usize> = BTreeMap::new();
+        for (size, _) in self.nodes.iter().filter_map(|node| node.cosigned.get(unit)).flatten() {
+            *signers.entry(*size).or_default() += 1;
+        }
+        let needed = Quorum::of(self.nodes.len() - 1).needed();
+        let enough = signers.range(size..).any(|(_, count)| *count >= needed);
+        assert!(enough || needed == 0, "{size} entries of {unit} are not certified");
+        self.nodes[at].told_certified.push(size.get());
     }
 
     /// A node's disk does the next thing that it was asked.
