@@ -58,7 +58,7 @@ pub(super) fn run(core: &Arc<Core>, inbox: &Receiver<Input>) {
 fn handle(core: &Arc<Core>, event: Event) {
     let now = core.clock.now_ms();
     let held = match &event {
-        Event::Stored { unit, .. } => Some(unit.clone()),
+        Event::Stored { unit, .. } | Event::Filled { unit, .. } => Some(unit.clone()),
         Event::OwnAppended { .. } => Some(core.unit.clone()),
         _ => None,
     };
@@ -82,7 +82,8 @@ fn act(core: &Arc<Core>, action: Action) {
             let Some(body) = entry.body().cloned() else { return };
             let core_then = core.clone();
             let fill = Fill { unit: unit.clone(), index, body };
-            submit(core, Batch { fills: vec![fill], ..Batch::default() }, move || core_then.tell(Event::Tick, None));
+            let then = move || core_then.tell(Event::Filled { unit, index, entry: Box::new(entry) }, None);
+            submit(core, Batch { fills: vec![fill], ..Batch::default() }, then);
         }
         Action::StoreHead { unit, size, note } => {
             let core_then = core.clone();

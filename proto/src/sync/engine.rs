@@ -119,6 +119,15 @@ pub enum Event {
         /// Up to where.
         size: Size,
     },
+    /// The store holds, durably, the body of an entry that it held without one.
+    Filled {
+        /// Whose log.
+        unit: UnitId,
+        /// The entry's index.
+        index: u64,
+        /// The whole entry.
+        entry: Box<Entry>,
+    },
     /// Entries of the own log are in the journal and can be read from the store.
     OwnAppended {
         /// The entries, directly behind those before.
@@ -165,7 +174,7 @@ pub enum Event {
 pub enum Action {
     /// Store proven entries, then say [`Event::Stored`].
     Store(VerifiedRun),
-    /// Store the proven body of an entry that was stored without one.
+    /// Store the proven body of an entry that was stored without one, then say [`Event::Filled`].
     Fill {
         /// Whose log.
         unit: UnitId,
@@ -285,6 +294,7 @@ impl Engine {
                 }
             }
             Event::Stored { unit, size } => self.stored(now_ms, &unit, size),
+            Event::Filled { unit, index, entry } => self.filled(&unit, index, &entry),
             Event::OwnAppended { entries } => self.own_appended(entries),
             Event::Signed(signed) => self.signed(now_ms, signed, leaves),
             Event::Cosigned { unit, size, root, cosignature } => {

@@ -286,14 +286,21 @@ impl Engine {
         Ok(())
     }
 
+    /// Has payloads that were missing stored. The log is complete only when the store has them: what is cosigned is held.
     fn fill(&mut self, frame: &BundleFrame) {
-        let Some(log) = self.logs.get_mut(&frame.unit) else { return };
+        let Some(log) = self.logs.get(&frame.unit) else { return };
         for (index, entry) in (frame.from.get()..).zip(&frame.entries) {
-            if log.replica.fill(index, entry).is_some() {
-                (log.gap_asked_ms, log.gap_asked_of) = (None, None);
+            if log.replica.lacks(index, entry).is_some() {
                 let (unit, entry) = (frame.unit.clone(), entry.clone());
                 self.actions.push(Action::Fill { unit, index, entry });
             }
+        }
+    }
+
+    pub(super) fn filled(&mut self, unit: &UnitId, index: u64, entry: &Entry) {
+        let Some(log) = self.logs.get_mut(unit) else { return };
+        if log.replica.fill(index, entry).is_some() {
+            (log.gap_asked_ms, log.gap_asked_of) = (None, None);
         }
     }
 

@@ -201,11 +201,14 @@ impl Replica {
         Ok(VerifiedRun { unit: self.unit.clone(), from, entries, level1: grown.level1 })
     }
 
+    /// Whether this is the whole of an entry that was taken without its payload.
+    pub(super) fn lacks(&self, index: u64, entry: &Entry) -> Option<()> {
+        (entry.payload().is_some() && self.missing.get(&index) == Some(&entry.leaf_hash())).then_some(())
+    }
+
     /// Takes the payload of an entry that was taken without it.
     pub(super) fn fill(&mut self, index: u64, entry: &Entry) -> Option<()> {
-        if self.missing.get(&index) != Some(&entry.leaf_hash()) {
-            return None;
-        }
+        self.lacks(index, entry)?;
         let payload = entry.payload()?;
         self.note_erase(entry.header().kind, index, payload).ok()?;
         self.gaps.gap_filled(index).ok()?;

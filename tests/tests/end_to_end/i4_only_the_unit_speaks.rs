@@ -8,7 +8,7 @@ use entente_proto::record::{self, RecordKind};
 use entente_proto::wire;
 use entente_tests::network::{Network, log_of, peer_of};
 use entente_tests::partner::{Fetched, Partner, Stream, log_name, run_of, signed};
-use entente_tests::remains::logs;
+use entente_tests::remains::{logs, words};
 
 use crate::PROGRAM;
 
@@ -124,9 +124,11 @@ async fn payloads_that_a_relay_stripped_are_neither_listed_nor_cosigned_and_come
     assert!(gap.payloads && gap.count == 1, "{gap:?}");
     let empty = entente_tests::partner::bundle("BE", gap.from, run_of(&stripped[1..2]));
     stream.send(wire::frame::Frame::Bundle(empty)).await;
-    // It asks again, so it has taken in what came: and cosigned nothing, for no head says so.
+    // It asks again, so it has taken in what came: and put its name to nothing of it.
     let again = stream.want("BE").await;
     assert!(again.payloads, "{again:?}");
+    let said = words(&network, nl);
+    assert_eq!(said.iter().find(|word| word.of.as_str() == "BE").map(|word| word.size), Some(1));
     let status = nl.status();
     assert_eq!(log_of(&status, "BE")["certified"], 1);
     assert!(nl.call(&["list"]).ended(0).documents().is_empty());

@@ -2,7 +2,10 @@
 //! at the command line.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what is not there fails the test")]
 
+mod command_line;
+mod home;
 mod i2_durable_before_said;
+mod i3_same_frontier_same_list;
 mod i4_only_the_unit_speaks;
 mod i5_who_may_connect;
 mod i8_bad_input;

@@ -320,8 +320,8 @@ impl World {
             Todo::Write(Action::Fill { unit, index, entry }) => {
                 let log = node.disk.logs.get_mut(&unit).unwrap();
                 assert_eq!(log[index as usize].leaf(), entry.leaf());
-                log[index as usize] = entry;
-                Event::Tick
+                log[index as usize] = entry.clone();
+                Event::Filled { unit, index, entry: Box::new(entry) }
             }
             Todo::Write(Action::StoreHead { unit, size, note }) => {
                 node.disk.certified.insert(unit.clone(), note);
