@@ -25,6 +25,14 @@ pub enum CharterError {
         /// The character's code point.
         code: u32,
     },
+    /// What versions of TOML do not agree about.
+    #[error("line {line}: {found} may not stand anywhere in a charter, since versions of TOML read it differently")]
+    Ambiguous {
+        /// The line, from 1.
+        line: usize,
+        /// The characters.
+        found: &'static str,
+    },
     /// The last line is not ended.
     #[error("the text does not end in a line feed")]
     NoFinalLineFeed,

@@ -10,9 +10,21 @@ pub(super) struct Fields {
     table: Table,
 }
 
+/// Refuses what TOML 1.1 reads otherwise than 1.0, wherever it stands: two readers must never differ about a text that
+/// both verify. The later version has the escapes `\e` and `\xHH`, and line feeds within braces.
+fn check_versions_agree(text: &str) -> Result<(), CharterError> {
+    for (index, line) in text.split('\n').enumerate() {
+        if let Some(found) = ["{", "}", "\\e", "\\x"].into_iter().find(|part| line.contains(part)) {
+            return Err(CharterError::Ambiguous { line: index.saturating_add(1), found });
+        }
+    }
+    Ok(())
+}
+
 impl Fields {
     /// Parses a whole text.
     pub(super) fn parse(text: &str) -> Result<Self, CharterError> {
+        check_versions_agree(text)?;
         let table = toml::from_str(text).map_err(|error: toml::de::Error| {
             let line = error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count());
             match line {

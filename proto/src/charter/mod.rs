@@ -29,7 +29,9 @@
 //!
 //! UTF-8; lines end in a line feed (0x0A) alone, the last one too. No tabs, no other control characters (U+0000-001F,
 //! U+007F-009F), and none that turn the reading direction or have no width (U+061C, U+200B-200F, U+2028-202E,
-//! U+2060-206F, U+FEFF). Then TOML 1.0. Comments and the order of keys are free; the text is hashed and signed as it is.
+//! U+2060-206F, U+FEFF). Then TOML 1.0. What TOML 1.1 reads otherwise may stand nowhere, not even in a comment: the braces
+//! `{` and `}`, and a backslash before `e` or `x`. Comments and the order of keys are free; the text is hashed and signed
+//! as it is.
 //!
 //! | key | value |
 //! |---|---|

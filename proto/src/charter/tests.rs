@@ -330,6 +330,20 @@ fn a_text_has_no_characters_that_a_reader_cannot_see() {
 }
 
 #[test]
+fn a_text_reads_the_same_in_every_version_of_toml() {
+    let text = two().text().to_owned();
+    for (from, to, line, found) in [
+        ("\"Unit BE\"", "\"\\x55nit BE\"", 9, "\\x"),
+        ("\"Unit BE\"", "\"\\eUnit BE\"", 9, "\\e"),
+        ("revoked = []", "revoked = [] # {", 5, "{"),
+        ("revoked = []", "revoked = [] # }", 5, "}"),
+    ] {
+        let changed = text.replacen(from, to, 1);
+        assert_eq!(parse(&changed), Err(CharterError::Ambiguous { line, found }), "{to}");
+    }
+}
+
+#[test]
 fn a_text_is_utf8_ends_its_last_line_and_is_at_most_a_mebibyte() {
     assert_eq!(UnverifiedCharter::parse(b"network = \"\xff\"\n"), Err(CharterError::NotUtf8));
     assert_eq!(parse(two().text().trim_end()), Err(CharterError::NoFinalLineFeed));
