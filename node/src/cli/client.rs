@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{ConstantBuilder, Retryable};
 use entente_certs::identity::{Identity, Role};
 use entente_certs::keyfile::read_secret;
 use entente_certs::members::{Members, SharedMembers};
@@ -30,6 +31,9 @@ use crate::net::{DialError, TlsTime, connect};
 
 /// How long a call may take unless `--timeout` says otherwise.
 const CALL: Duration = Duration::from_secs(30);
+/// How often, and with which pauses, a node is dialled at whose address nobody listens.
+const STARTING_TRIES: usize = 10;
+const STARTING_PAUSE: Duration = Duration::from_millis(150);
 /// Largest certificate file.
 const CERTIFICATE_BYTES_MAX: usize = 64 << 10;
 
@@ -62,7 +66,10 @@ impl Node {
         let home = Home::open(global.home()?).map_err(|e| CliError::Refused(e.to_string()))?;
         let config = Config::load(&home.config()).map_err(|e| CliError::Refused(e.to_string()))?;
         let tls = tls(&home, &config, global.officer.as_deref().unwrap_or(&config.officer))?;
-        let channel = connect(&config.api, tls).await.map_err(|e| dial_fault(&e))?;
+        // A node that was started a moment ago may not listen yet.
+        let pauses = ConstantBuilder::default().with_delay(STARTING_PAUSE).with_max_times(STARTING_TRIES);
+        let dial = || connect(&config.api, Arc::clone(&tls));
+        let channel = dial.retry(pauses).sleep(tokio::time::sleep).when(refused).await.map_err(|e| dial_fault(&e))?;
         let client =
             UnitClient::new(channel).max_decoding_message_size(API_BYTES_MAX).max_encoding_message_size(API_BYTES_MAX);
         Ok(Self { client, unit: config.unit, call: deadline.or(CALL) })
@@ -88,6 +95,11 @@ impl Node {
     pub(crate) fn request<T>(&self, message: T) -> Request<T> {
         within(message, self.call)
     }
+}
+
+/// Whether nobody listens at the address, as long as a node starts.
+fn refused(error: &DialError) -> bool {
+    matches!(error, DialError::Unreachable { source, .. } if source.kind() == std::io::ErrorKind::ConnectionRefused)
 }
 
 /// A request with a deadline, which the node learns too.

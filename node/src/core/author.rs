@@ -1,8 +1,7 @@
 //! The own log's only writer: gives each statement its place, has it journalled, and answers when it is durable.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use entente_proto::entry::Entry;
@@ -16,12 +15,15 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Core, lock};
+use crate::journal::disk::AbortOnPanic;
 use crate::journal::{AppendError, JournalRecord, OwnEntry, Submission, SubmissionId};
 use crate::store::{Append, Batch, StoreError};
 
 /// How many statements, and how many bytes of them, go into the journal in one write.
 const GROUP_MAX: usize = 4_096;
 const GROUP_BYTES_MAX: usize = 1 << 20;
+/// What a statement takes in the journal beside its payload, at the most, in bytes.
+const RECORD_BYTES: usize = 256;
 
 /// What goes into the author's thread.
 #[derive(Debug)]
@@ -70,6 +72,8 @@ pub(super) struct Author {
     core: Arc<Core>,
     /// Submissions that were acknowledged without a place.
     outbox: VecDeque<Submission>,
+    /// The targets of referrals in the outbox.
+    waiting: BTreeSet<Target>,
     /// The unit's referrals of this run, until the list knows them.
     referred: BTreeMap<Target, u64>,
     next: u64,
@@ -99,11 +103,13 @@ impl Author {
         tail: Vec<Hash>,
     ) -> Self {
         core.set_outbox(outbox.len());
-        Self { core, outbox, referred: BTreeMap::new(), next, last_time_ms, tail, random: SystemRandom::new() }
+        let waiting = outbox.iter().filter_map(|waiting| target_of(&waiting.record)).collect();
+        Self { core, outbox, waiting, referred: BTreeMap::new(), next, last_time_ms, tail, random: SystemRandom::new() }
     }
 
     /// Runs until every sender is gone.
     pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Input>) {
+        let _guard = AbortOnPanic("the author's thread panicked");
         self.core.list.wait_seen(self.next);
         self.standing();
         while let Some(first) = inbox.blocking_recv() {
@@ -142,12 +148,21 @@ impl Author {
         while group.bytes < GROUP_BYTES_MAX
             && let Some(waiting) = self.outbox.pop_front()
         {
-            group.records.push(JournalRecord::OutboxTaken(waiting.id));
             if self.core.placed(&waiting.id).is_some() {
+                group.records.push(JournalRecord::OutboxTaken(waiting.id));
                 continue;
             }
             let Some(kind) = kind_of(&waiting.record) else { continue };
-            self.place(group, waiting.id, kind, waiting.record);
+            let payload = waiting.record.clone();
+            let Some(index) = self.place(group, waiting.id, kind, waiting.record.clone()) else {
+                self.outbox.push_front(waiting);
+                break;
+            };
+            group.records.push(JournalRecord::OutboxTaken(waiting.id));
+            self.follow(None, kind, &payload, index);
+        }
+        if self.outbox.is_empty() {
+            self.waiting.clear();
         }
         // What is left goes with the next group: the engine's thread wakes this one while anything waits.
         self.core.set_outbox(self.outbox.len());
@@ -183,16 +198,20 @@ impl Author {
             );
         }
         if let Some(place) = self.core.placed(&draft.submission) {
-            return Answer::Entered(place);
+            return self.again(place, &draft);
         }
         if self.outbox.iter().any(|waiting| waiting.id == draft.submission) {
+            return Answer::Waiting;
+        }
+        if draft.unless_referred.as_ref().is_some_and(|target| self.waiting.contains(target)) {
             return Answer::Waiting;
         }
         if let Some(index) = draft.unless_referred.as_ref().and_then(|target| self.refers(target)) {
             return Answer::Known(index);
         }
         if self.runs().is_none() || !self.outbox.is_empty() {
-            group.bytes = group.bytes.saturating_add(draft.payload.len());
+            group.bytes = group.bytes.saturating_add(draft.payload.len()).saturating_add(RECORD_BYTES);
+            self.waiting.extend(target_of(&draft.payload));
             let waiting = Submission { id: draft.submission, record: draft.payload };
             group.records.push(JournalRecord::Outbox(waiting.clone()));
             self.outbox.push_back(waiting);
@@ -207,6 +226,18 @@ impl Author {
                 Answer::Entered(index)
             }
             None => Answer::Refused("the random number generator of this machine does not answer".into()),
+        }
+    }
+
+    /// The answer to a submission whose id stands in the log: that entry, if it says the same.
+    fn again(&self, place: u64, draft: &Draft) -> Answer {
+        let stored = self.core.store.entry(&self.core.unit, place).ok().flatten();
+        match stored.as_ref().and_then(Entry::payload) {
+            Some(payload) if *payload != draft.payload => Answer::Refused(format!(
+                "this submission id was used before, for another statement, {}/{place}: take a new one",
+                self.core.unit
+            )),
+            _ => Answer::Entered(place),
         }
     }
 
@@ -236,7 +267,7 @@ impl Author {
     fn place(&mut self, group: &mut Group, submission: SubmissionId, kind: RecordKind, payload: Bytes) -> Option<u64> {
         let opening = self.draw()?;
         let time_ms = self.last_time_ms.max(self.core.clock.now_ms());
-        group.bytes = group.bytes.saturating_add(payload.len());
+        group.bytes = group.bytes.saturating_add(payload.len()).saturating_add(RECORD_BYTES);
         let entry = Entry::compose(kind.number(), time_ms, opening, payload).ok()?;
         let index = self.next;
         self.tail.push(entry.leaf_hash());
@@ -262,8 +293,10 @@ impl Author {
         self.random.fill(&mut bytes).ok().map(|()| bytes)
     }
 
-    /// Makes a group durable. Waiters are answered when the journal has it; partners are served when the store has it
-    /// too.
+    /// Makes a group durable: first in the journal, whereupon waiters are answered, then in the store, whereupon partners
+    /// are served. So the store never knows an own entry that the journal does not.
+    ///
+    /// A group without records is answered in its turn too: what it repeats may still be on its way to the disk.
     fn commit(&mut self, group: Group) {
         let Group { records, entries, submissions, level1, replies, .. } = group;
         let answer = move || {
@@ -272,40 +305,33 @@ impl Author {
                 let _ = reply.send(answers);
             }
         };
-        let Some(journal) = self.core.journal.clone().filter(|_| !records.is_empty()) else {
+        let Some(journal) = self.core.journal.clone() else {
             answer();
             return;
         };
-        let first = self.next.saturating_sub(entries.len() as u64);
-        let append = Append {
-            unit: self.core.unit.clone(),
-            from: Size::new(first).unwrap_or_default(),
-            entries: entries.clone(),
-            level1,
-        };
-        let both = Arc::new(AtomicUsize::new(if entries.is_empty() { 1 } else { 2 }));
-        let (core, last, kept) = (self.core.clone(), both.clone(), entries.clone());
+        let (unit, first) = (self.core.unit.clone(), self.next.saturating_sub(entries.len() as u64));
+        let core = self.core.clone();
         let journalled = move || {
             answer();
-            appended(&core, &last, kept);
+            if entries.is_empty() {
+                return;
+            }
+            core.list.taken(unit.clone(), first, &entries);
+            let from = Size::new(first).unwrap_or_default();
+            let append = Append { unit, from, entries: entries.clone(), level1 };
+            let after = core.clone();
+            let stored = move |result: Result<(), Arc<StoreError>>| match result {
+                Ok(()) => after.tell(Event::OwnAppended { entries }, None),
+                Err(error) => super::drive::not_stored(&error),
+            };
+            core.store_writer
+                .submit(Batch { appends: vec![append], submissions, ..Batch::default() }, Box::new(stored));
         };
         match journal.append(&records, Box::new(journalled)) {
-            Ok(()) => {}
-            Err(AppendError::Closed) => return,
+            Ok(()) => self.forget(),
+            Err(AppendError::Closed) => {}
             Err(error) => crate::fatal(&format!("the journal refuses an own entry: {error}")),
         }
-        if entries.is_empty() {
-            return;
-        }
-        self.core.list.taken(append.unit.clone(), first, &entries);
-        let core = self.core.clone();
-        let stored = move |result: Result<(), Arc<StoreError>>| match result {
-            Ok(()) => appended(&core, &both, entries),
-            Err(error) => super::drive::not_stored(&error),
-        };
-        let batch = Batch { appends: vec![append], submissions, ..Batch::default() };
-        self.core.store_writer.submit(batch, Box::new(stored));
-        self.forget();
     }
 
     /// Drops what store and list have taken over.
@@ -323,11 +349,9 @@ impl Author {
     }
 }
 
-/// The second of journal and store to be done tells the engine. Both are done with groups in order.
-fn appended(core: &Core, both: &AtomicUsize, entries: Vec<Entry>) {
-    if both.fetch_sub(1, Ordering::AcqRel) == 1 && !entries.is_empty() {
-        core.tell(Event::OwnAppended { entries }, None);
-    }
+/// The target of a referral.
+fn target_of(payload: &[u8]) -> Option<Target> {
+    record::parse(RecordKind::Refer.number(), payload).ok()?.target()
 }
 
 fn kind_of(payload: &[u8]) -> Option<RecordKind> {

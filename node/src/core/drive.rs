@@ -13,6 +13,7 @@ use entente_proto::ids::UnitId;
 use entente_proto::sync::{Action, Event, Fault, VerifiedRun};
 
 use super::{Core, Input, Leaves, author, lock};
+use crate::journal::disk::AbortOnPanic;
 use crate::journal::{self, JournalRecord};
 use crate::store::{Append, Batch, Fill, HeadKind, StoreError};
 
@@ -23,6 +24,7 @@ const EVENTS_MAX: usize = 64;
 
 /// Runs until [`Input::Stop`].
 pub(super) fn run(core: &Arc<Core>, inbox: &Receiver<Input>) {
+    let _guard = AbortOnPanic("the engine's thread panicked");
     let mut ticked = Instant::now();
     loop {
         let mut next = match inbox.recv_timeout(TICK) {
@@ -30,16 +32,14 @@ pub(super) fn run(core: &Arc<Core>, inbox: &Receiver<Input>) {
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        for _ in 0..EVENTS_MAX {
-            match next {
-                Some(Input::Event(event, _permit)) => handle(core, event),
-                Some(Input::Stop) => return,
-                None => break,
+        let mut dealt_with = 0;
+        while let Some(input) = next {
+            match input {
+                Input::Event(event, _permit) => handle(core, event),
+                Input::Stop => return,
             }
-            next = inbox.try_recv().ok();
-        }
-        if let Some(Input::Event(event, _permit)) = next {
-            handle(core, event);
+            dealt_with += 1;
+            next = if dealt_with < EVENTS_MAX { inbox.try_recv().ok() } else { None };
         }
         if ticked.elapsed() >= TICK {
             ticked = Instant::now();
@@ -77,7 +77,7 @@ fn handle(core: &Arc<Core>, event: Event) {
 
 fn act(core: &Arc<Core>, action: Action) {
     match action {
-        Action::Store(run) => store_run(core, run),
+        Action::Store { run, newest } => store_run(core, run, newest),
         Action::Fill { unit, index, entry } => {
             let Some(body) = entry.body().cloned() else { return };
             let core_then = core.clone();
@@ -120,14 +120,15 @@ fn act(core: &Arc<Core>, action: Action) {
     }
 }
 
-fn store_run(core: &Arc<Core>, run: VerifiedRun) {
+fn store_run(core: &Arc<Core>, run: VerifiedRun, newest: Option<Vec<u8>>) {
     let end = run.end();
     let (unit, from, entries, level1) = run.into_parts();
     core.list.taken(unit.clone(), from.get(), &entries);
     let append = Append { unit: unit.clone(), from, entries, level1 };
+    let heads = newest.map(|note| (unit.clone(), HeadKind::Newest, Bytes::from(note))).into_iter().collect();
     let core_then = core.clone();
     let then = move || core_then.tell(Event::Stored { unit, size: end }, None);
-    submit(core, Batch { appends: vec![append], ..Batch::default() }, then);
+    submit(core, Batch { appends: vec![append], heads, ..Batch::default() }, then);
 }
 
 /// Signs a checkpoint of the own log; it goes out once the journal has it.

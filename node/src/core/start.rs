@@ -243,15 +243,16 @@ fn read_log(
     memory: Option<&journal::Memory>,
 ) -> Result<Restored, StartError> {
     let log = store.log(unit)?;
-    let last = match log.size.get().checked_sub(1) {
-        Some(index) => store.entry(unit, index)?,
-        None => None,
-    };
+    // Up to what this node cosigned the times were in order.
+    let cosigned = memory.and_then(|memory| memory.cosigned.get(unit)).map_or(0, |cosigned| cosigned.size.get());
+    let ordered = if own.is_some() { log.size.get() } else { cosigned };
+    let (last_time_ms, time_goes_back) = read_times(unit, store, ordered.saturating_sub(1), log.size.get())?;
     let (gaps, missing) = find_gaps(unit, store, log.size.get(), &log.gaps)?;
     let mut restored = Restored {
         level1: log.level1,
         tail: log.tail_leaves,
-        last_time_ms: last.map_or(0, |entry| entry.header().time_ms),
+        last_time_ms,
+        time_goes_back,
         gaps,
         missing,
         certified: log.certified.map(|note| note.to_vec()),
@@ -266,6 +267,25 @@ fn read_log(
         restored.cosigned = Some((cosigned.size, cosigned.root, cosignature));
     }
     Ok(restored)
+}
+
+/// The latest time of the entries from `from` on, and the first whose time is earlier than one before it.
+fn read_times(unit: &UnitId, store: &dyn Store, from: u64, size: u64) -> Result<(u64, Option<u64>), StoreError> {
+    let (mut latest, mut back, mut at) = (0, None, from);
+    while at < size {
+        let entries = store.entries(unit, at, STRETCH, usize::MAX)?;
+        if entries.is_empty() {
+            return Err(StoreError::Refused(Refused::NoEntry { unit: unit.clone(), index: at }));
+        }
+        for entry in entries {
+            let time_ms = entry.header().time_ms;
+            if time_ms < latest {
+                back.get_or_insert(at);
+            }
+            (latest, at) = (latest.max(time_ms), at + 1);
+        }
+    }
+    Ok((latest, back))
 }
 
 /// Which missing payloads no erasure below explains. Only a log that misses some is looked through.

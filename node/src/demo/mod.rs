@@ -58,6 +58,9 @@ pub struct Args {
 /// # Errors
 /// The step that did not end as it should.
 pub fn run(args: &Args) -> Result<(), CliError> {
+    if let Some(file) = &args.import {
+        std::fs::metadata(file).map_err(|error| CliError::file(file, "read", &error))?;
+    }
     let begun = Instant::now();
     let units = UNITS.get(..usize::from(args.units)).unwrap_or(&UNITS);
     let mut network = Network::found(units)?;

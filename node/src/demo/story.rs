@@ -109,17 +109,13 @@ fn share(network: &Network) -> Result<(), CliError> {
         }
         Ok(ids.join(" "))
     })?;
+    let second = network.member("NL").or_else(|_| network.member("FR"))?;
     step(
         4,
-        "NL refers what BE has referred",
+        &format!("{} refers what BE has referred", second.unit),
         "Nothing is lost when two units find the same, and both are named.",
         || {
-            let nl = network
-                .members()
-                .last()
-                .filter(|_| network.member("NL").is_err())
-                .map_or_else(|| network.member("NL"), Ok)?;
-            let id = refer(nl, OUTLET, "incites")?;
+            let id = refer(second, OUTLET, "incites")?;
             for member in network.members() {
                 until(&format!("{} lists two referrals of {OUTLET}", member.unit), || {
                     let shown = member.call(&["list", "--text", OUTLET])?.json()?;

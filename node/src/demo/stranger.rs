@@ -16,7 +16,7 @@ use crate::cli::CliError;
 use crate::clock::{Clock as _, SystemClock};
 use crate::home::Home;
 use crate::membership;
-use crate::net::{TlsTime, connect};
+use crate::net::{DialError, TlsTime, connect};
 
 /// Dials NL (or else the last unit) as BE's node, with a certificate that FR's authority made.
 pub(super) fn knocks(network: &Network) -> Result<String, CliError> {
@@ -41,12 +41,13 @@ pub(super) fn knocks(network: &Network) -> Result<String, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let answered = runtime.block_on(async {
         // In TLS 1.3 the client learns only from the first answer that it was turned away.
-        let channel = connect(&host.address, tls).await.map_err(|e| e.to_string())?;
+        let channel = connect(&host.address, tls).await?;
         let frames = tokio_stream::pending::<wire::Frame>();
-        PeerClient::new(channel).sync(frames).await.map(drop).map_err(|e| e.to_string())
+        Ok(PeerClient::new(channel).sync(frames).await.map(drop))
     });
     match answered {
-        Ok(()) => Err(failed(format_args!("{} let it in", host.unit))),
-        Err(_) => Ok(format!("{} turned it away", host.unit)),
+        Err(DialError::RefusedUs { .. }) => Ok(format!("{} turned it away", host.unit)),
+        Err(error) => Err(failed(error)),
+        Ok(answer) => Err(failed(format_args!("{} let it in: {answer:?}", host.unit))),
     }
 }

@@ -147,6 +147,7 @@ impl<'a> Reader<'a> {
             Some(Format::JsonLines) => Parser::JsonLines,
             Some(Format::Csv) => Parser::Csv(Csv::under(text).ok_or(ImportError::NoTargetColumn)?),
             None if text.starts_with('{') => Parser::JsonLines,
+            None if is_header_without_target(text) => return Err(ImportError::NoTargetColumn),
             None => Csv::under(text).map_or(Parser::Lines, Parser::Csv),
         };
         if let Parser::Csv(csv) = &parser {
@@ -228,3 +229,11 @@ fn plain(text: &str) -> Result<Item, Fault> {
 
 #[cfg(test)]
 mod tests;
+
+/// Whether the first line is the head of a table that does not say which column holds the targets: several words, none of
+/// which could be a target.
+fn is_header_without_target(line: &str) -> bool {
+    let words: Vec<&str> = line.split([',', ';', '\t']).map(str::trim).collect();
+    let word = |word: &&str| !word.is_empty() && !word.contains(['.', ':', '/', '[']);
+    words.len() > 1 && words.iter().all(word) && Csv::under(line).is_none()
+}

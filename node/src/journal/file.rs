@@ -89,8 +89,10 @@ impl Journal {
         if end < length {
             memory.cut_bytes = length.saturating_sub(end);
             tracing::warn!(path = %path.display(), offset = end, bytes = memory.cut_bytes, "cut a torn write off the journal");
-            file.set_len(end).and_then(|()| file.sync_all()).map_err(fail("cut"))?;
+            file.set_len(end).map_err(fail("cut"))?;
         }
+        // What a killed process had written but not synced is about to be relied on.
+        file.sync_all().map_err(fail("sync"))?;
         remove_leftover(path).map_err(fail("clean up beside"))?;
         let journal = Self {
             path: path.into(),

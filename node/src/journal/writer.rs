@@ -101,7 +101,8 @@ impl Writer {
         Self { shared, engine: Mutex::new(Some(Engine::Immediate(Box::new(journal)))) }
     }
 
-    /// Appends records, all or none; `then` runs when they are durable. Blocks while too much waits already.
+    /// Appends records, all or none; `then` runs when they are durable. Without records it runs in its turn, when all
+    /// that was appended before is durable. Blocks while too much waits already.
     ///
     /// From async code call it where blocking is allowed, or keep what waits far below the limit.
     ///
@@ -229,7 +230,10 @@ impl Shared {
     fn perform(&self, journal: &mut Journal, group: Group) {
         match group {
             Group::Write { body, then } => {
-                if let Err(error) = journal.write(&body) {
+                // A group of appends without records has nothing to write; its callbacks only keep their turn.
+                if !body.is_empty()
+                    && let Err(error) = journal.write(&body)
+                {
                     disk::fatal(&error.to_string());
                 }
                 then.into_iter().for_each(|then| then());

@@ -93,7 +93,7 @@ fn entries_handed_over_in_memory_and_entries_read_back_give_the_same_list() {
     for in_memory in [false, true] {
         let (list, computed) = listing();
         if in_memory {
-            list.taken(unit("BE"), 0, entries());
+            list.taken(unit("BE"), 0, &entries());
         }
         list.held(unit("BE"), 3);
         list.certified(unit("BE"), 3);

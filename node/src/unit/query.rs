@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use entente_proto::ids::{RecordId, UnitId};
 use entente_proto::list::{self, Standing};
+use entente_proto::record::target::TargetType;
 use entente_proto::record::{self, Target};
 use entente_proto::wire;
 use tonic::Status as Answer;
@@ -121,10 +122,10 @@ fn listed_row(core: &Core, state: &State, target: &Target) -> Result<wire::Liste
 /// Whether inputs, or what is listed above them, are on the list.
 pub(super) fn check(core: &Core, inputs: Vec<String>) -> Vec<wire::Checked> {
     let state = core.list.read();
-    inputs.into_iter().map(|input| check_one(&state, input)).collect()
+    inputs.into_iter().map(|input| check_one(core, &state, input)).collect()
 }
 
-fn check_one(state: &State, input: String) -> wire::Checked {
+fn check_one(core: &Core, state: &State, input: String) -> wire::Checked {
     let understood = match record::from_input(&input) {
         Ok(understood) => understood.target,
         // A bare public suffix cannot be referred, but it can be asked about.
@@ -138,18 +139,41 @@ fn check_one(state: &State, input: String) -> wire::Checked {
         input,
         ..Default::default()
     };
-    if let Some(status) = state.fold.status(&understood) {
-        checked.status = wire::Status::from(status).into();
-        return checked;
-    }
-    for parent in above {
-        if let Some(status) = state.fold.status(&parent).filter(|status| *status != list::Status::Cleared) {
-            checked.status = wire::Status::from(status).into();
-            checked.via = parent.to_string();
-            break;
-        }
-    }
+    let own = state.fold.status(&understood);
+    let found = |parent: Target| Some((state.fold.status(&parent)?, parent));
+    let above: Vec<_> = prefixes(core, state, &understood).chain(above).filter_map(found).collect();
+    // A hold goes before everything, wherever it stands; then what is said of the target itself; then the nearest above.
+    let held = above.iter().find(|(status, _)| *status == list::Status::Held);
+    let nearest = above.iter().find(|(status, _)| *status != list::Status::Cleared);
+    let (status, via) = match (own, held.filter(|_| own != Some(list::Status::Held)), nearest) {
+        (_, Some((status, parent)), _) => (*status, parent.to_string()),
+        (Some(status), None, _) => (status, String::new()),
+        (None, None, Some((status, parent))) => (*status, parent.to_string()),
+        (None, None, None) => return checked,
+    };
+    checked.status = wire::Status::from(status).into();
+    checked.via = via;
     checked
+}
+
+/// The listed addresses that a url continues and of which a referral says that what continues them is meant too, longest
+/// first.
+fn prefixes<'a>(core: &'a Core, state: &'a State, target: &'a Target) -> impl Iterator<Item = Target> + 'a {
+    let text = target.as_str();
+    let path = match target.parts() {
+        (TargetType::Url, value) => {
+            let host = value.find("://").map_or(0, |at| at + 3);
+            let path = value.get(host..).and_then(|rest| rest.find('/')).unwrap_or(value.len());
+            (text.len() - value.len()) + host + path + 1
+        }
+        _ => text.len(),
+    };
+    let meant = move |parent: &Target| {
+        let row = state.fold.row(parent, &Stored(&*core.store)).ok().flatten();
+        row.is_some_and(|row| row.referrals.iter().filter_map(|r| r.refer.as_ref()).any(|refer| refer.prefix))
+    };
+    let shorter = (path..text.len()).rev().filter_map(|end| text.get(..end)?.parse::<Target>().ok());
+    shorter.filter(|parent| state.fold.status(parent).is_some()).filter(meant)
 }
 
 /// The story of a target or of a record.

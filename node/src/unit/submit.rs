@@ -132,7 +132,9 @@ fn prepare(core: &Core, state: &State, submission: wire::Submission) -> Result<P
                 handling.europol.dedup();
             }
             notices = understood.notices;
-            notices.extend(standing_against(core, state, &understood.target));
+            if !again {
+                notices.extend(standing_against(core, state, &understood.target));
+            }
             target = Some(understood.target);
         }
         Body::Hold(hold) => {
@@ -183,6 +185,14 @@ fn standing_against(core: &Core, state: &State, target: &Target) -> Vec<String> 
         }
         Some(list::Status::Listed) => notices.push(format!("{target} is already listed; see `entente show {target}`")),
         _ => {}
+    }
+    for parent in record::parents(target) {
+        let word = match state.fold.status(&parent) {
+            Some(list::Status::Held) => "is held: a unit asks to leave it online",
+            Some(list::Status::Disputed) => "is disputed",
+            _ => continue,
+        };
+        notices.push(format!("{parent}, above it, {word}; see `entente show {parent}`"));
     }
     let other = |id: &&RecordId| id.unit != core.unit;
     let pending: Vec<String> = state.pending.about(target).filter(other).map(ToString::to_string).collect();
@@ -248,7 +258,8 @@ fn referral(core: &Core, state: &State, id: &RecordId) -> Result<Target, Refusal
 }
 
 fn kind_of(core: &Core, id: &RecordId) -> Result<RecordKind, Refusal> {
-    let unknown = || refusal("not-found", format!("this node knows no record {id}; see `entente list`"));
+    let unknown =
+        || refusal("not-found", format!("this node knows no record {id}; `entente show TARGET` tells the ids"));
     let entry = core.store.entry(&id.unit, id.index).map_err(|error| refusal("unreadable", error.to_string()))?;
     entry.map(|entry| RecordKind::of_number(entry.header().kind)).ok_or_else(unknown)
 }

@@ -25,7 +25,7 @@ const QUIET_MS: u64 = 2_000;
 /// How soon partners hear of a new list digest, milliseconds.
 const LIST_TELL_MS: u64 = 100;
 
-/// How long nothing is asked of a partner that sent something wrong, milliseconds, where others have it too.
+/// How long others are preferred to a partner that sent something wrong, milliseconds.
 const SUSPECT_MS: u64 = 15_000;
 
 /// Names one stream, for as long as the engine lives.
@@ -74,8 +74,10 @@ pub struct Restored {
     pub level1: Vec<Hash>,
     /// The leaf hashes of the last, partial bundle.
     pub tail: Vec<Hash>,
-    /// The last entry's time, Unix milliseconds.
+    /// The latest time in an entry, Unix milliseconds.
     pub last_time_ms: u64,
+    /// The first entry, among those not cosigned, whose time is earlier than one before it.
+    pub time_goes_back: Option<u64>,
     /// What is missing without an erasure.
     pub gaps: Gaps,
     /// The leaf hashes of entries without payload that are not erased.
@@ -172,8 +174,14 @@ pub enum Event {
 /// What the node is to do.
 #[derive(Debug)]
 pub enum Action {
-    /// Store proven entries, then say [`Event::Stored`].
-    Store(VerifiedRun),
+    /// Store proven entries, and with them the note of the checkpoint at their end if there is one, then say
+    /// [`Event::Stored`].
+    Store {
+        /// The entries.
+        run: VerifiedRun,
+        /// The note.
+        newest: Option<Vec<u8>>,
+    },
     /// Store the proven body of an entry that was stored without one, then say [`Event::Filled`].
     Fill {
         /// Whose log.
@@ -279,7 +287,7 @@ impl Engine {
 
     /// Takes in what happened at `now_ms` and gives what is to be done.
     pub fn handle(&mut self, now_ms: u64, event: Event, leaves: &impl LeafHashes) -> Vec<Action> {
-        let standing = std::mem::discriminant(&self.own.standing);
+        let standing = self.own.standing.clone();
         match event {
             Event::Opened { stream, peer, dialled } => {
                 self.sessions.insert(stream, Session::new(stream, peer, dialled, now_ms));
@@ -287,7 +295,7 @@ impl Engine {
             Event::Closed { stream } => self.drop_session(stream),
             Event::Received { stream, frame } => {
                 if let Err(fault) = self.receive(now_ms, stream, frame, leaves) {
-                    if let Some(session) = self.sessions.get(&stream) {
+                    if let Some(session) = self.sessions.get(&stream).filter(|_| fault != Fault::Replaced) {
                         self.suspects.insert(session.peer.clone(), now_ms.saturating_add(SUSPECT_MS));
                     }
                     self.close(stream, fault);
@@ -313,7 +321,7 @@ impl Engine {
         }
         self.schedule(now_ms);
         self.settle(now_ms);
-        if standing != std::mem::discriminant(&self.own.standing) {
+        if standing != self.own.standing {
             self.actions.push(Action::StandingChanged);
         }
         std::mem::take(&mut self.actions)
@@ -331,7 +339,7 @@ impl Engine {
             _ if session.hello.is_none() => Err(Fault::NoHello),
             Frame::Heads(heads) => self.on_heads(now_ms, stream, heads, leaves),
             Frame::Want(want) => self.on_want(stream, want),
-            Frame::Outline(outline) => self.on_outline(stream, outline),
+            Frame::Outline(outline) => self.on_outline(stream, outline, leaves),
             Frame::Bundle(bundle) => self.on_bundle(now_ms, stream, bundle, leaves),
             Frame::Unused => Ok(()),
         }
@@ -419,7 +427,7 @@ impl Engine {
 
     /// Does whatever has become possible: certify, cosign, sign.
     fn settle(&mut self, now_ms: u64) {
-        let may_sign = !matches!(self.own.standing, Standing::Recovering { .. }) && self.clock_off_ms.is_none();
+        let may_sign = self.own.standing == Standing::Running && self.clock_off_ms.is_none();
         for (unit, log) in &mut self.logs {
             if log.certifying.is_none()
                 && let Some(head) = log.to_certify()
@@ -524,7 +532,7 @@ fn restore(log: &mut Log, own: &UnitId, state: Restored, leaves: &impl LeafHashe
     let unit = log.unit.clone();
     let broken = |what: &str| format!("the database holds of the log of {unit} {what}");
     log.replica
-        .restore(state.level1, &state.tail, state.last_time_ms, state.gaps, state.missing)
+        .restore(state.level1, &state.tail, (state.last_time_ms, state.time_goes_back), state.gaps, state.missing)
         .ok_or_else(|| broken("no tree"))?;
     log.durable = log.replica.taken();
     for note in state.certified.iter().chain(&state.newest) {

@@ -110,6 +110,8 @@ impl Engine {
     ) -> Result<(), Fault> {
         let Some(log) = self.logs.get_mut(unit) else { return Ok(()) };
         let (size, new) = log.learn(note, leaves)?;
+        self.notice_own_word(unit, size);
+        let Some(log) = self.logs.get(unit) else { return Ok(()) };
         let cosigners: Vec<UnitId> =
             log.at(size).map(|head| head.cosignatures().keys().cloned().collect()).unwrap_or_default();
         let forked = log.forked;
@@ -135,6 +137,20 @@ impl Engine {
             self.soil_others(unit, stream, now_ms);
         }
         Ok(())
+    }
+
+    /// A partner may show a cosignature of this node that its journal does not know: then the journal is an old one.
+    fn notice_own_word(&mut self, unit: &UnitId, size: Size) {
+        let Some(log) = self.logs.get(unit) else { return };
+        let Some(head) = log.at(size).filter(|head| head.cosignatures().contains_key(&self.setup.unit)) else { return };
+        let journalled =
+            log.cosigned.is_some_and(|(known, root)| size < known || size == known && head.checkpoint().root == root);
+        if !journalled {
+            self.own.recover(format!(
+                "a partner shows this node's own cosignature over {size} entries of {unit}, which its journal does not know: \
+                 the journal is older than that (a restored backup?)"
+            ));
+        }
     }
 
     pub(super) fn compose_hello(&self, now_ms: u64, dialled: bool) -> wire::Frame {
@@ -199,11 +215,9 @@ impl Engine {
             let Some(log) = self.logs.get(&unit) else { continue };
             let known = session.heads.get(&unit).cloned().unwrap_or_default();
             let news = log.certified_size() > known.certified
-                || log.newest_held().is_some_and(|newest| {
-                    let size = newest.checkpoint().size;
-                    size > known.of
-                        || size == known.of && newest.cosignatures().keys().any(|by| !known.cosigners.contains(by))
-                });
+                || log
+                    .newest_held()
+                    .is_some_and(|newest| known.lacks(newest.checkpoint().size, newest.cosignatures().keys()));
             if news {
                 let head = compose_head(log, known.certified);
                 bytes = bytes.saturating_add(head.certified.len()).saturating_add(head.newest.len());

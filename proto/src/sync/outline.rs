@@ -32,17 +32,16 @@ impl Outline {
         log: &Log,
         (from, end, under): (Size, Size, Size),
         root: Hash,
+        leaves: &impl LeafHashes,
     ) -> Result<Self, Fault> {
         let fault = || Fault::Outline(log.unit.clone());
         let count = end.bundles().saturating_sub(from.bundles());
         if frame.size != under || frame.first != from.bundles() || frame.hashes.len() as u64 != count {
             return Err(fault());
         }
-        // What was taken reaches `from` at least to its bundle's beginning: wants are asked for in order.
-        let mut range = log.replica.range().bundled();
-        if range.end() != from.bundled() {
-            return Err(fault());
-        }
+        // What was taken reaches `from` at least to its bundle's beginning: wants are asked for in order. It may reach
+        // further, if the author pushed meanwhile.
+        let mut range = log.replica.stretch(Size::ZERO, from.bundled(), leaves).ok_or_else(fault)?;
         for hash in &frame.hashes {
             range.push_subtree(BUNDLE_LEVEL, *hash).map_err(|_| fault())?;
         }

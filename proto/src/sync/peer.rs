@@ -10,6 +10,9 @@ use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
 use crate::wire;
 
+/// Of how many checkpoints of one log it is remembered what a partner knows.
+const KNOWN_MAX: usize = 16;
+
 /// What a partner is known to hold of one log.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PeerHead {
@@ -17,20 +20,24 @@ pub(super) struct PeerHead {
     pub(super) certified: Size,
     /// The newest checkpoint that it holds whole.
     pub(super) newest: Size,
-    /// The checkpoint of which it is known to know `cosigners`.
-    pub(super) of: Size,
-    /// Whose cosignatures of that checkpoint it knows.
-    pub(super) cosigners: BTreeSet<UnitId>,
+    /// The newest checkpoints that it is known to know, and whose cosignatures of each.
+    known: BTreeMap<Size, BTreeSet<UnitId>>,
 }
 
 impl PeerHead {
     /// It knows these cosignatures of the checkpoint of this size.
     pub(super) fn knows<'a>(&mut self, size: Size, cosigners: impl IntoIterator<Item = &'a UnitId>) {
-        if size > self.of {
-            (self.of, self.cosigners) = (size, BTreeSet::new());
+        self.known.entry(size).or_default().extend(cosigners.into_iter().cloned());
+        while self.known.len() > KNOWN_MAX {
+            self.known.pop_first();
         }
-        if size == self.of {
-            self.cosigners.extend(cosigners.into_iter().cloned());
+    }
+
+    /// Whether a checkpoint with these cosignatures is news to it. An older one than it knows is, if somebody cosigned it.
+    pub(super) fn lacks<'a>(&self, size: Size, mut cosigners: impl Iterator<Item = &'a UnitId>) -> bool {
+        match self.known.get(&size) {
+            Some(known) => cosigners.any(|by| !known.contains(by)),
+            None => cosigners.next().is_some() || self.known.last_key_value().is_none_or(|(newest, _)| size > *newest),
         }
     }
 }
@@ -55,8 +62,8 @@ pub(super) struct Session {
     pub(super) hello: Option<HelloFrame>,
     /// Whether this is the stream that stays between the two nodes.
     pub(super) active: bool,
-    /// Whether the own greeting was sent.
-    pub(super) greeted: bool,
+    /// When the own greeting is due, Unix milliseconds: at once, and then every minute, since it carries the clock.
+    pub(super) hello_due_ms: u64,
     /// A full account is due, beginning with the log after this one.
     pub(super) full_due: Option<Option<UnitId>>,
     /// Whether the partner's first full account is complete.
@@ -95,7 +102,7 @@ impl Session {
             dialled,
             hello: None,
             active: false,
-            greeted: false,
+            hello_due_ms: 0,
             full_due: None,
             answered: false,
             dirty: BTreeMap::new(),

@@ -1,5 +1,6 @@
 //! Receiving: what to ask of whom, and what to make of what comes.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use super::Fault;
@@ -92,18 +93,17 @@ impl Engine {
     fn source(&self, unit: &UnitId, now_ms: u64) -> Option<(StreamId, Size, Hash)> {
         let log = self.logs.get(unit)?;
         let usable = |session: &&Session| {
-            session.active
-                && session.answered
-                && session.distrusted.get(unit).is_none_or(|until| *until <= now_ms)
-                && self.suspects.get(&session.peer).is_none_or(|until| *until <= now_ms)
+            session.active && session.answered && session.distrusted.get(unit).is_none_or(|until| *until <= now_ms)
         };
+        let trusted = |session: &Session| self.suspects.get(&session.peer).is_none_or(|until| *until <= now_ms);
         let best = |session: &Session| {
             let under = log.fetch_under(log.replica.taken(), session.holds(unit))?;
-            Some((under.size, session.peer == *unit, session.stream, under.root))
+            let more = under.size > log.replica.taken();
+            more.then(|| (trusted(session), under.size, session.peer == *unit, Reverse(session.stream), under.root))
         };
-        let (size, _, stream, root) =
-            self.sessions.values().filter(usable).filter_map(best).max_by_key(|c| (c.0, c.1))?;
-        (size > log.replica.taken()).then_some((stream, size, root))
+        // Of several the one that stands longest: whoever redials does not come first by it.
+        let best = self.sessions.values().filter(usable).filter_map(best).max_by_key(|c| (c.0, c.1, c.2, c.3));
+        best.map(|(_, size, _, stream, root)| (stream.0, size, root))
     }
 
     fn ask(&mut self, now_ms: u64, unit: &UnitId) {
@@ -192,16 +192,15 @@ impl Engine {
         if !due || end > log.durable || self.pulls.contains_key(unit) {
             return;
         }
-        let able = |session: &&mut Session| session.active && session.answered && session.holds(unit) >= end;
+        let free = |session: &Session| session.asked.get(unit).is_none_or(VecDeque::is_empty);
+        let able =
+            |session: &&mut Session| session.active && session.answered && session.holds(unit) >= end && free(session);
         // Ascending stream ids, beginning behind the last one asked: whoever strips payloads is passed over.
         let mut able: Vec<_> = self.sessions.values_mut().filter(able).collect();
         let turn =
             able.iter().position(|session| log.gap_asked_of.is_none_or(|last| session.stream > last)).unwrap_or(0);
         let Some(session) = able.get_mut(turn) else { return };
         let asked = session.asked.entry(unit.clone()).or_default();
-        if !asked.is_empty() {
-            return;
-        }
         (log.gap_asked_ms, log.gap_asked_of) = (Some(now_ms), Some(session.stream));
         asked.push_back(Asked::Fill);
         session.wants.push_back(wire::Want {
@@ -240,12 +239,17 @@ impl Engine {
         });
     }
 
-    pub(super) fn on_outline(&mut self, stream: StreamId, frame: OutlineFrame) -> Result<(), Fault> {
+    pub(super) fn on_outline(
+        &mut self,
+        stream: StreamId,
+        frame: OutlineFrame,
+        leaves: &impl LeafHashes,
+    ) -> Result<(), Fault> {
         let Some(session) = self.sessions.get_mut(&stream) else { return Ok(()) };
         let Some(log) = self.logs.get(&frame.unit) else { return Err(Fault::NotWanted("an outline")) };
         match session.asked.get_mut(&frame.unit).and_then(VecDeque::front_mut) {
             Some(Asked::Range { from, end, under, root, outline: outline @ None }) => {
-                *outline = Some(Outline::check(frame, log, (*from, *end, *under), *root)?);
+                *outline = Some(Outline::check(frame, log, (*from, *end, *under), *root, leaves)?);
                 Ok(())
             }
             Some(Asked::Abandoned) => Ok(()),
@@ -323,7 +327,9 @@ impl Engine {
         let Some(Asked::Range { end, under, root, outline: Some(outline), .. }) = asked.front() else {
             return Err(Fault::NotWanted("entries without an outline"));
         };
-        pull.progress_ms = now_ms;
+        if !frame.entries.is_empty() {
+            pull.progress_ms = now_ms;
+        }
         let (end, under, root) = (*end, *under, *root);
         let position = log.replica.taken().plus(pull.assembling.len() as u64).map_err(|_| wrong.clone())?;
         // What was pushed meanwhile is held already.
@@ -424,6 +430,7 @@ fn accept(
     log.unstored.add(run.end(), bytes);
     log.lacking_since = None;
     log.meet(before, leaves);
-    actions.push(Action::Store(run));
+    let newest = log.at(run.end()).map(|head| head.to_note(&log.keys.mirrors));
+    actions.push(Action::Store { run, newest });
     Ok(bytes)
 }

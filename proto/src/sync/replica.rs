@@ -119,7 +119,7 @@ impl Replica {
         &mut self,
         level1: Vec<Hash>,
         tail: &[Hash],
-        last_time_ms: u64,
+        (last_time_ms, time_goes_back): (u64, Option<u64>),
         gaps: Gaps,
         missing: BTreeMap<u64, Hash>,
     ) -> Option<()> {
@@ -131,7 +131,8 @@ impl Replica {
             self.range.push_leaf(*leaf).ok()?;
             self.tail.push(*leaf);
         }
-        (self.last_time_ms, self.gaps, self.missing) = (last_time_ms, gaps, missing);
+        (self.last_time_ms, self.time_goes_back) = (last_time_ms, time_goes_back);
+        (self.gaps, self.missing) = (gaps, missing);
         Some(())
     }
 
@@ -183,7 +184,7 @@ impl Replica {
             if header.time_ms < self.last_time_ms {
                 self.time_goes_back.get_or_insert(index);
             }
-            self.last_time_ms = header.time_ms;
+            self.last_time_ms = self.last_time_ms.max(header.time_ms);
             match entry.payload() {
                 None => {
                     let kind = RecordKind::of_number(header.kind);

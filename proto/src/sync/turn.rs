@@ -13,6 +13,8 @@ use crate::wire;
 
 /// How many bounded wants a partner may have waiting.
 const JOBS_MAX: usize = 256;
+/// How often a node greets again: its clock may have been set meanwhile.
+const HELLO_EVERY_MS: u64 = 60_000;
 
 impl Engine {
     pub(super) fn on_want(&mut self, stream: StreamId, want: WantFrame) -> Result<(), Fault> {
@@ -49,8 +51,8 @@ impl Engine {
     /// What a stream that has room should carry next; nothing if nothing is due.
     pub fn poll(&mut self, now_ms: u64, stream: StreamId, leaves: &impl LeafHashes) -> Option<Outgoing> {
         let session = self.sessions.get_mut(&stream)?;
-        if !session.greeted {
-            session.greeted = true;
+        if now_ms >= session.hello_due_ms {
+            session.hello_due_ms = now_ms.saturating_add(HELLO_EVERY_MS);
             let dialled = session.dialled;
             return Some(Outgoing::Frame(self.compose_hello(now_ms, dialled)));
         }

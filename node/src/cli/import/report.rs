@@ -153,7 +153,8 @@ impl Report {
                 seconds,
                 per_second,
             })?;
-            return out.flush();
+            out.flush()?;
+            return self.outcome(lines);
         }
         say(format_args!(
             "{} taken, {} referred before, {} refused; {} blank lines, {} comments; {seconds:.1} s, {per_second:.0} lines/s",
@@ -165,6 +166,16 @@ impl Report {
         if let Some((path, _)) = self.file.as_ref().filter(|_| lines > self.taken) {
             say(format_args!("the lines not taken are in {}", path.display()));
         }
-        Ok(())
+        self.outcome(lines)
+    }
+
+    /// An import of which nothing could be taken was refused as a whole.
+    fn outcome(&self, lines: u64) -> Result<(), CliError> {
+        match self.refused {
+            refused if refused > 0 && refused == lines => {
+                Err(CliError::Refused(format!("none of {lines} lines could be taken")))
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -154,6 +154,8 @@ impl SledStore {
         let store = Self::start(directory, options, false)?;
         store.check_format()?;
         let logs = store.read_logs()?;
+        // What a killed process had written but not synced is about to be relied on.
+        store.sync();
         *store.logs_mut() = logs;
         let took = begun.elapsed();
         if took > SLOW_OPEN {

@@ -23,6 +23,7 @@ use crate::wire;
 pub(super) struct Disk {
     pub(super) logs: BTreeMap<UnitId, Vec<Entry>>,
     certified: BTreeMap<UnitId, Vec<u8>>,
+    newest: BTreeMap<UnitId, Vec<u8>>,
     own_checkpoint: Option<Vec<u8>>,
     cosigned: BTreeMap<UnitId, (Size, Hash, Cosignature)>,
 }
@@ -180,7 +181,8 @@ impl World {
                     gaps,
                     missing,
                     certified: node.disk.certified.get(unit).cloned(),
-                    newest: own.into_iter().collect(),
+                    newest: own.into_iter().chain(node.disk.newest.get(unit).cloned()).collect(),
+                    time_goes_back: None,
                     cosigned: node.disk.cosigned.get(unit).cloned(),
                 },
             );
@@ -309,7 +311,10 @@ impl World {
                 node.disk.logs.entry(node.unit.clone()).or_default().extend(entries.iter().cloned());
                 Event::OwnAppended { entries }
             }
-            Todo::Write(Action::Store(run)) => {
+            Todo::Write(Action::Store { run, newest }) => {
+                if let Some(note) = newest {
+                    node.disk.newest.insert(run.unit().clone(), note);
+                }
                 let (unit, from, entries, _) = run.into_parts();
                 let log = node.disk.logs.entry(unit.clone()).or_default();
                 assert_eq!(log.len() as u64, from.get(), "entries are stored in order");
