@@ -4,8 +4,15 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::limits::ADDRESS_BYTES_MAX;
 
-/// An address in its one form: a host name of lower-case labels, an IPv4 address, or an IPv6 address in brackets as RFC
-/// 5952 writes it; a colon; a port from 1 to 65535 without leading zeros. `None` for anything else.
+/// An address in its one form, at most 259 bytes: a host, a colon, a port from 1 to 65535 in decimal without leading zeros.
+/// `None` for anything else.
+///
+/// The host is one of:
+/// - a name: one or more labels with dots between, each 1 to 63 of `a-z`, `0-9` and inner hyphens; the last is not of
+///   digits alone;
+/// - an IPv4 address: four decimals 0 to 255 without leading zeros, with dots between;
+/// - an IPv6 address in square brackets as RFC 5952 writes it: lower-case groups without leading zeros, the longest run of
+///   two or more zero groups (the first of equals) as `::`, and `::ffff:192.0.2.1` for IPv4-mapped ones alone.
 #[must_use]
 pub fn split_address(text: &str) -> Option<(&str, u16)> {
     if text.len() > ADDRESS_BYTES_MAX {

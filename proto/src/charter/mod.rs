@@ -29,7 +29,7 @@
 //!
 //! UTF-8; lines end in a line feed (0x0A) alone, the last one too. No tabs, no other control characters (U+0000-001F,
 //! U+007F-009F), and none that turn the reading direction or have no width (U+061C, U+200B-200F, U+2028-202E,
-//! U+2060-206F, U+FEFF). Then TOML 1.0. What TOML 1.1 reads otherwise may stand nowhere, not even in a comment: the braces
+//! U+2060-206F, U+FEFF); none of them stands in the signature lines either. Then TOML 1.0. What TOML 1.1 reads otherwise may stand nowhere, not even in a comment: the braces
 //! `{` and `}`, and a backslash before `e` or `x`. Comments and the order of keys are free; the text is hashed and signed
 //! as it is.
 //!
@@ -53,7 +53,7 @@
 //! | `charter_key` | C2SP vkey of type 0x01, named `<network>/<id>/charter` |
 //! | `log_key` | C2SP vkey of type 0x01, named `<network>/<id>` |
 //! | `mirror_key` | C2SP vkey of type 0x04, named `<network>/<id>/mirror` |
-//! | `ca` | 1 to 4 different certificates, each one PEM block (RFC 7468 strict form: base64 in lines of 64 characters) of one DER sequence of at most 4,096 bytes |
+//! | `ca` | 1 to 4 different certificates, each one PEM block (RFC 7468 strict form: base64 in lines of 64 characters, lines ended by a line feed, which the last may lack) of one DER sequence of at most 4,096 bytes (tag 0x30, its length in as few bytes as hold it, nothing after it); what is inside is judged elsewhere |
 //! | `addresses` | at most 8 different [addresses](split_address) `host:port`; none for a unit that only dials |
 //! | `base` | may be left out; `""` in version 1; else size, space, root: `1042 <64 lower-case hexadecimal digits>` |
 //!

@@ -2,7 +2,8 @@
 //!
 //! A log is *complete up to a size* if every payload missing below it has its `Erase` below it too: with a payload
 //! missing at index *i* that the record at index *e* erases, the log is complete up to *i* and from *e + 1* on, and not
-//! in between; with no `Erase` known, it is complete up to *i* only. Nodes cosign, certify and fold complete prefixes
+//! in between; with no `Erase` known, it is complete up to *i* only. That `Erase` is sound, the first of several, and the
+//! header at *i* is of a kind that [can end](RecordKind::can_end): no other helps. Nodes cosign, certify and fold complete prefixes
 //! alone, so a relay that strips a payload gains nothing.
 //!
 //! ```

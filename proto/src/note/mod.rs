@@ -27,7 +27,8 @@
 //! - at most 64 KiB in all ([`NOTE_BYTES_MAX`](crate::limits::NOTE_BYTES_MAX)), charters at most 1 MiB.
 //!
 //! What is signed is the text with its last newline, without the blank line. A signature by a key that the reader knows
-//! must verify, else the whole note is refused. Those by unknown keys are ignored; they prove nothing.
+//! must verify, else the whole note is refused. A line is by a key if it has both the key's name and its id. Those by unknown
+//! keys, whatever their length, are ignored; they prove nothing.
 //!
 //! # Keys
 //!

@@ -5,7 +5,8 @@
 //! A payload is the canonical protobuf encoding of a `Record`: decoding it under `record.proto` and encoding the result
 //! again gives the same bytes. So fields ascend by number; varints and lengths take no more bytes than needed; scalars,
 //! strings and byte strings that have their default value are absent; repeated numbers are packed; no field occurs
-//! twice (unless repeated), and none that the schema does not know. A submessage may be present and empty.
+//! twice (unless repeated), of a `oneof` one arm at most, and none that the schema does not know. Strings are UTF-8,
+//! `true` is the varint 1, 32-bit numbers are below 2^32. A submessage may be present and empty.
 //!
 //! As an example, a withdrawal of record 5 with the reason `wrong`, submitted under sixteen bytes `0x11`:
 //!

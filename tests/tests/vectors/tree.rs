@@ -30,8 +30,7 @@ const INCLUSION: [(u64, u64); 16] = [
     (0, 1_000),
     (1_023, 1_024),
 ];
-const CONSISTENCY: [(u64, u64); 15] = [
-    (0, 7),
+const CONSISTENCY: [(u64, u64); 14] = [
     (1, 2),
     (1, 3),
     (2, 3),
