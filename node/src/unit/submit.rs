@@ -132,9 +132,7 @@ fn prepare(core: &Core, state: &State, submission: wire::Submission) -> Result<P
                 handling.europol.dedup();
             }
             notices = understood.notices;
-            if !again {
-                notices.extend(standing_against(core, state, &understood.target));
-            }
+            notices.extend(standing_against(core, state, &understood.target, again));
             target = Some(understood.target);
         }
         Body::Hold(hold) => {
@@ -174,7 +172,7 @@ fn understand(input: &str) -> Result<Understood, Refusal> {
 }
 
 /// What an officer who refers a target should know.
-fn standing_against(core: &Core, state: &State, target: &Target) -> Vec<String> {
+fn standing_against(core: &Core, state: &State, target: &Target, again: bool) -> Vec<String> {
     let mut notices = Vec::new();
     match state.fold.status(target) {
         Some(list::Status::Held) => {
@@ -183,7 +181,10 @@ fn standing_against(core: &Core, state: &State, target: &Target) -> Vec<String> 
         Some(list::Status::Disputed) => {
             notices.push(format!("a referral of {target} is disputed; see `entente show {target}`"))
         }
-        Some(list::Status::Listed) => notices.push(format!("{target} is already listed; see `entente show {target}`")),
+        // Of a repeated call the listed referral may be its own.
+        Some(list::Status::Listed) if !again => {
+            notices.push(format!("{target} is already listed; see `entente show {target}`"))
+        }
         _ => {}
     }
     for parent in record::parents(target) {
