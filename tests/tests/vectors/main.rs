@@ -10,13 +10,7 @@
 //! Everything is a function of fixed seeds but the certificates of the units' authorities (`charter/ca`): ECDSA
 //! signatures are random, so these are inputs, kept as they are and made only where one is missing; their keys are kept
 //! nowhere. `tests/vectors/README.md` says what each file holds.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a fault here is a failed test"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a fault here is a failed test")]
 
 mod charter;
 mod checkpoints;
