@@ -12,7 +12,7 @@
 //! | [`list`] | the target list |
 //! | [`net`] | listeners and dialler |
 //! | [`peer`] | streams to partners |
-//! | [`unit`] | the officers' API |
+//! | [`unit`](mod@unit) | the officers' API |
 //! | [`import`] | files of targets |
 //! | [`cli`] | the command line |
 //! | [`run`] | a node from its home directory to its end |

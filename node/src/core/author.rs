@@ -104,6 +104,7 @@ impl Author {
 
     /// Runs until every sender is gone.
     pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Input>) {
+        self.core.list.wait_seen(self.next);
         self.standing();
         while let Some(first) = inbox.blocking_recv() {
             let mut group = Group::default();

@@ -18,8 +18,9 @@ pub(super) fn import(network: &Network, file: &Path) -> Result<(), CliError> {
     let count = network.members().len();
     let mut shares = vec![Vec::new(); count];
     for (at, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        if let Some(share) = shares.get_mut(at % count) {
-            share.extend_from_slice(line);
+        // A blank line where a line is another unit's: faults are named by their number in the file.
+        for (of, share) in shares.iter_mut().enumerate() {
+            share.extend_from_slice(if of == at % count { line } else { b"\n" });
         }
     }
     let directory = network.directory()?;

@@ -7,10 +7,13 @@
 mod folding;
 mod pending;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use entente_proto::entry::Entry;
@@ -113,6 +116,8 @@ pub struct Listing {
     /// Bytes of the entries that were handed in and not let go.
     kept_bytes: AtomicUsize,
     changes: broadcast::Sender<Arc<Change>>,
+    /// How much of the own log the thread has looked at.
+    seen: (Mutex<u64>, Condvar),
 }
 
 /// Reads payloads for the fold.
@@ -146,6 +151,7 @@ impl Listing {
             news: Mutex::new(news),
             kept_bytes: AtomicUsize::new(0),
             changes: broadcast::channel(CHANGES_MAX).0,
+            seen: Default::default(),
         };
         (Arc::new(listing), inbox)
     }
@@ -186,6 +192,24 @@ impl Listing {
         certified
             .filter(|index| !state.pending.withdrawn(&self.unit, *index))
             .or_else(|| state.pending.referral(&self.unit, target))
+    }
+
+    /// Blocks until the own log was looked at up to this size, certified or not: only then is it known what the unit
+    /// refers. A database that cannot be read does not keep anybody waiting.
+    pub fn wait_seen(&self, size: u64) {
+        let (seen, changed) = &self.seen;
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        while *seen < size {
+            seen = changed.wait(seen).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn see(&self, unit: &UnitId, size: u64) {
+        if *unit == self.unit {
+            let mut seen = self.seen.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *seen = (*seen).max(size);
+            self.seen.1.notify_all();
+        }
     }
 
     /// How far a log is folded.

@@ -372,6 +372,7 @@ impl Engine {
         let Some(log) = self.logs.get_mut(unit) else { return };
         log.cosigning = None;
         log.cosigned = Some((size, root));
+        log.own_cosignature = Some((self.setup.unit.clone(), cosignature));
         log.add_cosignature(size, root, &self.setup.unit, cosignature);
         self.soil_all(unit, now_ms);
     }
@@ -537,6 +538,7 @@ fn restore(log: &mut Log, own: &UnitId, state: Restored, leaves: &impl LeafHashe
             return Err(broken("entries that are not those that this node cosigned"));
         }
         log.cosigned = Some((size, root));
+        log.own_cosignature = Some((own.clone(), cosignature));
         log.add_cosignature(size, root, own, cosignature);
     }
     Ok(())

@@ -127,7 +127,11 @@ impl Engine {
                 self.own.signed
             ));
         }
-        if new {
+        // Learnt of anew after a restart: the own cosignature may be what it lacks.
+        let own_word = cosigners.contains(&self.setup.unit) && !mentions(note, &self.setup.unit);
+        if new && own_word {
+            self.soil_all(unit, now_ms);
+        } else if new {
             self.soil_others(unit, stream, now_ms);
         }
         Ok(())

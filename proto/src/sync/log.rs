@@ -44,6 +44,8 @@ pub(super) struct Log {
     pub(super) told_sure: Size,
     /// The largest checkpoint cosigned, as the journal has it.
     pub(super) cosigned: Option<(Size, Hash)>,
+    /// That cosignature, so that it can be said again after a restart, when the checkpoint is learnt of anew.
+    pub(super) own_cosignature: Option<(UnitId, Cosignature)>,
     /// The one on its way to the journal.
     pub(super) cosigning: Option<Size>,
     /// Whether the author signed two checkpoints that contradict.
@@ -70,6 +72,7 @@ impl Log {
             sure: Size::ZERO,
             told_sure: Size::ZERO,
             cosigned: None,
+            own_cosignature: None,
             cosigning: None,
             forked: false,
             lacking_since: None,
@@ -213,6 +216,12 @@ impl Log {
         };
         if size <= self.certified_size() {
             return false;
+        }
+        let mut head = head;
+        if self.cosigned == Some((size, root))
+            && let Some((unit, cosignature)) = &self.own_cosignature
+        {
+            head.add(unit.clone(), *cosignature);
         }
         self.known.insert(size, Known { head, ours });
         while self.known.len() > KNOWN_MAX {

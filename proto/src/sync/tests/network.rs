@@ -47,6 +47,22 @@ fn two_nodes_need_each_other() {
 }
 
 #[test]
+fn a_cosignature_that_was_journalled_but_not_sent_is_said_after_the_restart() {
+    for seed in 0..20 {
+        let mut world = World::new(&["BE", "FR"], seed);
+        let runs = |w: &World| (0..2).all(|at| *w.nodes[at].engine.as_ref().unwrap().standing() == Standing::Running);
+        world.until("both run", runs);
+        world.submit(0, 1);
+        // FR is killed the moment its journal has the cosignature, before any stream was asked for it.
+        world.step_until("FR has cosigned", |w| !w.nodes[1].cosigned.is_empty());
+        world.kill(1);
+        world.start(1);
+        world.until("certified without another entry", |w| w.all_certified(&[1, 0]));
+        world.check_no_fork();
+    }
+}
+
+#[test]
 fn a_node_that_was_away_catches_up_through_outlines_from_any_place_in_a_bundle() {
     for (seed, first, then) in [(1, 1, 255), (2, 100, 1_000), (3, 256, 700), (4, 300, 40_000)] {
         let mut world = World::new(&["BE", "FR", "NL", "UK"], seed);

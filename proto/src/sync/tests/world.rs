@@ -337,7 +337,7 @@ impl World {
             Todo::Write(Action::Cosign { unit, checkpoint }) => {
                 let Checkpoint { size, root, .. } = checkpoint;
                 let cosignature = Cosignature::sign(&checkpoint.body(), now_s, &mirror_signer(&node.unit)).unwrap();
-                node.disk.cosigned.insert(unit.clone(), (size, root, cosignature.clone()));
+                node.disk.cosigned.insert(unit.clone(), (size, root, cosignature));
                 node.cosigned.entry(unit.clone()).or_default().push((size, root));
                 Event::Cosigned { unit, size, root, cosignature }
             }
@@ -428,6 +428,17 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Steps until something holds, and not one step further.
+    pub(super) fn step_until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
+        for _ in 0..600_000 {
+            if holds(self) {
+                return;
+            }
+            self.step();
+        }
+        panic!("never: {what}");
     }
 
     /// Steps until something holds; panics with the seed's state if it does not in time.

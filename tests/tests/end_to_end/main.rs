@@ -1,0 +1,11 @@
+//! The end-to-end tests: real node processes, one module for each invariant of the design and one for what a person meets
+//! at the command line.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what is not there fails the test")]
+
+mod i2_durable_before_said;
+mod i4_only_the_unit_speaks;
+mod i5_who_may_connect;
+mod i8_bad_input;
+
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_entente-under-test");
