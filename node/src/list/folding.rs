@@ -136,17 +136,15 @@ impl Folding {
             true => self.fold(&unit, from, &entries),
             false => self.note(&unit, from, &entries),
         });
-        if let Some(log) = self.logs.get(&unit).filter(|_| done.is_ok()) {
+        let log = self.logs.entry(unit.clone()).or_default();
+        let Err(error) = done else {
             self.around.list.see(&unit, log.noted.max(log.folded));
-        }
-        if let Err(error) = done {
-            tracing::error!(%unit, from, %error, "the list cannot be folded further");
-            self.around.list.see(&unit, u64::MAX);
-            (self.around.damaged)(format!("the database holds of the log of {unit} what cannot be read: {error}"));
-            if let Some(log) = self.logs.get_mut(&unit) {
-                log.broken = true;
-            }
-        }
+            return Some(());
+        };
+        log.broken = true;
+        tracing::error!(%unit, from, %error, "the list cannot be folded further");
+        self.around.list.see(&unit, u64::MAX);
+        (self.around.damaged)(format!("the database holds of the log of {unit} what cannot be read: {error}"));
         Some(())
     }
 

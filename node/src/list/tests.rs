@@ -107,10 +107,24 @@ fn a_watcher_sees_a_statement_arrive_and_then_count() {
     let (list, _computed) = listing();
     let mut changes = list.watch();
     list.held(unit("BE"), 1);
+    list.wait_seen(1);
     list.certified(unit("BE"), 1);
     let arrived = changes.blocking_recv().unwrap();
     let counted = changes.blocking_recv().unwrap();
     assert_eq!((arrived.certified, counted.certified), (false, true));
     assert_eq!(counted.target, Some(target("domain:a.example")));
     assert_eq!(counted.status, Some(Status::Listed));
+}
+
+#[test]
+fn what_is_certified_already_when_it_comes_is_never_pending() {
+    let (list, computed) = listing();
+    let mut changes = list.watch();
+    list.certified(unit("BE"), 3);
+    list.held(unit("BE"), 3);
+    computed.recv_timeout(Duration::from_secs(10)).unwrap();
+    for index in 0..3 {
+        let change = changes.blocking_recv().unwrap();
+        assert_eq!((change.id.index, change.certified), (index, true));
+    }
 }

@@ -63,8 +63,8 @@ impl Limits {
         connection_age: Duration::from_secs(24 * 60 * 60),
         connection_grace: Duration::from_secs(60),
         drain: Duration::from_secs(2),
-        streams: 64,
-        calls: 32,
+        streams: 4,
+        calls: 4,
         frame_bytes: 64 << 10,
         windows: Windows::BULK,
     };
@@ -72,6 +72,8 @@ impl Limits {
     /// For the unit listener. An officer's scripts open a connection a command, so that one may have more of them.
     pub const PEOPLE: Self = Self {
         connections_per_peer: 64,
+        streams: 64,
+        calls: 32,
         call_timeout: Duration::from_secs(10 * 60),
         frame_bytes: 16 << 10,
         windows: Windows::CALLS,

@@ -7,6 +7,7 @@ use entente_certs::identity::Role;
 use entente_proto::limits::{API_BYTES_MAX, CHECKS_MAX, SUBMISSIONS_MAX};
 use entente_proto::wire;
 use entente_proto::wire::unit_server::{Unit, UnitServer};
+use tokio::sync::Semaphore;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 use tokio_stream::wrappers::{BroadcastStream, ReceiverStream};
 use tokio_stream::{Stream, StreamExt as _};
@@ -19,19 +20,23 @@ use crate::peer::Partners;
 
 /// How many rows are read under one lock.
 const PAGE: usize = 256;
+/// How many lists may be read out at once.
+const LISTS_MAX: usize = 64;
 
 /// The gRPC service `Unit`.
 #[derive(Debug)]
 pub struct UnitService {
     core: Arc<Core>,
     partners: Arc<Partners>,
+    /// How many lists may be read out at once: each holds a thread while its caller reads.
+    lists: Arc<Semaphore>,
 }
 
 impl UnitService {
     /// Serves the unit's own people.
     #[must_use]
     pub fn server(core: Arc<Core>, partners: Arc<Partners>) -> UnitServer<Self> {
-        UnitServer::new(Self { core, partners })
+        UnitServer::new(Self { core, partners, lists: Arc::new(Semaphore::new(LISTS_MAX)) })
             .max_decoding_message_size(API_BYTES_MAX)
             .max_encoding_message_size(API_BYTES_MAX)
     }
@@ -76,9 +81,12 @@ impl Unit for UnitService {
     async fn list(&self, request: Request<wire::ListRequest>) -> Result<Response<Self::ListStream>, Status> {
         self.admit(&request, false)?;
         let request = query::Filter::new(request.into_inner())?;
+        let busy = |_| Status::resource_exhausted("too many lists are being read out: try again");
+        let turn = self.lists.clone().try_acquire_owned().map_err(busy)?;
         let (rows, stream) = tokio::sync::mpsc::channel(PAGE);
         let core = self.core.clone();
         tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let mut pages = query::Pages::new(request);
             loop {
                 let page = match pages.next(&core, PAGE) {

@@ -317,9 +317,10 @@ impl Engine {
                 }
             }
             Event::Damaged { reason } => self.own.recover(reason),
-            Event::Tick => self.update_clock(),
+            Event::Tick => {}
         }
         self.schedule(now_ms);
+        self.update_clock();
         self.settle(now_ms);
         if standing != self.own.standing {
             self.actions.push(Action::StandingChanged);
@@ -421,8 +422,12 @@ impl Engine {
     }
 
     fn update_clock(&mut self) {
-        let ahead = self.sessions.values().filter(|session| session.active).map(|session| session.clock_ahead_ms);
-        self.clock_off_ms = own::clock_off(ahead.collect());
+        let active = self.sessions.values().filter(|session| session.active);
+        let ahead: Vec<i64> = active.map(|session| session.clock_ahead_ms).collect();
+        // A clock that was found wrong stays so until some partner says otherwise.
+        if !ahead.is_empty() {
+            self.clock_off_ms = own::clock_off(ahead);
+        }
     }
 
     /// Does whatever has become possible: certify, cosign, sign.

@@ -68,6 +68,9 @@ impl Own {
 /// How far the own clock is off the partners' median, if that is too far to sign.
 pub(super) fn clock_off(mut ahead_ms: Vec<i64>) -> Option<i64> {
     ahead_ms.sort_unstable();
-    let median = *ahead_ms.get(ahead_ms.len() / 2)?;
+    // Of an even number the middle one nearer to the own clock: one wrong clock of two does not outvote the own.
+    let upper = *ahead_ms.get(ahead_ms.len() / 2)?;
+    let lower = *ahead_ms.get(ahead_ms.len().saturating_sub(1) / 2)?;
+    let median = if lower.unsigned_abs() < upper.unsigned_abs() { lower } else { upper };
     (median.unsigned_abs() > CLOCK_OFF_MS_MAX).then_some(median)
 }

@@ -12,6 +12,8 @@
 //! cargo bench -p entente-tests --bench catchup -- [--records N] [--rounds N] [--payload referrals|random] [--json FILE]
 //! ```
 
+#![expect(clippy::indexing_slicing, reason = "a benchmark may end with a panic")]
+
 mod floor;
 mod network;
 mod process;
