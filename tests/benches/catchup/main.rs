@@ -3,7 +3,7 @@
 //! Four units; the nodes of two run, as processes of their own, over the real listeners with mutual TLS. BE holds a log
 //! that the two absent units have cosigned (2 of 3 certify); FR is empty. The clock begins when FR's stream to BE stands
 //! and ends when FR's `status` shows the whole log stored and certified and every target on the list. After that it must
-//! show BE's list digest, and when it has ended its journal must hold its cosignature over the whole log.
+//! show BE's list digest.
 //!
 //! The floor (`floor.rs`) is what hardware and agreed protocol cost with nothing of ours around them. It is measured in
 //! turn with the node, round by round, with as many syncs as the node made in the round before it.
