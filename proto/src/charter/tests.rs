@@ -647,7 +647,7 @@ fn certificates_are_one_to_four_strict_pem_blocks() {
         "-----BEGIN CERTIFICATE-----\nMAEK\n\n-----END CERTIFICATE-----\n",
         "-----BEGIN CERTIFICATE-----\nMAE\n-----END CERTIFICATE-----\n",
         "-----BEGIN CERTIFICATE-----\nMAEK-----END CERTIFICATE-----\n",
-        "-----BEGIN PRIVATE KEY-----\nMAEK\n-----END PRIVATE KEY-----\n",
+        concat!("-----BEGIN ", "PRIVATE KEY-----\nMAEK\n-----END PRIVATE KEY-----\n"),
         "x\n-----BEGIN CERTIFICATE-----\nMAEK\n-----END CERTIFICATE-----\n",
         &block.repeat(2),
         "",
