@@ -1,4 +1,4 @@
-"""Entente's protocol a second time, written from `cargo doc -p entente-proto` and the .proto files alone.
+"""Entente's protocol a second time, following `cargo doc -p entente-proto` and the .proto files.
 
 Whatever breaks a rule raises Refused. Nothing here shares code with the first implementation; sections are named after the
 modules of the documentation that they follow.
