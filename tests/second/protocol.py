@@ -1,70 +1,116 @@
-"""Entente's protocol a second time, following `cargo doc -p entente-proto` and the .proto files.
+"""The Entente protocol as its documentation fixes it: all that an auditor must compute, and nothing else.
 
-Whatever breaks a rule raises Refused. Nothing here shares code with the first implementation; sections are named after the
-modules of the documentation that they follow.
+Whatever breaks a rule raises `Refused`. Nothing here reads a file or a clock.
 """
 
 import base64
 import hashlib
 import hmac
+import ipaddress
 import re
 import tomllib
-import unicodedata
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+LOG_SIZE_END = 2**40
+
 
 class Refused(Exception):
-    """A rule of the protocol is broken."""
+    """Something breaks a rule of the protocol."""
 
 
-def need(holds, why):
+def require(holds: object, why: str) -> None:
     if not holds:
         raise Refused(why)
 
 
-def sha256(*parts):
-    return hashlib.sha256(b"".join(parts)).digest()
+def sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
 
 
-SIZE_END = 1 << 40
-UNIT = re.compile(r"(?=.{2,16}\Z)(?!XN--)[A-Z0-9]+(-[A-Z0-9]+)*", re.A)
-NETWORK = re.compile(r"(?=.{1,64}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.A)
-HEX64 = re.compile(r"[0-9a-f]{64}")
+def decode_base64(text: str) -> bytes:
+    """Reads base64 of RFC 4648 section 4 in its one form: with padding, unused bits zero, nothing beside it."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise Refused("not base64") from error
+    require(base64.b64encode(data).decode() == text, "base64 that is not in its one form")
+    return data
 
 
-def decimal(text, least, most):
-    need(re.fullmatch(r"0|[1-9][0-9]{0,18}", text, re.A), "not a decimal number in its one form")
-    need(least <= int(text) <= most, "a number out of range")
-    return int(text)
-
-
-# ---- tree ----
+# --- The Merkle tree: RFC 6962 section 2 -----------------------------------------------------------------------------
 
 EMPTY_ROOT = sha256(b"")
 
 
-def leaf_hash(leaf):
-    return sha256(b"\0", leaf)
+def leaf_hash(leaf: bytes) -> bytes:
+    return sha256(b"\x00" + leaf)
 
 
-def node_hash(left, right):
-    return sha256(b"\1", left, right)
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\x01" + left + right)
 
 
-def root(hashes):
-    if not hashes:
-        return EMPTY_ROOT
-    if len(hashes) == 1:
-        return hashes[0]
-    k = 1 << (len(hashes) - 1).bit_length() - 1
-    return node_hash(root(hashes[:k]), root(hashes[k:]))
+def split(count: int) -> int:
+    """The largest power of two below `count`."""
+    return 1 << (count - 1).bit_length() - 1
 
 
-def subtrees(begin, end):
-    """The (level, index) of the subtrees of a compact range."""
+class Tree:
+    """A tree over leaf hashes, held whole."""
+
+    def __init__(self, leaf_hashes: list[bytes]) -> None:
+        self.leaves = leaf_hashes
+        self.known: dict[tuple[int, int], bytes] = {}
+
+    def root(self, begin: int, end: int) -> bytes:
+        """The root over the leaves `begin..end`."""
+        require(0 <= begin <= end <= len(self.leaves), "leaves that the tree does not have")
+        if end - begin < 2:
+            return self.leaves[begin] if begin < end else EMPTY_ROOT
+        if (begin, end) not in self.known:
+            middle = begin + split(end - begin)
+            self.known[begin, end] = node_hash(self.root(begin, middle), self.root(middle, end))
+        return self.known[begin, end]
+
+
+def inclusion_root(leaf: bytes, index: int, size: int, proof: list[bytes]) -> bytes:
+    """The root of the tree of `size` leaves to which a proof leads from the hash of a leaf."""
+    require(0 <= index < size, "a leaf beyond the tree")
+    if size == 1:
+        require(not proof, "too many hashes")
+        return leaf
+    require(proof, "too few hashes")
+    middle = split(size)
+    if index < middle:
+        return node_hash(inclusion_root(leaf, index, middle, proof[:-1]), proof[-1])
+    return node_hash(proof[-1], inclusion_root(leaf, index - middle, size - middle, proof[:-1]))
+
+
+def consistency_roots(old: int, new: int, root: bytes | None, proof: list[bytes]) -> tuple[bytes, bytes]:
+    """The roots of the trees of `old` and `new` leaves to which a proof leads, for 0 < old; `root` is that of the
+    older tree, and absent where the subtree at hand does not begin with the first leaf."""
+    require(0 < old <= new, "a tree that shrinks")
+    if old == new:
+        require(len(proof) == (root is None), "too few or too many hashes")
+        own = root or proof[0]
+        return own, own
+    require(proof, "too few hashes")
+    middle = split(new)
+    if old <= middle:
+        older, newer = consistency_roots(old, middle, root, proof[:-1])
+        return older, node_hash(newer, proof[-1])
+    older, newer = consistency_roots(old - middle, new - middle, None, proof[:-1])
+    return node_hash(proof[-1], older), node_hash(proof[-1], newer)
+
+
+def subtrees(begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Level and index of the fewest full subtrees that cover exactly the leaves `begin..end`, left to right."""
     while begin < end:
         level = (end - begin).bit_length() - 1
         if begin:
@@ -73,878 +119,761 @@ def subtrees(begin, end):
         begin += 1 << level
 
 
-def verify_inclusion(leaf, index, size, proof, expected):
-    """RFC 9162 section 2.1.3.2."""
-    need(index < size, "no such leaf")
-    fn, sn, r = index, size - 1, leaf
-    for p in proof:
-        need(sn != 0, "the proof is too long")
-        if fn & 1 or fn == sn:
-            r = node_hash(p, r)
-            while not fn & 1 and fn:
-                fn, sn = fn >> 1, sn >> 1
-        else:
-            r = node_hash(r, p)
-        fn, sn = fn >> 1, sn >> 1
-    need(sn == 0, "the proof is too short")
-    need(r == expected, "the proof leads to another root")
+def joined_root(parts: list[tuple[int, bytes]]) -> bytes:
+    """The root of the tree that these subtrees cover from its first leaf on, given left to right by level and hash."""
+    stack: list[tuple[int, bytes]] = []
+    for level, value in parts:
+        while stack and stack[-1][0] == level:
+            level, value = level + 1, node_hash(stack.pop()[1], value)
+        stack.append((level, value))
+    root = stack.pop()[1] if stack else EMPTY_ROOT
+    while stack:
+        root = node_hash(stack.pop()[1], root)
+    return root
 
 
-def verify_consistency(old, old_root, new, new_root, proof):
-    """RFC 9162 section 2.1.4.2; the proof is empty from size 0 and between equal sizes."""
-    need(old <= new, "the old tree is larger")
-    if old == 0 or old == new:
-        need(not proof, "the proof is not empty")
-        need(old_root == (new_root if old else EMPTY_ROOT), "another old root")
-        return
-    need(proof, "the proof is empty")
-    if old & (old - 1) == 0:
-        proof = [old_root] + proof
-    fn, sn = old - 1, new - 1
-    while fn & 1:
-        fn, sn = fn >> 1, sn >> 1
-    fr = sr = proof[0]
-    for c in proof[1:]:
-        need(sn != 0, "the proof is too long")
-        if fn & 1 or fn == sn:
-            fr, sr = node_hash(c, fr), node_hash(c, sr)
-            while not fn & 1 and fn:
-                fn, sn = fn >> 1, sn >> 1
-        else:
-            sr = node_hash(sr, c)
-        fn, sn = fn >> 1, sn >> 1
-    need(sn == 0, "the proof is too short")
-    need(fr == old_root and sr == new_root, "the proof leads to another root")
+# --- Names and addresses ---------------------------------------------------------------------------------------------
+
+LABEL = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+is_unit_id = re.compile(r"(?=.{2,16}\Z)[A-Z0-9]+(-[A-Z0-9]+)*").fullmatch
+is_network = re.compile(rf"(?=.{{1,64}}\Z){LABEL}(\.{LABEL})*").fullmatch
+OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+is_ipv4 = re.compile(rf"({OCTET}\.){{3}}{OCTET}").fullmatch
 
 
-# ---- note: keys ----
-
-P = 2**255 - 19
-D = -121665 * pow(121666, -1, P) % P
-
-
-def point(encoded):
-    """The point of the curve that 32 bytes encode, RFC 8032 section 5.1.3."""
-    number = int.from_bytes(encoded, "little")
-    y, sign = number & (1 << 255) - 1, number >> 255
-    need(y < P, "not the one encoding of a point")
-    x2 = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
-    x = pow(x2, (P + 3) // 8, P)
-    if x * x % P != x2:
-        x = x * pow(2, (P - 1) // 4, P) % P
-    need(x * x % P == x2, "not a point of the curve")
-    need(x or not sign, "not the one encoding of a point")
-    return (P - x if x & 1 != sign else x), y
+def is_key_name(text: str) -> bool:
+    """Python's white space is Unicode's together with U+001C to U+001F, which are control characters anyway."""
+    return 1 <= len(text.encode()) <= 255 and not re.search(r"[\s+\x00-\x1f\x7f-\x9f]", text)
 
 
-def check_public_key(public):
-    x, y = point(public)
-    for _ in range(3):
-        t = D * x * x * y * y % P
-        x, y = 2 * x * y * pow(1 + t, -1, P) % P, (y * y + x * x) * pow(1 - t, -1, P) % P
-    need((x, y) != (0, 1), "a key of small order")
-
-
-def from_base64(text):
+def is_ipv6(text: str, dotted: bool) -> bool:
+    """Whether an IPv6 address is as RFC 5952 writes it; `dotted` for its section 5, with IPv4 inside mapped ones."""
     try:
-        raw = base64.b64decode(text.encode("ascii"), validate=True)
-    except ValueError as error:
-        raise Refused("not base64") from error
-    need(base64.b64encode(raw).decode() == text, "not base64 in its one form")
-    return raw
+        address = ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped
+    if mapped:
+        return text == (f"::ffff:{mapped}" if dotted else f"::ffff:{int(mapped) >> 16:x}:{int(mapped) & 0xFFFF:x}")
+    return text == address.compressed and "%" not in text
 
 
-def check_key_name(name):
-    need(1 <= len(name.encode()) <= 255, "a key name of impossible length")
-    bad = any(c == "+" or c.isspace() or unicodedata.category(c) == "Cc" for c in name)
-    need(not bad, "a character that no key name has")
+def is_port(text: str) -> bool:
+    return re.fullmatch("[1-9][0-9]{0,4}", text) is not None and int(text) < 65536
 
 
+def is_address(text: str) -> bool:
+    """Whether this is `host:port` in its one form."""
+    host, _, port = text.rpartition(":")
+    if not is_port(port) or len(text) > 259:
+        return False
+    if host.startswith("[") and host.endswith("]"):
+        return is_ipv6(host[1:-1], dotted=True)
+    labels = host.split(".")
+    named = all(len(label) <= 63 and re.fullmatch(LABEL, label) for label in labels) and not labels[-1].isdigit()
+    return named or is_ipv4(host) is not None
+
+
+# --- Keys and signed notes -------------------------------------------------------------------------------------------
+
+PRIME = 2**255 - 19
+CURVE_D = -121665 * pow(121666, -1, PRIME) % PRIME
+ROLES = (("charter", 1, "/charter"), ("log", 1, ""), ("mirror", 4, "/mirror"))
+"""The keys of a unit: what each is called, its signature type, and what its name ends in."""
+
+
+@lru_cache
+def check_public_key(public: bytes) -> None:
+    """Refuses what is not the one encoding of a point of the curve, and the points of small order."""
+    require(len(public) == 32, "a public key of another length")
+    y = int.from_bytes(public, "little") & (2**255 - 1)
+    require(y < PRIME, "not the one encoding of a point")
+    for step in range(4):  # Three doublings need x only squared: y(2P) = (y^2 + x^2) / (1 - d x^2 y^2).
+        square = (y * y - 1) * pow(CURVE_D * y * y + 1, -1, PRIME) % PRIME
+        require(step or pow(square, (PRIME - 1) // 2, PRIME) in (0, 1), "not a point of the curve")
+        require(y != 1, "a key of small order")
+        y = (y * y + square) * pow(1 - CURVE_D * square * y * y, -1, PRIME) % PRIME
+
+
+@dataclass(frozen=True)
 class Key:
     """A public key with its name."""
 
-    def __init__(self, text):
-        parts = text.split("+", 2)
-        need(len(parts) == 3, "not a key")
-        self.text, (self.name, id_hex, encoded) = text, parts
-        check_key_name(self.name)
-        raw = from_base64(encoded)
-        need(len(raw) == 33 and raw[0] in (1, 4), "not a key of a known type")
-        self.type, self.public = raw[0], raw[1:]
-        self.id = sha256(self.name.encode(), b"\n", raw)[:4]
-        need(id_hex == self.id.hex(), "the key id does not belong to the key")
-        check_public_key(self.public)
+    name: str
+    type: int
+    public: bytes
 
-    def verify(self, text, signature):
-        """A signature as it stands on a note; gives back the time of a cosignature."""
-        time, signed = None, text
-        if self.type == 4:
-            need(len(signature) == 72, "a cosignature has 72 bytes")
-            time, signature = int.from_bytes(signature[:8], "big"), signature[8:]
-            signed = f"cosignature/v1\ntime {time}\n{text}"
-        need(len(signature) == 64, "a signature has 64 bytes")
-        try:
-            # OpenSSL verifies without the cofactor, and refuses S beyond the order.
-            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, signed.encode())
-        except InvalidSignature as error:
-            raise Refused(f"the signature of {self.name} does not verify") from error
-        return time
+    @cached_property
+    def id(self) -> bytes:
+        return sha256(self.name.encode() + b"\n" + bytes([self.type]) + self.public)[:4]
+
+    @property
+    def text(self) -> str:
+        return f"{self.name}+{self.id.hex()}+{base64.b64encode(bytes([self.type]) + self.public).decode()}"
 
 
-# ---- note ----
+def parse_key(text: str) -> Key:
+    """Reads `<name>+<key id>+<base64(type || public key)>`."""
+    name, _, rest = text.partition("+")
+    key_id, _, encoded = rest.partition("+")
+    data = decode_base64(encoded)
+    require(is_key_name(name), "not a key name")
+    require(len(data) == 33 and data[0] in (1, 4), "a key of another type or length")
+    check_public_key(data[1:])
+    key = Key(name, data[0], data[1:])
+    require(key_id == key.id.hex(), "another key id")
+    return key
 
 
-def parse_note(raw, most=64 << 10):
-    """Text, and signatures by (key name, key id)."""
-    need(len(raw) <= most, "a note beyond its limit")
+@dataclass(frozen=True)
+class Note:
+    """A text, and by name and key id the signatures under it, none of them verified."""
+
+    text: str
+    signatures: dict[tuple[str, bytes], bytes]
+
+
+def parse_note(data: bytes, bytes_max: int) -> Note:
+    """Reads a signed note in its one form."""
+    require(len(data) <= bytes_max, "a note that is too large")
     try:
-        whole = raw.decode()
+        note = data.decode()
     except UnicodeDecodeError as error:
         raise Refused("not UTF-8") from error
-    need(not any(c < " " and c != "\n" for c in whole), "a control character")
-    at = whole.rfind("\n\n")
-    need(at >= 0, "no blank line")
-    text, block = whole[: at + 1], whole[at + 2 :]
-    need(block.endswith("\n"), "no signatures, or the last is not ended")
+    require(not re.search(r"[\x00-\x09\x0b-\x1f]", note), "a control character")
+    text, blank, block = note.rpartition("\n\n")
+    require(blank and block.endswith("\n"), "no blank line, or a last line that is not ended")
     lines = block[:-1].split("\n")
-    need(len(lines) <= 512, "too many signatures")
-    signatures = {}
+    require(len(lines) <= 512, "too many signatures")
+    signatures: dict[tuple[str, bytes], bytes] = {}
     for line in lines:
         parts = line.split(" ")
-        need(len(parts) == 3 and parts[0] == "\u2014", "not a signature line")
-        check_key_name(parts[1])
-        signed = from_base64(parts[2])
-        need(len(signed) >= 5, "a signature that is too short")
-        name = parts[1], signed[:4]
-        need(name not in signatures, "a key signed twice")
-        signatures[name] = signed[4:]
-    return text, signatures
+        require(len(parts) == 3 and parts[0] == "\u2014" and is_key_name(parts[1]), "not a signature line")
+        signature = decode_base64(parts[2])
+        require(len(signature) >= 5, "a signature that is too short")
+        require((parts[1], signature[:4]) not in signatures, "a key that signs twice")
+        signatures[parts[1], signature[:4]] = signature[4:]
+    return Note(text + "\n", signatures)
 
 
-# ---- checkpoint, cosignature, quorum ----
+def verify_signature(note: Note, key: Key) -> int | None:
+    """Verifies the key's signature on a note. Gives the time of a cosignature, 0 for another signature, and None
+    where the key did not sign."""
+    signature = note.signatures.get((key.name, key.id))
+    if signature is None:
+        return None
+    message, time = note.text.encode(), 0
+    if key.type == 4:
+        time, signature = int.from_bytes(signature[:8]), signature[8:]
+        message = f"cosignature/v1\ntime {time}\n".encode() + message
+    require(len(signature) == 64, f"a signature of another length by {key.name}")
+    try:
+        Ed25519PublicKey.from_public_bytes(key.public).verify(signature, message)
+    except InvalidSignature as error:
+        raise Refused(f"a wrong signature by {key.name}") from error
+    return time
 
 
-def read_checkpoint(raw, log_key, mirrors):
-    """Size, root, and the times of the cosigners by unit."""
-    text, signatures = parse_note(raw)
-    lines = text.split("\n")
-    need(len(lines) == 4 and lines[3] == "", "a checkpoint has three lines")
-    need(lines[0] == log_key.name, "a checkpoint of another log")
-    size, found = decimal(lines[1], 0, SIZE_END - 1), from_base64(lines[2])
-    need(len(found) == 32, "a root has 32 bytes")
-    need(size or found == EMPTY_ROOT, "an empty log with another root")
-    need((log_key.name, log_key.id) in signatures, "the author has not signed")
-    log_key.verify(text, signatures[log_key.name, log_key.id])
-    cosigners = {}
-    for unit, key in mirrors.items():
-        if (key.name, key.id) in signatures:
-            cosigners[unit] = key.verify(text, signatures[key.name, key.id])
-    return size, found, cosigners
+# --- Quorum and checkpoints ------------------------------------------------------------------------------------------
 
 
-def quorum(m):
-    """f, q, and how many answers a node needs before it starts."""
-    if m == 0:
-        return 0, 0, 0
-    f = (m - 1) // 3
-    q = (m + f) // 2 + 1
-    return f, q, m - q + 1 + f
+def faulty(m: int) -> int:
+    """How many units may be dishonest where a log has `m` others."""
+    return max(m - 1, 0) // 3
 
 
-# ---- charter ----
-
-UNSEEN = re.compile(
-    "[\0-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
-)
-TOP_KEYS = {"network", "version", "previous", "continues", "fold", "quorum", "revoked", "unit"}
-UNIT_KEYS = {"id", "name", "charter_key", "log_key", "mirror_key", "ca", "addresses", "base"}
+def quorum(m: int) -> int:
+    """How many of `m` other units certify a checkpoint."""
+    return (m + faulty(m)) // 2 + 1 if m else 0
 
 
-class Charter:
-    """A first version, verified: everybody in it has signed it."""
-
-    def __init__(self, raw):
-        need(len(raw) <= 1 << 20, "a charter beyond a mebibyte")
-        text, signatures = parse_note(raw, 1 << 20)
-        whole = raw.decode()
-        need(not UNSEEN.search(whole.replace("\n", "")), "a character that nobody sees")
-        need(not re.search(r"[{}]|\\[ex]", text), "what versions of TOML read differently")
-        try:
-            said = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise Refused("not TOML") from error
-        need(set(said) <= TOP_KEYS, "an unknown key")
-        self.digest = sha256(text.encode())
-        self.network = string(said, "network")
-        need(NETWORK.fullmatch(self.network), "not a network name")
-        self.version, self.fold = whole_number(said, "version"), whole_number(said, "fold")
-        need(self.version == 1, "a later version counts only under the one before it")
-        need(string(said, "previous") == "" and string(said, "continues", "") == "", "a first version follows none")
-        revoked = strings(said, "revoked", [])
-        need(len(revoked) <= 4096 and len(set(revoked)) == len(revoked), "revoked keys too many or twice")
-        need(all(HEX64.fullmatch(text) for text in revoked), "a revoked key is 64 hexadecimal digits")
-        tables = said.get("unit")
-        need(isinstance(tables, list) and 1 <= len(tables) <= 100, "1 to 100 units")
-        self.units = {}
-        for table in tables:
-            need(isinstance(table, dict), "a unit is a table")
-            unit = Unit(table, self.network)
-            need(unit.id not in self.units, "a unit twice")
-            self.units[unit.id] = unit
-        m = len(self.units) - 1
-        f, q, _ = quorum(m)
-        if "quorum" in said:
-            set_to = whole_number(said, "quorum", 0)
-            need(q <= set_to <= m, "a quorum out of its range")
-            q = set_to
-        self.m_f_q = [m, f, q]
-        keys = [key for unit in self.units.values() for key in unit.keys()]
-        need(len({key.public for key in keys}) == len(keys), "a public key twice")
-        roots = [der for unit in self.units.values() for der in unit.ca]
-        need(len(set(roots)) == len(roots), "a CA certificate twice")
-        for key in keys:
-            need((key.name, key.id) in signatures, f"{key.name} has not signed")
-            key.verify(text, signatures[key.name, key.id])
-
-    def mirrors(self, log_of):
-        return {unit.id: unit.mirror_key for unit in self.units.values() if unit.id != log_of}
-
-    def read_checkpoint(self, log_of, raw):
-        """As read_checkpoint, and whether it is certified."""
-        size, found, cosigners = read_checkpoint(raw, self.units[log_of].log_key, self.mirrors(log_of))
-        return size, found, cosigners, len(cosigners) >= self.m_f_q[2]
+def answers_to_start(m: int, q: int) -> int:
+    return m - q + 1 + faulty(m) if m else 0
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint whose signatures are verified; `cosigners` gives the time of each unit's cosignature."""
+
+    size: int
+    root: bytes
+    cosigners: dict[str, int]
+
+
+def read_checkpoint(data: bytes, log_key: Key, mirrors: dict[str, Key]) -> Checkpoint:
+    """Reads a checkpoint of the log with this key, cosigned under these mirror keys of the other units."""
+    note = parse_note(data, 65_536)
+    lines = note.text.split("\n")
+    require(len(lines) == 4, "not three lines")
+    origin, size, root, _ = lines
+    require(origin == log_key.name, "another log")
+    require(re.fullmatch("0|[1-9][0-9]{0,12}", size) and int(size) < LOG_SIZE_END, "not a size")
+    root_hash = decode_base64(root)
+    require(len(root_hash) == 32, "not a root")
+    require(size != "0" or root_hash == EMPTY_ROOT, "an empty log with a root")
+    require(verify_signature(note, log_key) is not None, "not signed by the author")
+    times = {unit: verify_signature(note, key) for unit, key in sorted(mirrors.items())}
+    return Checkpoint(int(size), root_hash, {unit: time for unit, time in times.items() if time is not None})
+
+
+# --- The charter -----------------------------------------------------------------------------------------------------
+
+EXCLUDED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+FULL_LINE, LAST_LINE = "[A-Za-z0-9+/]{64}\n", "[A-Za-z0-9+/=]{4,64}\n"
+PEM = re.compile(f"-----BEGIN CERTIFICATE-----\n((?:{FULL_LINE})*{LAST_LINE})-----END CERTIFICATE-----\n?")
+TOP_KEYS = {"network": str, "version": int, "previous": str, "fold": int, "unit": list}
+TOP_KEYS_FREE = {"continues": str, "quorum": int, "revoked": list}
+UNIT_KEYS = dict.fromkeys(["id", "name", "charter_key", "log_key", "mirror_key"], str) | {"ca": list, "addresses": list}
+
+
+@dataclass(frozen=True)
 class Unit:
-    """A [[unit]] table."""
+    """What a charter says of a unit; its keys stand in the order of `ROLES`."""
 
-    def __init__(self, said, network):
-        need(set(said) <= UNIT_KEYS, "an unknown key of a unit")
-        self.id, self.name = string(said, "id"), string(said, "name")
-        need(UNIT.fullmatch(self.id), "not a unit id")
-        need(1 <= len(self.name.encode()) <= 256 and not UNSEEN.search(self.name), "not a name")
-        need(not self.name[0].isspace() and not self.name[-1].isspace(), "white space around a name")
-        log = f"{network}/{self.id}"
-        self.charter_key = self.key(said, "charter_key", f"{log}/charter", 1)
-        self.log_key = self.key(said, "log_key", log, 1)
-        self.mirror_key = self.key(said, "mirror_key", f"{log}/mirror", 4)
-        self.ca = [from_pem(text) for text in strings(said, "ca")]
-        need(1 <= len(self.ca) <= 4, "1 to 4 CA certificates")
-        self.addresses = strings(said, "addresses")
-        need(len(self.addresses) <= 8 and len(set(self.addresses)) == len(self.addresses), "addresses too many or twice")
-        for address in self.addresses:
-            check_address(address)
-        need(string(said, "base", "") == "", "a base in version 1")
-
-    def keys(self):
-        return self.charter_key, self.log_key, self.mirror_key
-
-    @staticmethod
-    def key(said, field, name, kind):
-        key = Key(string(said, field))
-        need(key.name == name and key.type == kind, f"{field} is a key of another name or type")
-        return key
+    id: str
+    name: str
+    keys: list[Key]
+    ca: list[bytes]
+    addresses: list[str]
 
 
-def string(said, key, default=None):
-    value = said.get(key, default)
-    need(isinstance(value, str), f"{key} is not a string")
-    return value
+@dataclass(frozen=True)
+class Charter:
+    """A charter that counts."""
+
+    network: str
+    version: int
+    fold: int
+    quorum: int
+    units: dict[str, Unit]
+    digest: bytes
+
+    def mirrors(self, log_of: str) -> dict[str, Key]:
+        """The mirror keys that may cosign this unit's log."""
+        return {unit.id: unit.keys[2] for unit in self.units.values() if unit.id != log_of}
 
 
-def strings(said, key, default=None):
-    value = said.get(key, default)
-    need(isinstance(value, list) and all(isinstance(item, str) for item in value), f"{key} is not a list of strings")
-    return value
+def check_table(table: dict[str, Any], needed: dict[str, type], free: dict[str, type]) -> None:
+    """Refuses a key that is missing or unknown, and a value of another type."""
+    require(needed.keys() <= table.keys(), "a missing key")
+    for key, value in table.items():
+        require(type(value) is (needed | free).get(key), f"an unknown key or a value of another type: {key}")
 
 
-def whole_number(said, key, least=1):
-    value = said.get(key)
-    need(type(value) is int and least <= value < 1 << 32, f"{key} is not a whole number in its range")
-    return value
+def check_list(values: list[Any], kind: type, least: int, most: int, what: str) -> None:
+    """Refuses values of another type, too few, too many, and the same twice."""
+    require(all(type(value) is kind for value in values), f"a value of another type among the {what}")
+    require(least <= len(values) <= most, f"a wrong number of {what}")
+    require(len(set(values)) == len(values), f"the same twice among the {what}")
 
 
-def from_pem(text):
-    """One PEM block in RFC 7468's strict form, of one DER sequence; the line feed at its end may be missing."""
-    match = re.fullmatch(r"-----BEGIN CERTIFICATE-----\n((?:.*\n)*)-----END CERTIFICATE-----\n?", text)
-    need(match, "not one PEM block")
-    lines = match[1].split("\n")[:-1]
-    need(lines and all(len(line) == 64 for line in lines[:-1]) and 1 <= len(lines[-1]) <= 64, "PEM lines of other lengths")
-    der = from_base64("".join(lines))
-    need(len(der) <= 4096 and der[:1] == b"\x30" and len(der) >= 2, "not a DER sequence")
+def read_certificate(pem: str) -> bytes:
+    """The DER of a certificate in the strict form of RFC 7468."""
+    match = PEM.fullmatch(pem)
+    if not match:
+        raise Refused("a CA that is not one PEM block in its one form")
+    der = decode_base64(match[1].replace("\n", ""))
+    require(2 <= len(der) <= 4096 and der[0] == 0x30, "a CA that is not one DER sequence")
     length, head = der[1], 2
-    if length > 0x80:
+    if length >= 0x80:
         head += length - 0x80
-        length = int.from_bytes(der[2:head], "big")
-        need(head <= 4 and length >= (0x80 if head == 3 else 0x100), "a DER length that is longer than needed")
-    need(der[1] != 0x80 and len(der) == head + length, "not one DER sequence")
+        length = int.from_bytes(der[2:head])
+        require(length >= 0x80 and der[2] != 0, "a DER length that is longer than needed")
+    require(len(der) == head + length, "a CA that is not exactly one DER sequence")
     return der
 
 
-def check_address(text):
-    need(len(text.encode()) <= 259, "an address beyond its limit")
-    host, _, port = text.rpartition(":")
-    decimal(port, 1, 65535)
-    if host.startswith("[") and host.endswith("]"):
-        bits, inner = None, host[1:-1]
-        if mapped := re.fullmatch(r"::ffff:([0-9.]+)", inner):
-            ipv4(mapped[1])
-        else:
-            bits = ipv6(inner)
-            need(bits >> 32 != 0xFFFF, "an IPv4-mapped address is written as such")
-    elif re.fullmatch(r"[0-9]*", host.rpartition(".")[2]):
-        ipv4(host)
-    else:
-        label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-        need(re.fullmatch(rf"{label}(\.{label})*", host), "not a host name")
+def read_unit(table: dict[str, Any], network: str) -> Unit:
+    """Checks a `[[unit]]` table of a charter of version 1."""
+    check_table(table, UNIT_KEYS, {"base": str})
+    unit, name, addresses = table["id"], table["name"], table["addresses"]
+    require(is_unit_id(unit), "not a unit id")
+    require(1 <= len(name.encode()) <= 256 and name == name.strip(), "not a name")
+    require(not EXCLUDED.search(name) and "\n" not in name, "an excluded character in a name")
+    keys = []
+    for role, key_type, suffix in ROLES:
+        key = parse_key(table[f"{role}_key"])
+        require(key.name == f"{network}/{unit}{suffix}" and key.type == key_type, "a key with another name or type")
+        keys.append(key)
+    check_list(table["ca"], str, 1, 4, "certificates")
+    ca = [read_certificate(pem) for pem in table["ca"]]
+    check_list(addresses, str, 0, 8, "addresses")
+    require(all(map(is_address, addresses)), "not an address")
+    require(table.get("base", "") == "", "a first version with a base")
+    return Unit(unit, name, keys, ca, addresses)
 
 
-# ---- record::target ----
+def read_charter(data: bytes) -> Charter:
+    """Reads a first version and verifies that every key of every unit signed it."""
+    note = parse_note(data, 1_048_576)
+    require(not EXCLUDED.search(data.decode()), "an excluded character")
+    require(not re.search(r"[{}]|\\[ex]", note.text), "what versions of TOML do not agree about")
+    try:
+        table = tomllib.loads(note.text)
+    except tomllib.TOMLDecodeError as error:
+        raise Refused(f"not TOML: {error}") from error
+    check_table(table, TOP_KEYS, TOP_KEYS_FREE)
+    network, fold, revoked = table["network"], table["fold"], table.get("revoked", [])
+    require(is_network(network), "not a network name")
+    require(table["version"] == 1, "not a first version")
+    require(table["previous"] == "", "a first version with one before")
+    require(table.get("continues", "") == "", "a charter that goes on with another network")
+    require(1 <= fold < 2**32, "a fold out of range")
+    check_list(revoked, str, 0, 4096, "revoked keys")
+    require(all(re.fullmatch("[0-9a-f]{64}", value) for value in revoked), "a revoked key that is no digest")
 
-LABEL = r"[a-z0-9_-]{1,63}"
-PATH = re.compile(r"/[!$-;=@-\[\]_a-z|~%]*")
-QUERY = re.compile(r"[!$-&(-;=?-~]*")
-
-
-def check_target(text):
-    need(len(text) <= 8192 and re.fullmatch(r"[!-~]*", text), "not printable ASCII within the limit")
-    kind, colon, value = text.partition(":")
-    need(colon and kind in TARGETS, "no such type of target")
-    TARGETS[kind](value)
-
-
-def host_name(text):
-    need(len(text) <= 253 and re.fullmatch(rf"{LABEL}(\.{LABEL})+", text), "not a host name")
-    need(not re.fullmatch(r"[0-9]+|0x[0-9a-f]*", text.rpartition(".")[2]), "a host name that ends in a number")
-
-
-def ipv4(text):
-    parts = text.split(".")
-    need(len(parts) == 4, "not an IPv4 address")
-    return int.from_bytes(bytes(decimal(part, 0, 255) for part in parts), "big")
-
-
-def ipv6(text):
-    left, gap, right = text.partition("::")
-    groups = [side.split(":") if side else [] for side in (left, right)]
-    missing = 8 - len(groups[0]) - len(groups[1])
-    need(missing >= 1 if gap else missing == 0, "not an IPv6 address")
-    whole = groups[0] + ["0"] * missing + groups[1]
-    need(all(re.fullmatch(r"0|[1-9a-f][0-9a-f]{0,3}", group) for group in whole), "not groups of an IPv6 address")
-    zeros = [len(run[0]) for run in re.finditer("0+", "".join("0" if group == "0" else "x" for group in whole))]
-    longest, expected = max(zeros, default=0), ":".join(whole)
-    if longest >= 2:
-        flat = "".join("0" if group == "0" else "x" for group in whole)
-        at = flat.index("0" * longest)
-        expected = ":".join(whole[:at]) + "::" + ":".join(whole[at + longest :])
-    need(text == expected, "not an IPv6 address in its one form")
-    return int("".join(group.zfill(4) for group in whole), 16)
+    require(all(type(unit) is dict for unit in table["unit"]), "a unit that is no table")
+    units = sorted((read_unit(unit, network) for unit in table["unit"]), key=lambda unit: unit.id)
+    keys = [key for unit in units for key in unit.keys]
+    check_list([unit.id for unit in units], str, 1, 100, "units")
+    check_list([key.public for key in keys], bytes, 3, 300, "public keys")
+    check_list([der for unit in units for der in unit.ca], bytes, 1, 400, "certificates of all units")
+    others = len(units) - 1
+    needed = table.get("quorum", quorum(others))
+    require(quorum(others) <= needed <= others, "a quorum out of range")
+    for key in keys:
+        require(verify_signature(note, key) is not None, f"no signature by {key.name}")
+    return Charter(network, 1, fold, needed, {unit.id: unit for unit in units}, sha256(note.text.encode()))
 
 
-def check_ip(text):
+# --- Targets ---------------------------------------------------------------------------------------------------------
+
+is_name = re.compile(r"(?=.{1,253}\Z)([a-z0-9_-]{1,63}\.)+(?!([0-9]+|0x[0-9a-f]*)\Z)[a-z0-9_-]{1,63}").fullmatch
+URL = re.compile(r"(https?)://(\[[^]/]*\]|[^:/]*)(?::([^/]*))?(/[^\"#<>?\\^`{}]*)(?:\?([^\"#'<>]*))?")
+PLATFORM = re.compile("[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
+
+
+def is_url(text: str) -> bool:
+    match = URL.fullmatch(text)
+    if not match:
+        return False
+    scheme, host, port, path, query = match.groups()
+    good_host = is_ipv6(host[1:-1], dotted=False) if host.startswith("[") else is_ipv4(host) or is_name(host)
+    good_port = port is None or (is_port(port) and port != {"http": "80", "https": "443"}[scheme])
+    dots = any(segment.replace("%2E", ".") in (".", "..") for segment in path.split("/"))
+    lower = re.search("%(?![0-9A-F]{2})[0-9A-Fa-f]{2}", f"{path}?{query}")
+    return bool(good_host and good_port and not dots and not lower)
+
+
+def is_ip(text: str) -> bool:
     address, slash, length = text.partition("/")
-    bits, width = (ipv6(address), 128) if ":" in address else (ipv4(address), 32)
-    if slash:
-        length = decimal(length, 1, width - 1)
-        need(bits & (1 << width - length) - 1 == 0, "address bits beyond the prefix")
+    if not is_ipv4(address) and not is_ipv6(address, dotted=False):
+        return False
+    if not slash:
+        return True
+    value, bits = int(ipaddress.ip_address(address)), 128 if ":" in address else 32
+    good = re.fullmatch("[1-9][0-9]{0,2}", length) is not None and int(length) < bits
+    return good and value % (1 << bits - int(length)) == 0
 
 
-def check_url(text):
-    match = re.fullmatch(r"(https?)://([^/]*)(/[^?]*)(?:\?(.*))?", text)
-    need(match, "not a url")
-    scheme, authority, path, query = match.groups()
-    authority = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(?::(.*))?", authority)
-    need(authority, "not a host and a port")
-    host, port = authority.groups()
-    if port is not None:
-        need(decimal(port, 1, 65535) != {"http": 80, "https": 443}[scheme], "the scheme's own port")
-    if host.startswith("["):
-        ipv6(host[1:-1])
-    elif re.fullmatch(r"[0-9.]*", host):
-        ipv4(host)
-    else:
-        host_name(host)
-    need(PATH.fullmatch(path), "a byte that no path has")
-    need(not any(part.replace("%2E", ".") in (".", "..") for part in path.split("/")), "a dot segment")
-    need(QUERY.fullmatch(query or ""), "a byte that no query has")
-    pairs = re.findall(r"%(?=([0-9A-Fa-f]{2}))", path + "?" + (query or ""))
-    need(all(pair == pair.upper() for pair in pairs), "percent-encoding in lower case")
+def is_handle(text: str) -> bool:
+    """Whether this is a platform, a slash and a handle."""
+    platform, _, handle = text.partition("/")
+    escapes = re.findall("%(.{0,2})", handle)
+    good = all(re.fullmatch("[0-9A-F]{2}", x) and (x == "25" or not 0x21 <= int(x, 16) <= 0x7E) for x in escapes)
+    return bool(PLATFORM.fullmatch(platform)) and good and 1 <= len(handle) <= 1024 and not handle.startswith("@")
 
 
-def check_handle(text):
-    platform, slash, handle = text.partition("/")
-    need(slash and re.fullmatch(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?", platform), "not a platform")
-    need(1 <= len(handle) <= 1024 and handle[0] != "@", "not a handle")
-    for part in handle.split("%")[1:]:
-        need(re.match(r"[0-9A-F]{2}", part), "percent-encoding in another form")
-        byte = int(part[:2], 16)
-        need(byte == 0x25 or not 0x21 <= byte <= 0x7E, "percent-encoding that is not needed")
-
-
-def check_hash(prefix):
-    return lambda text: need(text.startswith(prefix) and HEX64.fullmatch(text[len(prefix) :]), "not a hash")
-
-
-TARGETS = {
-    "domain": host_name,
-    "url": check_url,
-    "ip": check_ip,
-    "account": check_handle,
-    "channel": check_handle,
-    "app": check_handle,
-    "file": check_hash("sha256:"),
-    "image": check_hash("pdq:"),
+TARGET_TYPES: dict[str, Callable[[str], Any]] = {
+    "domain": is_name,
+    "url": is_url,
+    "ip": is_ip,
+    **dict.fromkeys(["account", "channel", "app"], is_handle),
+    "file": re.compile("sha256:[0-9a-f]{64}").fullmatch,
+    "image": re.compile("pdq:[0-9a-f]{64}").fullmatch,
 }
 
 
-# ---- wire: the messages, from the .proto files ----
+def is_target(text: str) -> bool:
+    """Whether this is a target in canonical form."""
+    kind, _, value = text.partition(":")
+    return bool(re.fullmatch("[!-~]{1,8192}", text) and kind in TARGET_TYPES and TARGET_TYPES[kind](value))
 
 
-class Field:
-    def __init__(self, number, name, kind, repeated, oneof, comment):
-        self.number, self.name, self.kind, self.repeated, self.oneof = number, name, kind, repeated, oneof
-        # "at most 1,024 bytes" and "at most 64 items" of the comment are limits.
-        most = re.search(r"at most ([0-9,]+) (?:bytes|items)", comment)
-        self.most = int(most[1].replace(",", "")) if most else None
-        self.wire = 0 if kind in ENUMS or kind in ("uint32", "uint64", "bool") else 2
-        self.packed = repeated and self.wire == 0
+# --- Protobuf: the schema with its limits, and the canonical encoding ------------------------------------------------
+
+Message = dict[str, Any]
+Check = Callable[[Any], Any]
+BAD_TEXT = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-MESSAGES, ENUMS = {}, {}
+def text(most: int, form: str = "(?s:.*)") -> tuple[str, Check]:
+    return "string", lambda v: len(v.encode()) <= most and not BAD_TEXT.search(v) and re.fullmatch(form, v)
 
 
-def read_protos(folder):
-    texts = [(Path(folder) / name).read_text() for name in ("log.proto", "record.proto", "list.proto")]
-    for text in texts:
-        for name, body in re.findall(r"^enum (\w+) \{\n(.*?)^\}", text, re.S | re.M):
-            ENUMS[name] = {int(number) for number in re.findall(r"^  \w+ = (\d+);", body, re.M)}
-    for text in texts:
-        for name, body in re.findall(r"^message (\w+) \{\n(.*?)^\}", text, re.S | re.M):
-            MESSAGES[name], oneof, comment = {}, None, ""
-            for line in map(str.strip, body.split("\n")):
-                if line.startswith("//"):
-                    comment += line[2:]
-                elif line.startswith("oneof"):
-                    oneof, comment = line.split()[1], ""
-                elif line == "}":
-                    oneof = None
-                elif match := re.fullmatch(r"(repeated )?(\w+) (\w+) = (\d+);", line):
-                    number = int(match[4])
-                    MESSAGES[name][number] = Field(number, match[3], match[2], bool(match[1]), oneof, comment)
-                    comment = ""
+def number(least: int, most: int, wire: str = "uint64") -> tuple[str, Check]:
+    return wire, lambda v: least <= v <= most
 
 
-def read_varint(raw, at):
-    number = shift = 0
-    while True:
-        need(at < len(raw) and shift < 64, "a varint is cut short or too long")
-        byte = raw[at]
-        number, shift, at = number | (byte & 0x7F) << shift, shift + 7, at + 1
-        if byte < 0x80:
-            need((byte or shift == 7) and number < 1 << 64, "a varint is longer than needed or too large")
-            return number, at
+def octets(least: int, most: int) -> tuple[str, Check]:
+    return "bytes", lambda v: least <= len(v) <= most
 
 
-def varint(number):
+def ascending(values: list[Any]) -> bool:
+    return all(a < b for a, b in zip(values, values[1:]))
+
+
+def distinct_units(logs: list[Message]) -> bool:
+    return ascending([(log["unit"], log.get("index", 0)) for log in logs])
+
+
+# The kinds of values with limits of their own: a type of the schema, starred where repeated, and what must hold.
+KINDS: dict[str, tuple[str, Check]] = {
+    **{f"text{most}": text(most) for most in (256, 1024, 4096, 16_384)},
+    **{f"0-{most}": number(0, most, "uint32") for most in (3, 4, 5, 100)},
+    **{f"1-{most}": number(1, most, "uint32") for most in (2, 3, 4, 6, 65_536, 2**32 - 1)},
+    "language": text(35, "[A-Za-z0-9-]*"),
+    "media_type": text(127, "[ -~]*"),
+    "index": number(0, LOG_SIZE_END - 1),
+    "time": number(0, 253_402_300_800_000 - 1),
+    "positive": number(1, 2**64 - 1),
+    "hash": octets(32, 32),
+    "submission": octets(16, 16),
+    "note": octets(1, 65_536),
+    "charter": octets(0, 65_000),
+    "unit": ("string", is_unit_id),
+    "target": ("string", is_target),
+    "target?": ("string", lambda v: v == "" or is_target(v)),
+    "units": ("string*", lambda v: len(v) <= 100 and ascending(v) and all(map(is_unit_id, v))),
+    "hashes": ("bytes*", lambda v: len(v) <= 80 and all(len(value) == 32 for value in v)),
+    "categories": ("uint32*", lambda v: v and ascending(v) and 1 <= v[0] and v[-1] <= 5),
+    "codes": ("uint32*", lambda v: ascending(v) and all(code <= 3 for code in v)),
+    "items": ("EvidenceItem*", lambda v: len(v) <= 64),
+    "refs": ("RecordRef*", distinct_units),
+    "frontier": ("FrontierLog*", distinct_units),
+    "RecordRef!": ("RecordRef", lambda v: v is not None),
+    "EvidenceItem!": ("EvidenceItem", lambda v: v is not None),
+}
+# The fields of each message by their numbers from 1 on, each with a kind of value or a type without limits of its own.
+FIELDS = {
+    "EntryHeader": "kind:1-4294967295 time_ms:uint64 payload_size:1-65536 commitment:hash",
+    "Record": "submission:submission refer:Refer withdraw:Withdraw hold:Hold opinion:Opinion dispatch:Dispatch "
+    "outcome:Outcome observe:Observe link:Link evidence:Evidence custody:Custody operation:Operation "
+    "operation_step:OperationStep erase:Erase adopt:Adopt propose:Propose approve:Approve revoke:Revoke "
+    "fork_proof:ForkProof access_head:AccessHead",
+    "RecordRef": "unit:unit index:index",
+    "EvidenceItem": "sha256:hash media_type:media_type size:uint64 captured_at_ms:time tool:text256",
+    "Handling": "tlp:0-5 europol:codes",
+    "Refer": "target:target categories:categories basis:0-3 provider:text256 source:0-4 accuracy:0-4 "
+    "language:language description:text16384 evidence:items handling:Handling review_by_ms:time campaign:text256 "
+    "prefix:bool override_reason:text1024",
+    "Withdraw": "index:index reason:text1024",
+    "Hold": "target:target until_ms:time contact:text256 reason:text1024",
+    "Opinion": "on:RecordRef! stance:1-2 ground:0-5 text:text4096",
+    "Dispatch": "on:RecordRef! provider:text256 channel:text256 at_ms:time",
+    "Outcome": "on:RecordRef! answer:1-6 at_ms:time reason:text4096",
+    "Observe": "target:target availability:1-3 successor:target? observed_ms:time",
+    "Link": "first:target second:target relation:1-3",
+    "Evidence": "item:EvidenceItem! description:text4096 target:target? operation:RecordRef",
+    "Custody": "item:RecordRef! step:1-2 other:unit at_ms:time sha256:hash text:text1024",
+    "Operation": "title:text256 invited:units targets:RecordRef* go_ms:time ready_quorum:0-100",
+    "OperationStep": "operation:RecordRef! invite:OperationInvite join:OperationJoin decline:OperationDecline "
+    "add:OperationTargets remove:OperationTargets freeze:OperationFreeze ready:OperationReady go:OperationGo "
+    "abort:OperationAbort executed:OperationExecuted close:OperationClose assign:OperationAssign",
+    "OperationInvite": "units:units",
+    "OperationJoin": "text:text1024",
+    "OperationDecline": "reason:text1024",
+    "OperationTargets": "targets:RecordRef*",
+    "OperationFreeze": "targets:refs digest:hash",
+    "OperationReady": "digest:hash",
+    "FrontierLog": "unit:unit size:index root:hash",
+    "OperationGo": "digest:hash at_ms:time charter:hash frontier:frontier overrides:RecordRef*",
+    "OperationAbort": "reason:text1024",
+    "OperationExecuted": "target:RecordRef! at_ms:time result:1-3 text:text1024",
+    "OperationClose": "text:text4096",
+    "OperationAssign": "unit:unit targets:RecordRef*",
+    "Erase": "index:index reason:1-4",
+    "Adopt": "version:positive digest:hash",
+    "Propose": "text:charter digest:hash",
+    "Approve": "digest:hash",
+    "Revoke": "spki_sha256:hash reason:text1024",
+    "ForkProof": "unit:unit smaller:note larger:note consistency:hashes",
+    "AccessHead": "epoch:uint64 size:index root:hash",
+    "Row": "target:target status:1-4 availability:Observation referrals:Referral* holds:HoldRow* opinions:OpinionRow* "
+    "dispatches:DispatchRow* outcomes:OutcomeRow* links:LinkRow*",
+    "Referral": "id:RecordRef time_ms:uint64 refer:Refer",
+    "HoldRow": "id:RecordRef time_ms:uint64 hold:Hold",
+    "OpinionRow": "id:RecordRef time_ms:uint64 opinion:Opinion",
+    "DispatchRow": "id:RecordRef time_ms:uint64 dispatch:Dispatch",
+    "OutcomeRow": "id:RecordRef time_ms:uint64 outcome:Outcome",
+    "Observation": "id:RecordRef time_ms:uint64 observe:Observe",
+    "LinkRow": "id:RecordRef time_ms:uint64 link:Link",
+}
+SCHEMA: dict[str, list[tuple[str, str, Check]]] = {
+    name: [(field, *KINDS.get(kind, (kind, lambda v: True))) for field, kind in (x.split(":") for x in fields.split())]
+    for name, fields in FIELDS.items()
+}
+# What several fields of a message must hold together.
+TOGETHER: dict[str, Check] = {
+    "Record": lambda m: sum(value is not None for value in m.values()) == 2,
+    "OperationStep": lambda m: sum(value is not None for value in m.values()) == 2,
+    "Refer": lambda m: not m["prefix"] or m["target"].startswith("url:"),
+    "Opinion": lambda m: (m["stance"] == 2) == (m["ground"] != 0),
+    "Observe": lambda m: (m["availability"] == 3) == (m["successor"] != ""),
+    "Link": lambda m: m["first"] != m["second"],
+    "Propose": lambda m: not m["text"] or sha256(m["text"]) == m["digest"],
+}
+DEFAULTS: dict[str, Any] = {"uint32": 0, "uint64": 0, "bool": False, "string": "", "bytes": b""}
+VARINT_ENDS = {"uint32": 2**32, "uint64": 2**64, "bool": 2}
+
+
+def encode_varint(value: int) -> bytes:
     out = bytearray()
-    while number >= 0x80:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes(out + bytes([number]))
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
 
 
-def decode(message, raw):
-    """The fields by name. Refuses whatever is not the canonical encoding."""
-    fields, said, at, last, arms = MESSAGES[message], {}, 0, 0, set()
-    while at < len(raw):
-        tag, at = read_varint(raw, at)
-        field = fields.get(tag >> 3)
-        need(field, "an unknown field")
-        again = field.repeated and not field.packed and field.number == last
-        need(field.number > last or again, "fields do not ascend, or one stands twice")
-        need(field.oneof is None or field.oneof not in arms, "two arms")
-        last, wire = field.number, tag & 7
-        arms.add(field.oneof)
-        need(wire == (2 if field.packed else field.wire), "another wire type")
-        if wire == 0:
-            number, at = read_varint(raw, at)
-            need(number != 0, "a default is written out")
-            said[field.name] = scalar(field, number)
-            continue
-        length, at = read_varint(raw, at)
-        need(at + length <= len(raw), "cut short")
-        part, at = raw[at : at + length], at + length
-        if field.packed:
-            need(part, "a default is written out")
-            said[field.name], inner = [], 0
-            while inner < len(part):
-                number, inner = read_varint(part, inner)
-                said[field.name].append(scalar(field, number))
-        elif field.repeated:
-            said.setdefault(field.name, []).append(whole(field, part))
-        else:
-            need(part or field.kind in MESSAGES, "a default is written out")
-            said[field.name] = whole(field, part)
-    return said
+def decode_varint(data: bytes, at: int) -> tuple[int, int]:
+    """Reads a varint that is as short as possible; gives it and where it ends."""
+    end = next((i + 1 for i in range(at, min(at + 10, len(data))) if data[i] < 0x80), None)
+    require(end, "a varint that does not end")
+    value = sum((byte & 0x7F) << 7 * i for i, byte in enumerate(data[at:end]))
+    require(encode_varint(value) == data[at:end], "a varint that is longer than needed")
+    return value, end
 
 
-def scalar(field, number):
-    if field.kind == "bool":
-        need(number == 1, "truth has one encoding")
-        return True
-    # An enum is 32 bits with a sign; no schema of ours has a negative value.
-    need(field.kind == "uint64" or number < (1 << 32 if field.kind == "uint32" else 1 << 31), "a number beyond its type")
-    return number
-
-
-def whole(field, part):
-    if field.kind in MESSAGES:
-        return decode(field.kind, part)
-    if field.kind == "string":
+def decode_item(kind: str, value: Any) -> Any:
+    """Turns a varint or the bytes of a field into a value of its type."""
+    if kind in VARINT_ENDS:
+        require(value < VARINT_ENDS[kind], "a number out of range")
+        return bool(value) if kind == "bool" else value
+    if kind == "string":
         try:
-            return part.decode()
+            return value.decode()
         except UnicodeDecodeError as error:
-            raise Refused("a text is not UTF-8") from error
-    return part
+            raise Refused("a text that is not UTF-8") from error
+    return value if kind == "bytes" else decode(kind, value)
 
 
-def encode(message, said):
-    out = b""
-    for field in sorted(MESSAGES[message].values(), key=lambda field: field.number):
-        value = said.get(field.name)
-        if value is None or value in (0, "", b"", []):
-            continue
-        if field.packed:
-            items = [b"".join(varint(number) for number in value)]
+def decode(name: str, data: bytes) -> Message:
+    """Reads a message that is canonical and keeps every limit; fields that are absent have their default value."""
+    schema = SCHEMA[name]
+    message: Message = {field: [] if kind.endswith("*") else DEFAULTS.get(kind) for field, kind, _ in schema}
+    at = last = 0
+    while at < len(data):
+        tag, at = decode_varint(data, at)
+        require(1 <= tag >> 3 <= len(schema), "an unknown field")
+        field, kind, _ = schema[(tag >> 3) - 1]
+        repeated, kind = kind.endswith("*"), kind.rstrip("*")
+        packed = repeated and kind in VARINT_ENDS
+        require(tag >> 3 > last or (tag >> 3 == last and repeated and not packed), "fields that do not ascend")
+        require(tag & 7 == (0 if kind in VARINT_ENDS and not packed else 2), "another wire type")
+        last = tag >> 3
+        value, at = decode_varint(data, at)
+        if tag & 7 == 2:
+            require(at + value <= len(data), "cut short")
+            value, at = data[at : at + value], at + value
+        require(repeated and not packed or kind not in DEFAULTS or value, "a default written out")
+        if not repeated:
+            message[field] = decode_item(kind, value)
+        elif not packed:
+            message[field].append(decode_item(kind, value))
         else:
-            items = value if field.repeated else [value]
-        for item in items:
-            out += varint(field.number << 3 | (2 if field.packed else field.wire))
-            if isinstance(item, int):
-                out += varint(int(item))
-                continue
-            if isinstance(item, dict):
-                item = encode(field.kind, item)
-            elif isinstance(item, str):
-                item = item.encode()
-            out += varint(len(item)) + item
-    return out
+            inner = 0
+            while inner < len(value):
+                item, inner = decode_varint(value, inner)
+                message[field].append(decode_item(kind, item))
+    for field, _, check in schema:
+        require(check(message[field]), f"{name}.{field} breaks its limit")
+    require(name not in TOGETHER or TOGETHER[name](message), f"the fields of {name} do not fit together")
+    return message
 
 
-# ---- entry ----
+def encode(name: str, message: Message) -> bytes:
+    """The canonical bytes of a message."""
+    out = bytearray()
+    for tag, (field, kind, _) in enumerate(SCHEMA[name], 1):
+        value, repeated, kind = message.get(field), kind.endswith("*"), kind.rstrip("*")
+        if not value and type(value) is not dict:
+            continue
+        if kind in VARINT_ENDS and not repeated:
+            out += encode_varint(tag << 3) + encode_varint(value)
+            continue
+        if kind in VARINT_ENDS:
+            value, kind = b"".join(map(encode_varint, value)), "bytes"
+        for item in value if type(value) is list else [value]:
+            body = item.encode() if kind == "string" else item if kind == "bytes" else encode(kind, item)
+            out += encode_varint(tag << 3 | 2) + encode_varint(len(body)) + body
+    return bytes(out)
 
 
+# --- Entries and statements ------------------------------------------------------------------------------------------
+
+ARMS = {kind: field for kind, (field, _, _) in enumerate(SCHEMA["Record"], 1) if kind > 1}
+CAN_END = (2, 4, 5, 6, 7, 8, 9, 10)
+WITHDRAW, ERASE = 3, 14
+
+
+@dataclass(frozen=True)
 class Entry:
-    """A leaf, and opening and payload unless they are missing."""
+    """An entry whose leaf is canonical and whose body, if it is there, is what the leaf commits to."""
 
-    def __init__(self, leaf, body):
-        need(1 <= len(leaf) <= 64, "a leaf has 1 to 64 bytes")
-        header = decode("EntryHeader", leaf)
-        self.leaf, self.kind, self.time_ms = leaf, header.get("kind", 0), header.get("time_ms", 0)
-        self.payload_size, self.commitment = header.get("payload_size", 0), header.get("commitment", b"")
-        need(self.kind != 0, "no kind")
-        need(1 <= self.payload_size <= 65536, "an impossible payload size")
-        need(len(self.commitment) == 32, "a commitment has 32 bytes")
-        self.opening = self.payload = None
-        if body is not None:
-            self.opening, self.payload = body[:16], body[16:]
-            need(len(body) == 16 + self.payload_size, "a payload of another size")
-            need(hmac.digest(self.opening, self.payload, "sha256") == self.commitment, "not what the leaf commits to")
+    leaf: bytes
+    header: Message
+    opening: bytes | None
+    payload: bytes | None
+
+    @cached_property
+    def statement(self) -> Message | None:
+        """What the entry says; None where its payload is missing or set aside."""
+        try:
+            return None if self.payload is None else parse_statement(self.header["kind"], self.payload)
+        except Refused:
+            return None
 
 
-def read_run(raw):
+def parse_leaf(leaf: bytes) -> Message:
+    require(1 <= len(leaf) <= 64, "a leaf of another length")
+    return decode("EntryHeader", leaf)
+
+
+def read_run(data: bytes) -> list[Entry]:
+    """Reads entries that follow each other without a count."""
     entries, at = [], 0
 
-    def take(length):
+    def take(count: int) -> bytes:
         nonlocal at
-        need(at + length <= len(raw), "a run is cut short")
-        at += length
-        return raw[at - length : at]
+        require(at + count <= len(data), "a run that ends within an entry")
+        at += count
+        return data[at - count : at]
 
-    while at < len(raw):
-        leaf = take(int.from_bytes(take(2), "big"))
-        length = int.from_bytes(take(4), "big")
-        need(length == 0 or 16 < length <= 16 + 65536, "an impossible length of a body")
-        entries.append(Entry(leaf, take(length) if length else None))
+    while at < len(data):
+        leaf = take(int.from_bytes(take(2)))
+        header = parse_leaf(leaf)
+        length = int.from_bytes(take(4))
+        if length == 0:
+            entries.append(Entry(leaf, header, None, None))
+            continue
+        require(length == 16 + header["payload_size"], "a body of another length than the header says")
+        opening, payload = take(16), take(length - 16)
+        commitment = hmac.digest(opening, payload, "sha256")
+        require(commitment == header["commitment"], "a body that the leaf does not commit to")
+        entries.append(Entry(leaf, header, opening, payload))
     return entries
 
 
-# ---- record::statement ----
-
-ARMS = {}
-CAN_END = {"refer", "hold", "opinion", "dispatch", "outcome", "observe", "link", "evidence"}
-TEXT_NEVER = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-TARGET_FIELDS = {"Refer.target", "Hold.target", "Observe.target", "Link.first", "Link.second"}
-UNIT_FIELDS = {"RecordRef.unit", "FrontierLog.unit", "Custody.other", "OperationAssign.unit", "ForkProof.unit"}
-UNIT_LISTS = {"Operation.invited", "OperationInvite.units"}
-INDEXES = {"RecordRef.index", "Withdraw.index", "Erase.index", "FrontierLog.size", "AccessHead.size"}
-HASHES = {
-    "EvidenceItem.sha256", "Custody.sha256", "OperationFreeze.digest", "OperationReady.digest", "OperationGo.digest",
-    "OperationGo.charter", "FrontierLog.root", "Adopt.digest", "Propose.digest", "Approve.digest", "Revoke.spki_sha256",
-    "ForkProof.consistency", "AccessHead.root",
-}  # fmt: skip
-# Enums whose value 0 the schema calls refused (of an objection's ground more is said below).
-NO_ZERO = {"Category", "Stance", "Answer", "Availability", "Relation", "CustodyStep", "ExecutedResult", "EraseReason"}
-
-
-def statement(kind, payload):
-    """The arm and what it says; Refused where the payload is set aside."""
-    if not ARMS:
-        ARMS.update({field.number: field for field in MESSAGES["Record"].values() if field.oneof})
-    need(kind in ARMS, "an unknown kind")
-    need(1 <= len(payload) <= 65536, "a payload of impossible length")
+def parse_statement(kind: int, payload: bytes) -> Message:
+    """Reads the payload of an entry whose header says this kind. What is refused here is set aside."""
+    require(kind in ARMS, "a kind that is not known")
+    require(1 <= len(payload) <= 65_536, "a payload of another length")
     record = decode("Record", payload)
-    need(len(record.get("submission", b"")) == 16, "a submission has 16 bytes")
-    arm = ARMS[kind]
-    need(arm.name in record, "another kind than the header says")
-    check_message(arm.kind, record[arm.name])
-    return arm.name, record[arm.name]
+    require(record[ARMS[kind]] is not None, "another kind than the header says")
+    return record[ARMS[kind]]
 
 
-def check_message(message, said):
-    for field in MESSAGES[message].values():
-        place, value = f"{message}.{field.name}", said.get(field.name)
-        items = value if field.repeated and value else [] if field.repeated else [value]
-        if field.most and field.repeated:
-            need(len(items) <= field.most, f"too many of {place}")
-        if place in UNIT_LISTS:
-            need(len(items) <= 100 and ascends(items), f"{place} is too long or does not ascend")
-        if field.kind == "RecordRef" and not field.repeated and place != "Evidence.operation":
-            need(value is not None, f"{place} is missing")
-        for item in items:
-            check_value(place, field, item)
-    if message in RULES:
-        RULES[message](said)
+# --- The list --------------------------------------------------------------------------------------------------------
+
+RecordId = tuple[str, int]
+STATUS = {"held": 1, "disputed": 2, "listed": 3, "cleared": 4}
+ROW_LISTS = {"refer": "referrals", "hold": "holds", "opinion": "opinions", "dispatch": "dispatches"}
+ROW_LISTS |= {"outcome": "outcomes", "link": "links"}
+ROW_ARMS = (*ROW_LISTS, "observe")
 
 
-def check_value(place, field, value):
-    if field.kind in MESSAGES:
-        if value is not None:
-            check_message(field.kind, value)
-    elif field.kind in ENUMS:
-        need((value or 0) in ENUMS[field.kind], f"{place} is no value of its enum")
-        need(value or field.kind not in NO_ZERO, f"{place} is not given")
-    elif field.kind == "string":
-        text = value or ""
-        need(field.most is None or len(text.encode()) <= field.most, f"{place} is too long")
-        need(not TEXT_NEVER.search(text), f"{place} has a character that no text has")
-        if place in TARGET_FIELDS or (place in ("Evidence.target", "Observe.successor") and text):
-            check_target(text)
-        if place in UNIT_FIELDS or place in UNIT_LISTS:
-            need(UNIT.fullmatch(text), f"{place} is not a unit id")
-    elif place in HASHES:
-        need(len(value or b"") == 32, f"{place} does not have 32 bytes")
-    elif place in INDEXES:
-        need((value or 0) < SIZE_END, f"{place} is beyond 2^40")
-    elif field.name.endswith("_ms"):
-        need((value or 0) < 253_402_300_800_000, f"{place} is beyond the year 9999")
+def endings(entries: list[Entry]) -> tuple[dict[int, int], dict[int, int]]:
+    """Which records of a log are withdrawn and which erased: by index, the index of the record that does it."""
+    withdrawn: dict[int, int] = {}
+    erased: dict[int, int] = {}
+    for at, entry in enumerate(entries):
+        kind, statement = entry.header["kind"], entry.statement
+        if kind not in (WITHDRAW, ERASE) or statement is None:
+            continue
+        i = statement["index"]
+        if i < at and entries[i].header["kind"] in CAN_END and i not in erased:
+            (erased if kind == ERASE else withdrawn).setdefault(i, at)
+    return withdrawn, erased
 
 
-def ascends(items):
-    return all(one < other for one, other in zip(items, items[1:]))
+def complete_prefixes(entries: list[Entry]) -> list[int]:
+    """For each size of a log, the largest size up to it at which the log is complete."""
+    _, erased = endings(entries)
+    missing = [i for i, entry in enumerate(entries) if entry.payload is None]
+    prefixes: list[int] = []
+    for size in range(len(entries) + 1):
+        complete = all(erased.get(i, size) < size for i in missing if i < size)
+        prefixes.append(size if complete else prefixes[-1])
+    return prefixes
 
 
-def reference(said):
-    return said.get("unit", ""), said.get("index", 0)
-
-
-def check_refer(said):
-    categories, handling = said.get("categories", []), said.get("handling", {})
-    need(categories and ascends(categories), "categories are missing or do not ascend")
-    need(said.get("accuracy", 0) <= 4, "an accuracy that is none")
-    need(re.fullmatch(r"[A-Za-z0-9-]*", said.get("language", ""), re.A), "not a language tag")
-    codes = handling.get("europol", [])
-    need(ascends(codes) and all(code <= 3 for code in codes), "not handling codes, ascending")
-    need(not said.get("prefix") or said["target"].startswith("url:"), "a prefix that is no url")
-
-
-def check_propose(said):
-    text = said.get("text", b"")
-    need(len(text) <= 65000, "a proposal beyond its limit")
-    need(not text or sha256(text) == said["digest"], "the digest of another text")
-
-
-def check_fork_proof(said):
-    need(all(1 <= len(said.get(name, b"")) <= 65536 for name in ("smaller", "larger")), "not two notes")
-    need(len(said.get("consistency", [])) <= 80, "too many hashes")
-
-
-RULES = {
-    "Refer": check_refer,
-    "EvidenceItem": lambda said: need(
-        re.fullmatch(r"[ -~]*", said.get("media_type", "")), "a byte that no media type has"
-    ),
-    "Opinion": lambda said: need(
-        (said.get("ground", 0) != 0) == (said["stance"] == 2), "a ground for support, or none for an objection"
-    ),
-    "Observe": lambda said: need(
-        ("successor" in said) == (said["availability"] == 3), "a successor is given exactly of what moved"
-    ),
-    "Link": lambda said: need(said["first"] != said["second"], "a link to itself"),
-    "Evidence": lambda said: need("item" in said, "evidence of nothing"),
-    "Operation": lambda said: need(said.get("ready_quorum", 0) <= 100, "more than 100 ready units"),
-    "OperationStep": lambda said: need(len(said) == 2, "a step that is none"),
-    "OperationFreeze": lambda said: need(
-        ascends([reference(target) for target in said.get("targets", [])]), "frozen targets do not ascend"
-    ),
-    "OperationGo": lambda said: need(
-        ascends([log["unit"] for log in said.get("frontier", [])]), "the frontier does not ascend"
-    ),
-    "Adopt": lambda said: need(said.get("version", 0) >= 1, "version 0"),
-    "Propose": check_propose,
-    "ForkProof": check_fork_proof,
-}
-
-
-# ---- list::complete ----
-
-
-def read_statement(entry):
-    """What an entry says: None where its payload is missing or set aside."""
-    try:
-        return None if entry.payload is None else statement(entry.kind, entry.payload)
-    except Refused:
-        return None
-
-
-def can_end(entry):
-    return entry.kind in ARMS and ARMS[entry.kind].name in CAN_END
-
-
-def complete_up_to(log, size):
-    """The largest size up to this one at which the log is complete."""
-    said = [read_statement(entry) for entry in log]
-    erases = {}
-    for index, statement_ in enumerate(said):
-        if statement_ and statement_[0] == "erase":
-            target = statement_[1].get("index", 0)
-            if target < index and can_end(log[target]):
-                erases.setdefault(target, index)
-    missing = [index for index, entry in enumerate(log) if entry.payload is None]
-
-    def complete(at):
-        return all(erases.get(index, at) < at for index in missing if index < at)
-
-    return max(at for at in range(size + 1) if complete(at))
-
-
-# ---- list: the fold, version 1 ----
-
-HELD, DISPUTED, LISTED, CLEARED = 1, 2, 3, 4
-STATUS_WORDS = {HELD: "held", DISPUTED: "disputed", LISTED: "listed", CLEARED: "cleared"}
+def subject(message: Message) -> RecordId:
+    """The record that an opinion, a dispatch or an outcome is on."""
+    return message["on"]["unit"], message["on"]["index"]
 
 
 class Fold:
-    """The rows of complete prefixes of logs, worked out from the whole of them."""
+    """The fold of a complete prefix of each unit's log."""
 
-    def __init__(self, logs):
-        self.logs = logs
-        self.said, self.withdrawn, self.erased = {}, set(), set()
-        for unit, log in logs.items():
-            for index, entry in enumerate(log):
-                self.said[unit, index] = read_statement(entry)
-        for unit, log in logs.items():
-            for index in range(len(log)):
-                arm, body = self.said[unit, index] or (None, None)
-                if arm not in ("withdraw", "erase"):
-                    continue
-                target = unit, body.get("index", 0)
-                if target[1] >= index or not can_end(log[target[1]]) or target in self.erased:
-                    continue
-                if arm == "erase":
-                    self.erased.add(target)
-                elif target not in self.withdrawn:
-                    self.withdrawn.add(target)
+    def __init__(self, logs: dict[str, list[Entry]]) -> None:
+        """Keeps what is sound and not erased, by id in ascending order: its arm, its message, its header's time."""
+        self.said: dict[RecordId, tuple[str, Message, int]] = {}
+        self.withdrawn: set[RecordId] = set()
+        for unit, entries in sorted(logs.items()):
+            withdrawn, erased = endings(entries)
+            self.withdrawn |= {(unit, i) for i in withdrawn}
+            for i, entry in enumerate(entries):
+                if entry.statement is not None and i not in erased:
+                    self.said[unit, i] = ARMS[entry.header["kind"]], entry.statement, entry.header["time_ms"]
 
-    def there(self, id, arm):
-        """What a sound record of this kind says that is not erased."""
-        said = self.said.get(id)
-        return said[1] if said and said[0] == arm and id not in self.erased else None
+    def is_arm(self, record: RecordId, arm: str) -> bool:
+        """Whether a record is sound, not erased and of this arm."""
+        return record in self.said and self.said[record][0] == arm
 
-    def stands(self, id, arm):
-        return None if id in self.withdrawn else self.there(id, arm)
-
-    def counts(self, id, arm):
-        body = self.stands(id, arm)
-        if body is None:
-            return None
-        on = reference(body["on"]) if "on" in body else None
-        before = on is not None and (on[0] != id[0] or on[1] < id[1])
+    def counts(self, record: RecordId) -> bool:
+        """Whether a record that is sound and not erased has a place in a row."""
+        arm, message, time_ms = self.said[record]
+        if record in self.withdrawn or arm not in ROW_ARMS:
+            return False
+        if arm == "observe":
+            return message["observed_ms"] <= time_ms
+        if arm not in ("opinion", "dispatch", "outcome"):
+            return True
+        on = subject(message)
         if arm == "opinion":
-            holds = on[0] != id[0] and self.stands(on, "refer") is not None
-        elif arm == "dispatch":
-            holds = before and self.there(on, "refer") is not None
-        elif arm == "outcome":
-            holds = before and self.counts(on, "dispatch") is not None
-        elif arm == "observe":
-            holds = body.get("observed_ms", 0) <= self.logs[id[0]][id[1]].time_ms
-        else:
-            holds = True
-        return body if holds else None
+            return on[0] != record[0] and self.is_arm(on, "refer") and on not in self.withdrawn
+        if on[0] == record[0] and on[1] >= record[1]:
+            return False
+        return self.is_arm(on, "refer") if arm == "dispatch" else self.is_arm(on, "dispatch") and self.counts(on)
 
-    def rows(self):
-        """The rows by target."""
-        rows = {}
-        ids = sorted(self.said, key=lambda id: (id[0].encode(), id[1]))
-        for id in ids:
-            named = self.there(id, "refer") or self.there(id, "hold")
-            if named:
-                rows[named["target"]] = {"target": named["target"]}
-        objected = set()
-        for id in ids:
-            for arm, field in LISTS.items():
-                body = self.counts(id, arm)
-                if body is None:
-                    continue
-                for target in self.targets_of(arm, body) & rows.keys():
-                    without = {key: value for key, value in body.items() if key != "target"}
-                    element = {"id": {"unit": id[0], "index": id[1]}, "time_ms": self.logs[id[0]][id[1]].time_ms}
-                    rows[target].setdefault(field, []).append(element | {arm: without})
-                    if arm == "opinion" and body["stance"] == 2:
-                        objected.add(target)
-        for target, row in rows.items():
-            seen = row.pop("availability", None)
-            if seen:
-                # The list ascends by unit and index, and of equals max takes the first: so from its end.
-                row["availability"] = max(reversed(seen), key=lambda element: element["observe"].get("observed_ms", 0))
-            row["status"] = (
-                HELD if "holds" in row else DISPUTED if target in objected else LISTED if "referrals" in row else CLEARED
-            )
-        return rows
+    def targets(self, record: RecordId) -> list[str]:
+        """The targets in whose rows a record that counts has its place."""
+        arm, message, _ = self.said[record]
+        if arm in ("opinion", "dispatch", "outcome"):
+            return self.targets(subject(message))
+        return [message["first"], message["second"]] if arm == "link" else [message["target"]]
 
-    def targets_of(self, arm, body):
-        if arm in ("refer", "hold", "observe"):
-            return {body["target"]}
-        if arm == "link":
-            return {body["first"], body["second"]}
-        on = reference(body["on"])
-        if arm == "outcome":
-            on = reference(self.there(on, "dispatch")["on"])
-        return {self.there(on, "refer")["target"]}
+    def rows(self) -> list[Message]:
+        """The rows, ascending by the target's bytes."""
+        named = {message["target"] for arm, message, _ in self.said.values() if arm in ("refer", "hold")}
+        return [self.row(target) for target in sorted(named)]
+
+    def row(self, target: str) -> Message:
+        """The row of a target that has one."""
+        parts: dict[str, list[Message]] = {arm: [] for arm in ROW_ARMS}
+        for record, (arm, message, time_ms) in self.said.items():
+            if self.counts(record) and target in self.targets(record):
+                what = {field: value for field, value in message.items() if field != "target"}
+                parts[arm].append({"id": {"unit": record[0], "index": record[1]}, "time_ms": time_ms, arm: what})
+        disputed = any(part["opinion"]["stance"] == 2 for part in parts["opinion"])
+        status = "held" if parts["hold"] else "disputed" if disputed else "listed" if parts["refer"] else "cleared"
+        # Parts ascend by unit and index, so of several observations made at one time the last is the greatest.
+        newest = max(reversed(parts["observe"]), key=lambda part: part["observe"]["observed_ms"], default=None)
+        row = {"target": target, "status": STATUS[status], "availability": newest}
+        return row | {ROW_LISTS[arm]: parts[arm] for arm in ROW_LISTS}
 
 
-LISTS = {
-    "refer": "referrals",
-    "hold": "holds",
-    "opinion": "opinions",
-    "dispatch": "dispatches",
-    "outcome": "outcomes",
-    "link": "links",
-    "observe": "availability",
-}
-
-
-def frontier_bytes(charter_digest, frontier):
-    """What the frontier digest is over; frontier gives (size, root) for each unit of the charter."""
-    out = b"entente list v1\n" + (1).to_bytes(4, "big") + charter_digest + len(frontier).to_bytes(4, "big")
-    for unit, (size, found) in sorted(frontier.items(), key=lambda item: item[0].encode()):
-        out += len(unit).to_bytes(2, "big") + unit.encode() + size.to_bytes(8, "big") + found
+def frontier_bytes(charter: bytes, logs: dict[str, tuple[int, bytes]]) -> bytes:
+    """What the frontier digest covers: size and root of each unit's log under a charter's digest."""
+    out = b"entente list v1\n" + (1).to_bytes(4) + charter + len(logs).to_bytes(4)
+    for unit, (size, root) in sorted(logs.items()):
+        out += len(unit).to_bytes(2) + unit.encode() + size.to_bytes(8) + root
     return out
 
 
-def list_bytes(charter_digest, frontier, row_hashes):
-    """What the list digest is over; row_hashes by target."""
-    out = frontier_bytes(charter_digest, frontier) + len(row_hashes).to_bytes(8, "big")
-    for target, hash_ in sorted(row_hashes.items(), key=lambda item: item[0].encode()):
-        out += len(target).to_bytes(4, "big") + target.encode() + hash_
+def list_bytes(frontier: bytes, row_hashes: dict[str, bytes]) -> bytes:
+    """What the list digest covers: the frontier's bytes, then the hash of each row by its target."""
+    out = frontier + len(row_hashes).to_bytes(8)
+    for target, row_hash in sorted(row_hashes.items()):
+        out += len(target).to_bytes(4) + target.encode() + row_hash
     return out
