@@ -26,10 +26,22 @@ pub struct Config {
     pub officer: String,
     /// `peers.block`: units that this node neither dials nor lets in.
     pub blocked: BTreeSet<UnitId>,
+    /// `approvals` and `[guard]`.
+    pub desk: DeskConfig,
     /// `[log]`.
     pub log: LogConfig,
     /// `[store]`.
     pub store: StoreConfig,
+}
+
+/// `approvals` and `[guard]`: what stands between an officer and the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeskConfig {
+    /// `approvals`: how many officers agree to every statement, 1 (unless set) or 2.
+    pub approvals: u64,
+    /// `guard.pages`: whether an address with a path, whose host is on a guard list, is refused (`refuse`, unless set), or
+    /// passes with a notice (`notice`).
+    pub pages_pass: bool,
 }
 
 /// `[log]`: what the node writes to its log.
@@ -136,12 +148,17 @@ impl Config {
         let listen = top.required("listen", address);
         let api = top.required("api", address);
         let officer = top.required("officer", |text| Ok(text.to_owned()));
-        let [peers, log, store] = ["peers", "log", "store"].map(|name| top.section(name));
+        let approvals = top.number("approvals", "", 1, 1, 2);
+        let [peers, guard, log, store] = ["peers", "guard", "log", "store"].map(|name| top.section(name));
         top.end();
 
         let mut peers = Section { name: "peers.", table: peers, faults: &mut faults };
         let blocked = peers.units("block");
         peers.end();
+        let mut section = Section { name: "guard.", table: guard, faults: &mut faults };
+        let pages_pass = section.word("pages", &[("refuse", false), ("notice", true)], false);
+        section.end();
+        let desk = DeskConfig { approvals, pages_pass };
         let mut section = Section { name: "log.", table: log, faults: &mut faults };
         let log = LogConfig {
             format: section.word("format", &[("text", LogFormat::Text), ("json", LogFormat::Json)], LogFormat::Text),
@@ -160,7 +177,7 @@ impl Config {
         }
         match (network, unit, listen, api, officer) {
             (Some(network), Some(unit), Some(listen), Some(api), Some(officer)) if faults.is_empty() => {
-                Ok(Self { network, unit, listen, api, officer, blocked, log, store })
+                Ok(Self { network, unit, listen, api, officer, blocked, desk, log, store })
             }
             _ => Err(ConfigError::Faults(ConfigFaults(faults))),
         }
@@ -178,8 +195,13 @@ listen = "{listen}"    # where partners connect
 api = "{api}"    # where this unit's officers, operators and auditors connect
 officer = "{officer}"    # whose certificate the command line shows unless told --as
 
+# approvals = 1    # 2: every statement waits until a second officer countersigns it
+
 [peers]
 block = []    # units that are neither dialled nor let in, for emergencies
+
+[guard]
+# pages = "refuse"    # addresses with a path on a host of a guard list; "notice" lets them pass with a notice
 
 [log]
 # format = "text"    # or "json"
@@ -274,10 +296,14 @@ impl Section<'_> {
     }
 
     fn mebibytes(&mut self, key: &str, default: u64, least: u64, most: u64) -> u64 {
+        self.number(key, " of MiB", default, least, most)
+    }
+
+    fn number(&mut self, key: &str, of: &str, default: u64, least: u64, most: u64) -> u64 {
         let Some(value) = self.table.remove(key) else { return default };
         let found = value.as_integer().and_then(|n| u64::try_from(n).ok()).filter(|n| (least..=most).contains(n));
         found.unwrap_or_else(|| {
-            self.fault(key, format!("must be a whole number of MiB from {least} to {most}"));
+            self.fault(key, format!("must be a whole number{of} from {least} to {most}"));
             default
         })
     }
@@ -312,6 +338,7 @@ mod tests {
         assert_eq!((config.unit.as_str(), config.listen.as_str()), ("BE", "127.0.0.1:7401"));
         let spoken = template().replace("# format", "format").replace("# level", "level");
         let spoken = spoken.replace("# low", "low").replace("# cache", "cache");
+        let spoken = spoken.replace("# approvals", "approvals").replace("# pages", "pages");
         assert_ne!(spoken, template());
         assert_eq!(Config::parse(&spoken).unwrap(), config);
     }

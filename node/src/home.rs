@@ -6,6 +6,7 @@
 //!   keys/ (0700)         charter.key log.key mirror.key ca.pem node.pem officer-<name>.pem   (0600 each)
 //!   certs/               ca.pem node.pem officer-<name>.pem
 //!   charter/<version>.note                                     journal     what the node has put its name to
+//!   guard/               names that must not be referred by mistake
 //!   data/                the database                          deny        keys that this node does not accept
 //!   lock                 held by the process that works here
 //! ```
@@ -247,6 +248,11 @@ impl Home {
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.0.join("data")
+    }
+
+    /// The guard lists.
+    pub fn guard(&self) -> PathBuf {
+        self.0.join("guard")
     }
 
     /// The list of keys (SPKI) that this node does not accept, one SHA-256 value a line.

@@ -24,6 +24,7 @@ pub mod config;
 pub mod core;
 pub mod demo;
 pub mod files;
+pub mod guard;
 pub mod home;
 pub mod import;
 pub mod journal;

@@ -20,13 +20,14 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogFormat, StoreConfig};
 use crate::core::{self, Parts, Running};
 use crate::files::read_bounded;
+use crate::guard::Guard;
 use crate::home::{Home, HomeLock};
 use crate::journal::{self, Journal, JournalError};
 use crate::membership::{self, OwnKeys};
 use crate::net::{self, Connections, Door, Limits, TlsTime};
 use crate::peer::{Means, Partners, PeerService};
 use crate::store::{Options, SledStore, Store};
-use crate::unit::UnitService;
+use crate::unit::{Desk, UnitService};
 
 /// Largest certificate and deny list, in bytes.
 const FILE_BYTES_MAX: usize = 1 << 20;
@@ -92,9 +93,10 @@ async fn serve(home: &Home, config: Config) -> Result<(), RunError> {
         time: time.clone(),
         connections: connections.clone(),
     };
+    let desk = Desk { guard: Guard::new(home.guard()), config: config.desk };
     let partners = Partners::start(core.clone(), means, &config.blocked);
     let peer_service = PeerService::server(core.clone(), config.blocked.clone());
-    let unit_service = UnitService::server(core.clone(), partners);
+    let unit_service = UnitService::server(core.clone(), partners, desk);
     tracing::info!(unit = %core.unit, listen = config.listen, api = config.api, "running");
 
     let peer_listener = tokio::spawn(net::serve(listen, peers, peer_service, told(stopped.clone())));

@@ -1,19 +1,18 @@
-//! Entering statements one by one and printing what became of each: the common way of `refer`, `withdraw`, `hold`,
-//! `object` and `support`.
+//! Entering statements one by one and printing what became of each: the common way of all commands that make statements.
 
 use std::time::Duration;
 
 use clap::ValueEnum;
 use entente_proto::wire::record::Body;
 use entente_proto::wire::submit_result::Result as Answer;
-use entente_proto::wire::{Accepted, Submission};
+use entente_proto::wire::{Accepted, Proposed, Submission, SubmitResult};
 use prost::Message;
 use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Global;
-use super::client::{Deadline, Node};
+use super::client::{Deadline, Node, misfit};
 use super::error::CliError;
 use super::inputs::Input;
 use super::output::{Output, say};
@@ -22,7 +21,7 @@ use super::words::{plain, record_id};
 use crate::import::{Fault, Item};
 
 /// How long to wait for a certificate unless `--timeout` says otherwise.
-const CERTIFIED: Duration = Duration::from_secs(60);
+pub(crate) const CERTIFIED: Duration = Duration::from_secs(60);
 /// How long to wait until a statement is durable unless `--timeout` says otherwise.
 const DURABLE: Duration = Duration::from_secs(30);
 /// How long to try again where the connection was lost in the middle of a call.
@@ -68,6 +67,8 @@ struct AnswerJson<'a> {
     submission: Option<String>,
     notices: &'a [String],
     input: &'a str,
+    /// Why a second officer has to countersign it.
+    proposed: Option<&'a str>,
     refused: Option<RefusedJson<'a>>,
 }
 
@@ -75,6 +76,17 @@ struct AnswerJson<'a> {
 struct RefusedJson<'a> {
     code: &'a str,
     message: &'a str,
+}
+
+/// What an officer insists on, for all statements of a command.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Insists {
+    /// Whether a target that the unit refers already is referred anew.
+    pub(crate) again: bool,
+    /// Why a target is referred that a unit asks to leave online.
+    pub(crate) despite_hold: String,
+    /// Why a target is referred that a guard list names.
+    pub(crate) override_guard: String,
 }
 
 /// Enters a statement about each input: `state` turns an input into what is said.
@@ -85,33 +97,47 @@ pub(crate) async fn enter(
     entering: &Entering,
     global: &Global,
 ) -> Result<(), CliError> {
+    enter_as(node, inputs, state, &Insists::default(), entering, global).await
+}
+
+/// As [`enter`], for an officer who may insist.
+pub(crate) async fn enter_as(
+    node: Node,
+    inputs: impl Iterator<Item = Result<Input, CliError>>,
+    state: impl Fn(Item) -> Result<Body, Fault>,
+    insists: &Insists,
+    entering: &Entering,
+    global: &Global,
+) -> Result<(), CliError> {
     let call = entering.deadline.or(DURABLE);
     let mut desk = Desk {
         submitter: Submitter::new(node, call, RETRY.min(call)),
         certified_at: (entering.wait == WaitFor::Certified)
             .then(|| Instant::now().checked_add(entering.deadline.or(CERTIFIED)))
             .flatten(),
-        out: Output::new(global.json),
+        told: Told::new(global),
         batch: Vec::new(),
         bytes: 0,
-        count: 0,
-        refused: 0,
         uncertified: 0,
     };
     let mut id = entering.submission;
     for input in inputs {
         let Input { name, content } = input?;
-        if desk.count > 0 && entering.submission.is_some() {
+        if desk.told.count > 0 && entering.submission.is_some() {
             return Err(CliError::Usage(
                 "--submission names a single statement: give one target or id only".to_owned(),
             ));
         }
-        desk.count = desk.count.saturating_add(1);
+        desk.told.count = desk.told.count.saturating_add(1);
         match content.and_then(&state) {
-            Ok(body) => desk.take(name, submission(id.take().unwrap_or_else(Uuid::new_v4), body, false)).await?,
+            Ok(body) => {
+                let plain = submission(id.take().unwrap_or_else(Uuid::new_v4), body, !insists.again);
+                let (despite_hold, override_guard) = (insists.despite_hold.clone(), insists.override_guard.clone());
+                desk.take(name, Submission { despite_hold, override_guard, ..plain }).await?;
+            }
             Err(fault) => {
                 desk.send().await?;
-                desk.refuse(&name, fault.code, &fault.reason)?;
+                desk.told.refuse(&name, fault.code, &fault.reason)?;
             }
         }
     }
@@ -121,11 +147,9 @@ pub(crate) async fn enter(
 struct Desk {
     submitter: Submitter,
     certified_at: Option<Instant>,
-    out: Output,
+    told: Told,
     batch: Vec<(String, Submission)>,
     bytes: usize,
-    count: u64,
-    refused: u64,
     uncertified: u64,
 }
 
@@ -167,16 +191,80 @@ impl Desk {
             }
         }
         for (name, answer) in names.iter().zip(&answers) {
-            match answer {
-                Answer::Accepted(accepted) => self.accept(name, accepted)?,
-                Answer::Refused(refused) => self.refuse(name, &refused.code, &refused.message)?,
-                Answer::Known(known) => self.accept(
-                    name,
-                    &Accepted { id: known.id.clone(), target: known.target.clone(), ..Accepted::default() },
-                )?,
-            }
+            self.told.answer(name, answer)?;
         }
-        self.out.flush()
+        self.told.out.flush()
+    }
+
+    async fn end(mut self) -> Result<(), CliError> {
+        self.send().await?;
+        self.told.end()?;
+        if self.uncertified > 0 {
+            return Err(CliError::Refused(format!(
+                "durable, but {} not certified in time: `entente status` says which partners are missing, `entente show` \
+                 whether it is by now",
+                self.uncertified
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// What an officer is told of each statement.
+struct Told {
+    out: Output,
+    count: u64,
+    refused: u64,
+}
+
+impl Told {
+    fn new(global: &Global) -> Self {
+        Self { out: Output::new(global.json), count: 0, refused: 0 }
+    }
+
+    fn answer(&mut self, name: &str, answer: &Answer) -> Result<(), CliError> {
+        match answer {
+            Answer::Accepted(accepted) => self.accept(name, accepted),
+            Answer::Refused(refused) => self.refuse(name, &refused.code, &refused.message),
+            Answer::Known(known) => {
+                let id = known.id.as_ref().map(record_id).unwrap_or_default();
+                let note = format!("this unit refers it already, by {id}: nothing was entered (--again refers it anew)");
+                let known = Accepted {
+                    id: known.id.clone(),
+                    target: known.target.clone(),
+                    notices: vec![note],
+                    ..Accepted::default()
+                };
+                self.accept(name, &known)
+            }
+            Answer::Proposed(proposed) => self.propose(name, proposed),
+        }
+    }
+
+    fn propose(&mut self, name: &str, proposed: &Proposed) -> Result<(), CliError> {
+        let id = Uuid::from_slice(&proposed.submission).unwrap_or_default().to_string();
+        let dropped = proposed.reason.is_empty();
+        if self.out.is_json() {
+            return self.out.document(&AnswerJson {
+                id: None,
+                target: (!proposed.target.is_empty()).then_some(proposed.target.as_str()),
+                durable: true,
+                cosigned_by: &[],
+                certified: false,
+                submission: Some(id),
+                notices: &proposed.notices,
+                input: name,
+                proposed: (!dropped).then_some(proposed.reason.as_str()),
+                refused: None,
+            });
+        }
+        let target = if proposed.target.is_empty() { plain(name) } else { plain(&proposed.target) };
+        if dropped {
+            return self.out.line(format_args!("{id}  {target}  rejected: dropped"));
+        }
+        self.out.line(format_args!("{id}  {target}  durable; waits for a second officer (entente countersign {id})"))?;
+        self.out.line(format_args!("    because {}", plain(&proposed.reason)))?;
+        proposed.notices.iter().try_for_each(|notice| self.out.line(format_args!("    note: {}", plain(notice))))
     }
 
     fn accept(&mut self, name: &str, accepted: &Accepted) -> Result<(), CliError> {
@@ -192,6 +280,7 @@ impl Desk {
                 submission,
                 notices: &accepted.notices,
                 input: name,
+                proposed: None,
                 refused: None,
             });
         }
@@ -222,23 +311,31 @@ impl Desk {
             submission: None,
             notices: &[],
             input: name,
+            proposed: None,
             refused: Some(RefusedJson { code, message }),
         })
     }
 
-    async fn end(mut self) -> Result<(), CliError> {
-        self.send().await?;
+    fn end(&mut self) -> Result<(), CliError> {
         self.out.flush()?;
         if self.refused > 0 {
             return Err(CliError::SomeRefused { refused: self.refused, of: self.count });
         }
-        if self.uncertified > 0 {
-            return Err(CliError::Refused(format!(
-                "durable, but {} not certified in time: `entente status` says which partners are missing, `entente show` \
-                 whether it is by now",
-                self.uncertified
-            )));
-        }
         Ok(())
     }
+}
+
+/// Prints what became of each of the statements that were named so.
+pub(crate) fn print_answers(
+    names: &[String],
+    results: Vec<SubmitResult>,
+    global: &Global,
+) -> Result<(), CliError> {
+    let mut told = Told::new(global);
+    for (name, result) in names.iter().zip(results) {
+        told.count = told.count.saturating_add(1);
+        let answer = result.result.ok_or_else(|| misfit("it has not one answer for each submission"))?;
+        told.answer(name, &answer)?;
+    }
+    told.end()
 }

@@ -54,6 +54,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
         after: args.after.unwrap_or_default(),
         limit: args.limit.unwrap_or_default(),
         text: args.text.unwrap_or_default(),
+        ..ListRequest::default()
     };
     let printing = async {
         let mut rows = node.client().list(within(request, deadline)).await?.into_inner();

@@ -15,14 +15,20 @@ mod answers;
 mod charter;
 mod check;
 pub(crate) mod client;
+mod custody;
+mod dispatch;
 mod error;
+mod evidence;
 mod hold;
 mod import;
 mod init;
 mod inputs;
 mod json;
+mod link;
 mod list;
 mod object;
+mod observe;
+mod outcome;
 pub(crate) mod output;
 mod refer;
 mod run;
@@ -30,6 +36,7 @@ mod show;
 mod status;
 pub(crate) mod submit;
 mod summary;
+mod waiting;
 mod watch;
 mod withdraw;
 pub(crate) mod words;
@@ -110,6 +117,15 @@ enum Verb {
     Hold(hold::Args),
     Object(object::ObjectArgs),
     Support(object::SupportArgs),
+    Dispatch(dispatch::Args),
+    Outcome(outcome::Args),
+    Observe(observe::Args),
+    Link(link::Args),
+    Evidence(evidence::Args),
+    Custody(custody::Args),
+    Waiting(waiting::ListArgs),
+    Countersign(waiting::CountersignArgs),
+    Reject(waiting::RejectArgs),
     List(list::Args),
     Show(show::Args),
     Check(check::Args),
@@ -152,6 +168,15 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Verb::Hold(args) => wait_for(hold::run(args, global)),
         Verb::Object(args) => wait_for(object::object(args, global)),
         Verb::Support(args) => wait_for(object::support(args, global)),
+        Verb::Dispatch(args) => wait_for(dispatch::run(args, global)),
+        Verb::Outcome(args) => wait_for(outcome::run(args, global)),
+        Verb::Observe(args) => wait_for(observe::run(args, global)),
+        Verb::Link(args) => wait_for(link::run(args, global)),
+        Verb::Evidence(args) => wait_for(evidence::run(args, global)),
+        Verb::Custody(args) => wait_for(custody::run(args, global)),
+        Verb::Waiting(args) => wait_for(waiting::list(args, global)),
+        Verb::Countersign(args) => wait_for(waiting::countersign(args, global)),
+        Verb::Reject(args) => wait_for(waiting::reject(args, global)),
         Verb::List(args) => wait_for(list::run(args, global)),
         Verb::Show(args) => wait_for(show::run(args, global)),
         Verb::Check(args) => wait_for(check::run(args, global)),

@@ -1,12 +1,15 @@
 //! `entente refer`: the unit refers targets.
 
+use std::path::PathBuf;
+
 use entente_proto::wire::record::Body;
-use entente_proto::wire::{Basis, Category, Source, Tlp};
+use entente_proto::wire::{Basis, Category, Refer, Source, Tlp};
 
 use super::Global;
-use super::answers::{Entering, enter};
+use super::answers::{Entering, Insists, enter_as};
 use super::client::Node;
 use super::error::CliError;
+use super::evidence::Captured;
 use super::inputs::inputs;
 use super::words::{Word, parse_accuracy, parse_handling, parse_moment, parser};
 use crate::import::fields::Fields;
@@ -25,6 +28,20 @@ pub(crate) struct Args {
     targets: Vec<String>,
     #[command(flatten)]
     says: ReferOptions,
+    /// A file that supports it: its hash goes to every unit, the file stays here; may be given more than once
+    #[arg(long, value_name = "FILE")]
+    evidence: Vec<PathBuf>,
+    #[command(flatten)]
+    captured: Captured,
+    /// Refer it though a unit asks to leave it online, or something above or below it, and why; every unit reads the reason
+    #[arg(long, value_name = "REASON")]
+    despite_hold: Option<String>,
+    /// Propose it though a guard list names it, and why; a second officer has to countersign, and every unit reads the reason
+    #[arg(long = "override", value_name = "REASON")]
+    override_guard: Option<String>,
+    /// Refer it anew though this unit refers it already, such as with another description
+    #[arg(long)]
+    again: bool,
     #[command(flatten)]
     entering: Entering,
 }
@@ -110,6 +127,17 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     }
     let defaults = args.says.fields();
     let inputs = inputs(args.targets, args.entering.from.as_deref(), None)?;
+    let item = |path: &PathBuf| args.captured.item(path).map_err(|e| CliError::file(path, "read", &e));
+    let evidence = args.evidence.iter().map(item).collect::<Result<Vec<_>, _>>()?;
+    let insists = Insists {
+        again: args.again,
+        despite_hold: args.despite_hold.unwrap_or_default(),
+        override_guard: args.override_guard.unwrap_or_default(),
+    };
     let node = Node::connect(global, args.entering.deadline).await?;
-    enter(node, inputs, |item| referral(item, &defaults), &args.entering, global).await
+    let state = |item| match referral(item, &defaults)? {
+        Body::Refer(refer) => Ok(Body::Refer(Refer { evidence: evidence.clone(), ..refer })),
+        other => Ok(other),
+    };
+    enter_as(node, inputs, state, &insists, &args.entering, global).await
 }

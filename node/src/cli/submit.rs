@@ -16,7 +16,8 @@ use super::error::{CliError, passing};
 
 /// A new statement with an id of its own.
 pub(crate) fn submission(id: Uuid, body: Body, skip_known: bool) -> Submission {
-    Submission { record: Some(Record { submission: id.as_bytes().to_vec(), body: Some(body) }), skip_known }
+    let record = Some(Record { submission: id.as_bytes().to_vec(), body: Some(body) });
+    Submission { record, skip_known, ..Submission::default() }
 }
 
 /// Sends statements to the node, and again while a lost connection, a restart or overload may pass.

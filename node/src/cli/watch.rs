@@ -28,7 +28,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     let node = Node::connect(global, args.deadline).await?;
     let end =
         args.deadline.timeout.and_then(|seconds| Instant::now().checked_add(std::time::Duration::from_secs(seconds)));
-    let mut changes = node.client().watch(WatchRequest { pending: args.pending }).await?.into_inner();
+    let mut changes = node.client().watch(WatchRequest { pending: args.pending, from: Vec::new() }).await?.into_inner();
     let mut out = Output::new(global.json);
     loop {
         let next = match end {

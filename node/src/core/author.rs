@@ -16,12 +16,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Core, lock};
 use crate::journal::disk::AbortOnPanic;
-use crate::journal::{AppendError, JournalRecord, OwnEntry, Submission, SubmissionId};
+use crate::journal::{AppendError, JournalRecord, OwnEntry, Proposal, Submission, SubmissionId};
 use crate::store::{Append, Batch, StoreError};
 
 /// How many statements, and how many bytes of them, go into the journal in one write.
 const GROUP_MAX: usize = 4_096;
 const GROUP_BYTES_MAX: usize = 1 << 20;
+/// How many submissions wait for a second officer.
+const PROPOSALS_MAX: usize = 10_000;
 /// What a statement takes in the journal beside its payload, at the most, in bytes.
 const RECORD_BYTES: usize = 256;
 
@@ -30,6 +32,10 @@ const RECORD_BYTES: usize = 256;
 pub(super) enum Input {
     /// Statements of officers.
     Submit(Submit),
+    /// A second officer's word: on which, and whether they are entered.
+    Decide(Vec<SubmissionId>, bool, oneshot::Sender<Vec<Answer>>),
+    /// Asks for all that waits.
+    Waiting(oneshot::Sender<Standby>),
     /// The node signs, or does not any more.
     Standing,
 }
@@ -52,6 +58,49 @@ pub struct Draft {
     pub payload: Bytes,
     /// The target of a referral that is to be left out if the unit already refers it.
     pub unless_referred: Option<Target>,
+    /// Present if a second officer has to agree.
+    pub second: Option<Second>,
+}
+
+/// Why and for whom a statement waits for a second officer.
+#[derive(Debug, Clone)]
+pub struct Second {
+    /// The officer who submitted it.
+    pub officer: String,
+    /// Why a second one is needed.
+    pub reason: String,
+    /// When it was submitted, Unix milliseconds.
+    pub at_ms: u64,
+    /// Whether its officer knew that a unit asks to leave the target online.
+    pub despite_hold: bool,
+}
+
+/// A submission that is durable and stands in no log.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// The client's id for it.
+    pub id: SubmissionId,
+    /// The bytes of its record.
+    pub record: Bytes,
+    /// The officer who submitted it; empty in the outbox.
+    pub officer: String,
+    /// What it waits for.
+    pub reason: String,
+    /// When it was submitted, Unix milliseconds; 0 in the outbox.
+    pub at_ms: u64,
+    /// Whether it is to be left out if the unit already refers its target.
+    pub skip_known: bool,
+    /// Whether its officer knew that a unit asks to leave the target online.
+    pub despite_hold: bool,
+}
+
+/// All that waits.
+#[derive(Debug, Clone, Default)]
+pub struct Standby {
+    /// For a second officer, in the order in which it came.
+    pub proposals: Vec<Waiting>,
+    /// For the node to sign again, in the order in which it came.
+    pub outbox: Vec<Waiting>,
 }
 
 /// What became of a statement.
@@ -63,6 +112,10 @@ pub enum Answer {
     Waiting,
     /// The unit already refers its target, at this index.
     Known(u64),
+    /// It waits, durably, for a second officer, for this reason.
+    Proposed(String),
+    /// It waited for a second officer, who rejected it.
+    Dropped,
     /// It cannot be taken, and nothing was changed.
     Refused(String),
 }
@@ -72,6 +125,8 @@ pub(super) struct Author {
     core: Arc<Core>,
     /// Submissions that were acknowledged without a place.
     outbox: VecDeque<Submission>,
+    /// Submissions that wait for a second officer.
+    proposals: BTreeMap<SubmissionId, Proposal>,
     /// The targets of referrals in the outbox.
     waiting: BTreeSet<Target>,
     /// The unit's referrals of this run, until the list knows them.
@@ -98,13 +153,24 @@ impl Author {
     pub(super) fn new(
         core: Arc<Core>,
         outbox: VecDeque<Submission>,
+        proposals: BTreeMap<SubmissionId, Proposal>,
         next: u64,
         last_time_ms: u64,
         tail: Vec<Hash>,
     ) -> Self {
         core.set_outbox(outbox.len());
         let waiting = outbox.iter().filter_map(|waiting| target_of(&waiting.record)).collect();
-        Self { core, outbox, waiting, referred: BTreeMap::new(), next, last_time_ms, tail, random: SystemRandom::new() }
+        Self {
+            core,
+            outbox,
+            proposals,
+            waiting,
+            referred: BTreeMap::new(),
+            next,
+            last_time_ms,
+            tail,
+            random: SystemRandom::new(),
+        }
     }
 
     /// Runs until every sender is gone.
@@ -118,6 +184,11 @@ impl Author {
             while let Some(input) = next {
                 match input {
                     Input::Submit(submit) => self.submit(submit, &mut group),
+                    Input::Decide(ids, countersign, reply) => self.decide(&ids, countersign, reply, &mut group),
+                    Input::Waiting(reply) => {
+                        // Whoever asked and hung up needs no answer.
+                        let _ = reply.send(self.standby());
+                    }
                     Input::Standing => self.drain(&mut group),
                 }
                 let room = group.records.len() < GROUP_MAX && group.bytes < GROUP_BYTES_MAX;
@@ -190,7 +261,78 @@ impl Author {
         group.replies.push((submit.reply, answers));
     }
 
-    fn enter(&mut self, draft: Draft, group: &mut Group) -> Answer {
+    /// A second officer's word.
+    fn decide(
+        &mut self,
+        ids: &[SubmissionId],
+        countersign: bool,
+        reply: oneshot::Sender<Vec<Answer>>,
+        group: &mut Group,
+    ) {
+        let decide = |id: &SubmissionId| {
+            let Some(proposal) = self.proposals.get(id).cloned() else {
+                return Answer::Refused("it does not wait for a second officer any more".into());
+            };
+            let answer = if countersign { self.countersigned(proposal, group) } else { Answer::Dropped };
+            if !matches!(answer, Answer::Refused(_)) {
+                self.proposals.remove(id);
+                group.records.push(JournalRecord::ProposalEnded(*id));
+            }
+            answer
+        };
+        let answers = ids.iter().map(decide).collect();
+        group.replies.push((reply, answers));
+    }
+
+    fn countersigned(&mut self, proposal: Proposal, group: &mut Group) -> Answer {
+        let Some(kind) = kind_of(&proposal.record) else {
+            return Answer::Refused("what waits cannot be read: reject it, and submit it again".into());
+        };
+        let unless_referred = if proposal.skip_known { target_of(&proposal.record) } else { None };
+        let draft =
+            Draft { submission: proposal.id, kind, payload: proposal.record, unless_referred, second: None };
+        self.enter(draft, group)
+    }
+
+    fn standby(&self) -> Standby {
+        let mut proposals: Vec<Waiting> = self.proposals.values().cloned().map(Waiting::from).collect();
+        proposals.sort_by_key(|waiting| (waiting.at_ms, waiting.id));
+        let outbox = |submission: &Submission| Waiting {
+            id: submission.id,
+            record: submission.record.clone(),
+            officer: String::new(),
+            reason: "the node does not sign at present: see `entente status`".into(),
+            at_ms: 0,
+            skip_known: false,
+            despite_hold: false,
+        };
+        Standby { proposals, outbox: self.outbox.iter().map(outbox).collect() }
+    }
+
+    /// Lets a statement wait for a second officer.
+    fn propose(&mut self, draft: Draft, second: Second, group: &mut Group) -> Answer {
+        if self.proposals.len() >= PROPOSALS_MAX {
+            return Answer::Refused(format!(
+                "{PROPOSALS_MAX} submissions wait for a second officer already: countersign or reject some"
+            ));
+        }
+        let Second { officer, reason, at_ms, despite_hold } = second;
+        group.bytes = group.bytes.saturating_add(draft.payload.len()).saturating_add(RECORD_BYTES);
+        let proposal = Proposal {
+            id: draft.submission,
+            record: draft.payload,
+            officer,
+            reason: reason.clone(),
+            at_ms,
+            skip_known: draft.unless_referred.is_some(),
+            despite_hold,
+        };
+        group.records.push(JournalRecord::Proposed(proposal.clone()));
+        self.proposals.insert(proposal.id, proposal);
+        Answer::Proposed(reason)
+    }
+
+    fn enter(&mut self, mut draft: Draft, group: &mut Group) -> Answer {
         if self.core.journal.is_none() {
             return Answer::Refused(
                 "the journal of this node is missing or damaged, so it can make nothing durable: see `entente status`"
@@ -203,11 +345,19 @@ impl Author {
         if self.outbox.iter().any(|waiting| waiting.id == draft.submission) {
             return Answer::Waiting;
         }
+        if draft.second.is_some()
+            && let Some(proposal) = self.proposals.get(&draft.submission)
+        {
+            return Answer::Proposed(proposal.reason.clone());
+        }
         if draft.unless_referred.as_ref().is_some_and(|target| self.waiting.contains(target)) {
             return Answer::Waiting;
         }
         if let Some(index) = draft.unless_referred.as_ref().and_then(|target| self.refers(target)) {
             return Answer::Known(index);
+        }
+        if let Some(second) = draft.second.take() {
+            return self.propose(draft, second, group);
         }
         if self.runs().is_none() || !self.outbox.is_empty() {
             group.bytes = group.bytes.saturating_add(draft.payload.len()).saturating_add(RECORD_BYTES);
@@ -354,7 +504,15 @@ fn target_of(payload: &[u8]) -> Option<Target> {
     record::parse(RecordKind::Refer.number(), payload).ok()?.target()
 }
 
-fn kind_of(payload: &[u8]) -> Option<RecordKind> {
+impl From<Proposal> for Waiting {
+    fn from(proposal: Proposal) -> Self {
+        let Proposal { id, record, officer, reason, at_ms, skip_known, despite_hold } = proposal;
+        Self { id, record, officer, reason, at_ms, skip_known, despite_hold }
+    }
+}
+
+/// The kind of a record that waits.
+pub(crate) fn kind_of(payload: &[u8]) -> Option<RecordKind> {
     use prost::Message as _;
     let body = wire::Record::decode(payload).ok()?.body?;
     Some(RecordKind::of_body(&body))

@@ -26,7 +26,8 @@ use entente_proto::note::Signer;
 use entente_proto::sync::{Engine, Event, Fault, LeafHashes, LogView, Outgoing, PeerView, Serving, Standing, StreamId};
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
 
-pub use author::{Answer, Draft, Submit};
+pub(crate) use author::kind_of;
+pub use author::{Answer, Draft, Second, Standby, Submit, Waiting};
 pub use start::{Parts, Running, StartError, start};
 
 pub(crate) use drive::log_close;
@@ -142,6 +143,26 @@ impl Core {
     pub async fn submit(&self, drafts: Vec<Draft>) -> Result<Vec<Answer>, Stopping> {
         let (reply, answer) = oneshot::channel();
         self.author.send(author::Input::Submit(Submit { drafts, reply })).await.map_err(|_| Stopping)?;
+        answer.await.map_err(|_| Stopping)
+    }
+
+    /// A second officer's word on submissions: an answer for each, when it is durable.
+    ///
+    /// # Errors
+    /// If the node is stopping.
+    pub async fn decide(&self, ids: Vec<SubmissionId>, countersign: bool) -> Result<Vec<Answer>, Stopping> {
+        let (reply, answer) = oneshot::channel();
+        self.author.send(author::Input::Decide(ids, countersign, reply)).await.map_err(|_| Stopping)?;
+        answer.await.map_err(|_| Stopping)
+    }
+
+    /// All that is durable and stands in no log.
+    ///
+    /// # Errors
+    /// If the node is stopping.
+    pub async fn waiting(&self) -> Result<Standby, Stopping> {
+        let (reply, answer) = oneshot::channel();
+        self.author.send(author::Input::Waiting(reply)).await.map_err(|_| Stopping)?;
         answer.await.map_err(|_| Stopping)
     }
 

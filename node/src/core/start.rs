@@ -164,8 +164,8 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
     }
     let around = around(&core);
     std::thread::Builder::new().name("list".into()).spawn(move || list::run(around, &news))?;
-    let outbox = memory.map(|memory| memory.outbox).unwrap_or_default();
-    let author = Author::new(core.clone(), outbox, next, last_time_ms, tail);
+    let (outbox, proposals) = memory.map(|memory| (memory.outbox, memory.proposals)).unwrap_or_default();
+    let author = Author::new(core.clone(), outbox, proposals, next, last_time_ms, tail);
     std::thread::Builder::new().name("author".into()).spawn(move || author.run(author_inbox))?;
     let driven = core.clone();
     let engine = std::thread::Builder::new().name("engine".into()).spawn(move || drive::run(&driven, &engine_inbox))?;

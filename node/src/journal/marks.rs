@@ -53,10 +53,10 @@ pub enum Contradiction {
     /// A second text for one charter version.
     #[error("another text of charter version {0} was already signed")]
     TwoCharters(u64),
-    /// A submission that the outbox already holds.
+    /// A submission that the outbox already holds, or that waits for a second officer.
     #[error("a submission with this id waits already")]
     Waiting,
-    /// A submission that the outbox does not hold.
+    /// A submission that the outbox does not hold, or that waits for no second officer.
     #[error("no submission with this id waits")]
     NotWaiting,
 }
@@ -75,6 +75,8 @@ pub struct Marks {
     charters: BTreeMap<u64, Hash>,
     /// Submissions that wait, with their lengths.
     outbox: BTreeMap<SubmissionId, usize>,
+    /// Submissions that wait for a second officer, with their lengths.
+    proposals: BTreeMap<SubmissionId, usize>,
     /// The lengths of the entries from `certified` to `own_size`.
     lengths: VecDeque<usize>,
     live_bytes: u64,
@@ -95,6 +97,7 @@ impl Marks {
             cosigned: BTreeMap::new(),
             charters: BTreeMap::new(),
             outbox: BTreeMap::new(),
+            proposals: BTreeMap::new(),
             lengths: VecDeque::new(),
             live_bytes: 0,
         }
@@ -160,6 +163,16 @@ impl Marks {
                 let length = self.outbox.remove(id).unwrap_or(0);
                 self.live_bytes = self.live_bytes.saturating_sub(length as u64);
             }
+            JournalRecord::Proposed(proposal) => {
+                let texts = proposal.officer.len().saturating_add(proposal.reason.len());
+                let length = proposal.record.len().saturating_add(texts).saturating_add(OVERHEAD_BYTES);
+                self.proposals.insert(proposal.id, length);
+                self.live_bytes = self.live_bytes.saturating_add(length as u64);
+            }
+            JournalRecord::ProposalEnded(id) => {
+                let length = self.proposals.remove(id).unwrap_or(0);
+                self.live_bytes = self.live_bytes.saturating_sub(length as u64);
+            }
             JournalRecord::CharterSigned { version, digest } => {
                 self.charters.insert(*version, *digest);
             }
@@ -178,6 +191,8 @@ struct Ahead<'a> {
     charters: BTreeMap<u64, Hash>,
     /// Whether a submission waits, where that changed.
     outbox: BTreeMap<SubmissionId, bool>,
+    /// Whether it waits for a second officer, where that changed.
+    proposals: BTreeMap<SubmissionId, bool>,
 }
 
 impl<'a> Ahead<'a> {
@@ -191,6 +206,7 @@ impl<'a> Ahead<'a> {
             cosigned: BTreeMap::new(),
             charters: BTreeMap::new(),
             outbox: BTreeMap::new(),
+            proposals: BTreeMap::new(),
         }
     }
 
@@ -230,6 +246,18 @@ impl<'a> Ahead<'a> {
                 }
                 self.outbox.insert(*id, false);
             }
+            JournalRecord::Proposed(proposal) => {
+                if self.proposed(&proposal.id) {
+                    return Err(Contradiction::Waiting);
+                }
+                self.proposals.insert(proposal.id, true);
+            }
+            JournalRecord::ProposalEnded(id) => {
+                if !self.proposed(id) {
+                    return Err(Contradiction::NotWaiting);
+                }
+                self.proposals.insert(*id, false);
+            }
             JournalRecord::CharterSigned { version, digest } => {
                 let before = self.charters.get(version).or_else(|| self.marks.charters.get(version));
                 if before.is_some_and(|before| before != digest) {
@@ -260,6 +288,10 @@ impl<'a> Ahead<'a> {
             return Err(Contradiction::Ahead { have: self.own_size, found: size.get() });
         }
         Ok(())
+    }
+
+    fn proposed(&self, id: &SubmissionId) -> bool {
+        self.proposals.get(id).copied().unwrap_or_else(|| self.marks.proposals.contains_key(id))
     }
 
     fn waits(&self, id: &SubmissionId) -> bool {

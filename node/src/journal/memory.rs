@@ -6,7 +6,7 @@ use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
 
 use super::marks::{Contradiction, Marks};
-use super::record::{Cosigned, JournalRecord, OwnCheckpoint, OwnEntry, Submission};
+use super::record::{Cosigned, JournalRecord, OwnCheckpoint, OwnEntry, Proposal, Submission, SubmissionId};
 
 /// The state that the journal's records amount to.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Memory {
     pub cosigned: BTreeMap<UnitId, Cosigned>,
     /// Submissions without an index, in the order in which they came.
     pub outbox: VecDeque<Submission>,
+    /// Submissions that wait for a second officer.
+    pub proposals: BTreeMap<SubmissionId, Proposal>,
     /// Charters signed: version and SHA-256 of the text.
     pub charters: BTreeMap<u64, Hash>,
     /// How many bytes of a torn last frame were cut off when the journal was opened. Nobody was told of what it held.
@@ -36,6 +38,7 @@ impl Memory {
             certified: Size::ZERO,
             cosigned: BTreeMap::new(),
             outbox: VecDeque::new(),
+            proposals: BTreeMap::new(),
             charters: BTreeMap::new(),
             cut_bytes: 0,
             marks: Marks::new(unit),
@@ -83,6 +86,12 @@ impl Memory {
                     self.outbox.retain(|submission| submission.id != id);
                 }
             }
+            JournalRecord::Proposed(proposal) => {
+                self.proposals.insert(proposal.id, proposal);
+            }
+            JournalRecord::ProposalEnded(id) => {
+                self.proposals.remove(&id);
+            }
             JournalRecord::CharterSigned { version, digest } => {
                 self.charters.insert(version, digest);
             }
@@ -101,5 +110,6 @@ impl Memory {
             .chain(self.cosigned.into_values().map(JournalRecord::Cosigned))
             .chain(charters)
             .chain(self.outbox.into_iter().map(JournalRecord::Outbox))
+            .chain(self.proposals.into_values().map(JournalRecord::Proposed))
     }
 }

@@ -49,7 +49,7 @@ use std::path::PathBuf;
 pub use file::Journal;
 pub use marks::{Contradiction, Marks};
 pub use memory::Memory;
-pub use record::{Cosigned, JournalRecord, OwnCheckpoint, OwnEntry, Submission, SubmissionId};
+pub use record::{Cosigned, JournalRecord, OwnCheckpoint, OwnEntry, Proposal, Submission, SubmissionId};
 pub use writer::{Callback, Limits, Writer};
 
 /// Why a journal cannot be used.

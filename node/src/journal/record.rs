@@ -32,6 +32,10 @@ pub enum JournalRecord {
     Outbox(Submission),
     /// That submission went into the own log; written in one append with its `OwnEntry`.
     OutboxTaken(SubmissionId),
+    /// A submission that was acknowledged and waits for a second officer.
+    Proposed(Proposal),
+    /// A second officer has spoken: it was entered (in the same append) or is dropped.
+    ProposalEnded(SubmissionId),
     /// A charter that was signed: its version and the SHA-256 of its text.
     CharterSigned {
         /// The version: one text is signed for each, ever.
@@ -102,6 +106,32 @@ impl fmt::Debug for Submission {
     }
 }
 
+/// A submission that waits for a second officer.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proposal {
+    /// The client's id for it.
+    pub id: SubmissionId,
+    /// The bytes of the record.
+    pub record: Bytes,
+    /// The officer who submitted it.
+    pub officer: String,
+    /// Why a second officer is needed.
+    pub reason: String,
+    /// When it was submitted, Unix milliseconds.
+    pub at_ms: u64,
+    /// Whether it is to be left out if the unit already refers its target.
+    pub skip_known: bool,
+    /// Whether its officer knew that a unit asks to leave the target online.
+    pub despite_hold: bool,
+}
+
+impl fmt::Debug for Proposal {
+    /// Shows no content: records are sensitive.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Proposal({} bytes)", self.record.len())
+    }
+}
+
 /// The records as the body of a frame. Bodies can be joined: that of two groups is one after the other.
 pub(super) fn encode(records: &[JournalRecord]) -> Vec<u8> {
     wire::Frame { records: records.iter().map(to_wire).collect() }.encode_to_vec()
@@ -145,6 +175,16 @@ fn to_wire(record: &JournalRecord) -> wire::Record {
             wire::Kind::Outbox(wire::Outbox { id: id.to_vec(), record: record.clone() })
         }
         JournalRecord::OutboxTaken(id) => wire::Kind::OutboxTaken(wire::OutboxTaken { id: id.to_vec() }),
+        JournalRecord::Proposed(p) => wire::Kind::Proposed(wire::Proposed {
+            id: p.id.to_vec(),
+            record: p.record.clone(),
+            officer: p.officer.clone(),
+            reason: p.reason.clone(),
+            at_ms: p.at_ms,
+            skip_known: p.skip_known,
+            despite_hold: p.despite_hold,
+        }),
+        JournalRecord::ProposalEnded(id) => wire::Kind::ProposalEnded(wire::ProposalEnded { id: id.to_vec() }),
         JournalRecord::CharterSigned { version, digest } => {
             wire::Kind::CharterSigned(wire::CharterSigned { version: *version, digest: digest.0.to_vec() })
         }
@@ -180,6 +220,16 @@ fn from_wire(record: wire::Record) -> Result<JournalRecord, String> {
             JournalRecord::Outbox(Submission { id: array(&o.id, "submission id")?, record: o.record })
         }
         wire::Kind::OutboxTaken(o) => JournalRecord::OutboxTaken(array(&o.id, "submission id")?),
+        wire::Kind::Proposed(p) => JournalRecord::Proposed(Proposal {
+            id: array(&p.id, "submission id")?,
+            record: p.record,
+            officer: p.officer,
+            reason: p.reason,
+            at_ms: p.at_ms,
+            skip_known: p.skip_known,
+            despite_hold: p.despite_hold,
+        }),
+        wire::Kind::ProposalEnded(p) => JournalRecord::ProposalEnded(array(&p.id, "submission id")?),
         wire::Kind::CharterSigned(c) => JournalRecord::CharterSigned { version: c.version, digest: hash(&c.digest)? },
     })
 }
@@ -209,7 +259,7 @@ mod wire {
 
     #[derive(Clone, PartialEq, prost::Message)]
     pub(super) struct Record {
-        #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7")]
+        #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
         pub(super) kind: Option<Kind>,
     }
 
@@ -229,6 +279,10 @@ mod wire {
         OutboxTaken(OutboxTaken),
         #[prost(message, tag = "7")]
         CharterSigned(CharterSigned),
+        #[prost(message, tag = "8")]
+        Proposed(Proposed),
+        #[prost(message, tag = "9")]
+        ProposalEnded(ProposalEnded),
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -287,6 +341,30 @@ mod wire {
 
     #[derive(Clone, PartialEq, prost::Message)]
     pub(super) struct OutboxTaken {
+        #[prost(bytes = "vec", tag = "1")]
+        pub(super) id: Vec<u8>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Proposed {
+        #[prost(bytes = "vec", tag = "1")]
+        pub(super) id: Vec<u8>,
+        #[prost(bytes = "bytes", tag = "2")]
+        pub(super) record: Bytes,
+        #[prost(string, tag = "3")]
+        pub(super) officer: String,
+        #[prost(string, tag = "4")]
+        pub(super) reason: String,
+        #[prost(uint64, tag = "5")]
+        pub(super) at_ms: u64,
+        #[prost(bool, tag = "6")]
+        pub(super) skip_known: bool,
+        #[prost(bool, tag = "7")]
+        pub(super) despite_hold: bool,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct ProposalEnded {
         #[prost(bytes = "vec", tag = "1")]
         pub(super) id: Vec<u8>,
     }

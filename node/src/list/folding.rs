@@ -1,21 +1,24 @@
 //! The thread that folds.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{RecordId, Size, UnitId};
-use entente_proto::list::Frontier;
+use entente_proto::list::{Frontier, Prepared};
 use entente_proto::record::{self, Target};
 
 use super::{Change, ListError, Listing, News, Stored};
+use crate::journal::disk::AbortOnPanic;
 use crate::store::{Refused, Store, StoreError};
 
 /// How many entries are folded under one write lock.
 const STRETCH: u64 = 512;
+/// From how many entries on they are read by two threads.
+const SHARED_MIN: usize = 128;
 /// How long nothing must have come before the digest is computed, and how often it is at the most.
 const DIGEST_QUIET: Duration = Duration::from_millis(10);
 const DIGEST_SHARE: u32 = 8;
@@ -61,12 +64,20 @@ struct Folding {
     stale: bool,
     computed: Instant,
     took: Duration,
+    /// `None` where the system gave no thread for it.
+    reader: Option<Reader>,
 }
 
 /// Folds until nobody sends news any more.
 pub fn run(around: Around, news: &Receiver<News>) {
-    let mut folding =
-        Folding { around, logs: BTreeMap::new(), stale: true, computed: Instant::now(), took: Duration::ZERO };
+    let mut folding = Folding {
+        around,
+        logs: BTreeMap::new(),
+        stale: true,
+        computed: Instant::now(),
+        took: Duration::ZERO,
+        reader: Reader::start().ok(),
+    };
     loop {
         let next = if folding.stale { news.recv_timeout(DIGEST_QUIET) } else { news.recv().map_err(Into::into) };
         match next {
@@ -187,18 +198,22 @@ impl Folding {
         let watched = list.changes.receiver_count() > 0;
         let mut end = from;
         let mut result = Ok(());
+        let prepared = match &self.reader {
+            Some(reader) if entries.len() >= SHARED_MIN => reader.read(unit, from, entries),
+            _ => read(unit, from, entries),
+        };
         {
             let mut state = list.state.write().unwrap_or_else(PoisonError::into_inner);
-            for entry in entries {
+            for (entry, prepared) in entries.iter().zip(prepared) {
                 let header = entry.header();
-                let payload = entry.payload().map(|bytes| &bytes[..]);
-                let changes = match state.fold.apply(unit, end, header.kind, header.time_ms, payload) {
+                let changes = match state.fold.apply_prepared(unit, end, prepared) {
                     Ok(changes) => changes,
                     Err(error) => {
                         result = Err(error.into());
                         break;
                     }
                 };
+                changes.iter().for_each(|change| state.note_status(change));
                 if watched {
                     let id = RecordId { unit: unit.clone(), index: end };
                     let change = changes.into_iter().next();
@@ -295,6 +310,49 @@ impl Folding {
             }
         }
     }
+}
+
+/// A second thread that reads entries, which is most of the work of folding them. It ends with its sender.
+struct Reader {
+    work: Sender<(UnitId, u64, Vec<Entry>)>,
+    done: Receiver<Vec<Prepared>>,
+}
+
+impl Reader {
+    fn start() -> std::io::Result<Self> {
+        let (work, todo) = channel::<(UnitId, u64, Vec<Entry>)>();
+        let (give, done) = channel();
+        std::thread::Builder::new().name("list-reader".into()).spawn(move || {
+            let _guard = AbortOnPanic("the list's reader panicked");
+            for (unit, from, entries) in todo {
+                if give.send(read(&unit, from, &entries)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { work, done })
+    }
+
+    /// Reads a stretch, half of it here and half of it there. No lock is held meanwhile.
+    fn read(&self, unit: &UnitId, from: u64, entries: &[Entry]) -> Vec<Prepared> {
+        let (first, second) = entries.split_at(entries.len() / 2);
+        let middle = from + first.len() as u64;
+        let sent = self.work.send((unit.clone(), middle, second.to_vec()));
+        let mut prepared = read(unit, from, first);
+        match sent.map(|()| self.done.recv()) {
+            Ok(Ok(there)) => prepared.extend(there),
+            _ => prepared.extend(read(unit, middle, second)),
+        }
+        prepared
+    }
+}
+
+fn read(unit: &UnitId, from: u64, entries: &[Entry]) -> Vec<Prepared> {
+    let one = |(index, entry): (u64, &Entry)| {
+        let header = entry.header();
+        Prepared::new(unit, index, header.kind, header.time_ms, entry.payload().map(|bytes| &bytes[..]))
+    };
+    (from..).zip(entries).map(one).collect()
 }
 
 fn statement(entry: &Entry) -> Option<record::Statement> {

@@ -10,7 +10,7 @@ mod pending;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{RecordId, UnitId};
-use entente_proto::list::{Fold, FoldError, Payloads, ReadError, Status};
+use entente_proto::list::{self as fold, Fold, FoldError, Payloads, ReadError, Status};
 use entente_proto::record::Target;
 use entente_proto::wire;
 use tokio::sync::broadcast;
@@ -105,6 +105,52 @@ pub struct State {
     pub folded: BTreeMap<UnitId, u64>,
     /// Digest of the frontier and of the list, as of the last certified frontier folded.
     pub digest: Option<(Hash, Hash)>,
+    /// The targets that are held on the certified list.
+    held: BTreeSet<Target>,
+}
+
+impl State {
+    /// Whether a hold of a target stands, certified or not.
+    #[must_use]
+    pub fn is_held(&self, target: &Target) -> bool {
+        self.held.contains(target) || self.pending.held(target).next().is_some()
+    }
+
+    /// Every target of which a hold stands, certified or not.
+    pub fn held(&self) -> impl Iterator<Item = &Target> {
+        self.held.iter().chain(self.pending.all_held().filter(|target| !self.held.contains(*target)))
+    }
+
+    /// The units that hold a target, certified or not, ascending.
+    #[must_use]
+    pub fn holders(&self, target: &Target) -> BTreeSet<String> {
+        let certified = self.fold.holders(target).map(ToString::to_string);
+        certified.chain(self.pending.held(target).map(|id| id.unit.to_string())).collect()
+    }
+
+    /// A unit's own standing referral of a target, certified or not.
+    #[must_use]
+    pub fn own_referral(&self, unit: &UnitId, target: &Target) -> Option<u64> {
+        let certified = self.fold.own_referral(unit, target);
+        certified
+            .filter(|index| !self.pending.withdrawn(unit, *index))
+            .or_else(|| self.pending.referral(unit, target))
+    }
+
+    /// All records about a target, certified or not, ascending by unit and index.
+    #[must_use]
+    pub fn records_about(&self, target: &Target) -> BTreeSet<RecordId> {
+        self.fold.records_about(target).into_iter().chain(self.pending.about(target).cloned()).collect()
+    }
+
+    /// Keeps the index of what is held.
+    fn note_status(&mut self, change: &fold::Change) {
+        if change.status == Some(Status::Held) {
+            self.held.insert(change.target.clone());
+        } else if change.before == Some(Status::Held) {
+            self.held.remove(&change.target);
+        }
+    }
 }
 
 /// The list, shared.
@@ -144,7 +190,13 @@ impl Listing {
     #[must_use]
     pub fn new(unit: UnitId, fold: Fold) -> (Arc<Self>, Receiver<News>) {
         let (news, inbox) = channel();
-        let state = State { fold, pending: Pending::default(), folded: BTreeMap::new(), digest: None };
+        let state = State {
+            fold,
+            pending: Pending::default(),
+            folded: BTreeMap::new(),
+            digest: None,
+            held: BTreeSet::new(),
+        };
         let listing = Self {
             unit,
             state: RwLock::new(state),
@@ -187,11 +239,7 @@ impl Listing {
     /// The unit's own standing referral of a target, certified or not.
     #[must_use]
     pub fn own_referral(&self, target: &Target) -> Option<u64> {
-        let state = self.read();
-        let certified = state.fold.own_referral(&self.unit, target);
-        certified
-            .filter(|index| !state.pending.withdrawn(&self.unit, *index))
-            .or_else(|| state.pending.referral(&self.unit, target))
+        self.read().own_referral(&self.unit, target)
     }
 
     /// Blocks until the own log was looked at up to this size, certified or not: only then is it known what the unit

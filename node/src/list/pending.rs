@@ -13,6 +13,8 @@ pub struct Pending {
     by_target: BTreeMap<Target, BTreeSet<RecordId>>,
     /// Every statement held uncertified, with the target it is about.
     all: BTreeMap<UnitId, BTreeMap<u64, Noted>>,
+    /// The holds among them.
+    holds: BTreeSet<(Target, RecordId)>,
     count: u64,
 }
 
@@ -63,6 +65,18 @@ impl Pending {
         self.about(target).find(refers).map(|id| id.index)
     }
 
+    /// The pending holds of a target that are not taken back.
+    pub fn held(&self, target: &Target) -> impl Iterator<Item = &RecordId> {
+        self.about(target).filter(|id| {
+            self.holds.contains(&(target.clone(), (*id).clone())) && !self.withdrawn(&id.unit, id.index)
+        })
+    }
+
+    /// Every target of which a pending hold is not taken back.
+    pub fn all_held(&self) -> impl Iterator<Item = &Target> {
+        self.holds.iter().filter(|(_, id)| !self.withdrawn(&id.unit, id.index)).map(|(target, _)| target)
+    }
+
     /// Whether a pending statement takes this one back.
     #[must_use]
     pub fn withdrawn(&self, unit: &UnitId, index: u64) -> bool {
@@ -91,6 +105,9 @@ impl Pending {
                 _ => None,
             },
         };
+        if let (Some(target), Some(Body::Hold(_))) = (&target, statement.map(Statement::body)) {
+            self.holds.insert((target.clone(), id.clone()));
+        }
         if let Some(target) = &target {
             self.by_target.entry(target.clone()).or_default().insert(id.clone());
         }
@@ -107,12 +124,14 @@ impl Pending {
         for (index, noted) in std::mem::replace(log, rest) {
             self.count = self.count.saturating_sub(1);
             let Some(target) = noted.target else { continue };
+            let id = RecordId { unit: unit.clone(), index };
             if let Some(ids) = self.by_target.get_mut(&target) {
-                ids.remove(&RecordId { unit: unit.clone(), index });
+                ids.remove(&id);
                 if ids.is_empty() {
                     self.by_target.remove(&target);
                 }
             }
+            self.holds.remove(&(target, id));
         }
     }
 }

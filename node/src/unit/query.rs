@@ -116,7 +116,7 @@ fn listed_row(core: &Core, state: &State, target: &Target) -> Result<wire::Liste
         });
     }
     let row = certified.unwrap_or_else(|| wire::Row { target: target.to_string(), ..Default::default() });
-    Ok(wire::ListedRow { row: Some(row), pending })
+    Ok(wire::ListedRow { row: Some(row), pending, late: Vec::new() })
 }
 
 /// Whether inputs, or what is listed above them, are on the list.
@@ -207,7 +207,7 @@ pub(super) fn show(core: &Core, what: &str) -> Result<wire::ShowReply, Answer> {
         return Err(Answer::not_found(format!("nothing is known of {what}")));
     }
     let row = target.map(|target| listed_row(core, &state, &target)).transpose().map_err(|error| unreadable(&error))?;
-    Ok(wire::ShowReply { row, records })
+    Ok(wire::ShowReply { row, records, family: Vec::new() })
 }
 
 fn shown(core: &Core, state: &State, id: &RecordId) -> Result<Option<wire::ShownRecord>, Answer> {

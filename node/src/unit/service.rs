@@ -13,6 +13,7 @@ use tokio_stream::wrappers::{BroadcastStream, ReceiverStream};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
+use super::submit::Desk;
 use super::{query, status, submit, words};
 use crate::core::Core;
 use crate::net::PeerInfo;
@@ -30,28 +31,29 @@ pub struct UnitService {
     partners: Arc<Partners>,
     /// How many lists may be read out at once: each holds a thread while its caller reads.
     lists: Arc<Semaphore>,
+    desk: Arc<Desk>,
 }
 
 impl UnitService {
     /// Serves the unit's own people.
     #[must_use]
-    pub fn server(core: Arc<Core>, partners: Arc<Partners>) -> UnitServer<Self> {
-        UnitServer::new(Self { core, partners, lists: Arc::new(Semaphore::new(LISTS_MAX)) })
+    pub fn server(core: Arc<Core>, partners: Arc<Partners>, desk: Desk) -> UnitServer<Self> {
+        UnitServer::new(Self { core, partners, lists: Arc::new(Semaphore::new(LISTS_MAX)), desk: Arc::new(desk) })
             .max_decoding_message_size(API_BYTES_MAX)
             .max_encoding_message_size(API_BYTES_MAX)
     }
 
-    /// The listener lets in the unit's own people alone; this says what their role may do.
-    fn admit<T>(&self, request: &Request<T>, submits: bool) -> Result<(), Status> {
+    /// The listener lets in the unit's own people alone; this says what their role may do, and who it is.
+    fn admit<T>(&self, request: &Request<T>, submits: bool) -> Result<String, Status> {
         let info = request.extensions().get::<PeerInfo>().ok_or_else(|| Status::unauthenticated("certificate"))?;
         let identity = &info.identity;
-        let allowed = match identity.role {
-            Role::Officer(_) => true,
-            Role::Operator(_) | Role::Auditor(_) => !submits,
-            Role::Node => false,
+        let allowed = match &identity.role {
+            Role::Officer(name) => Some(name),
+            Role::Operator(name) | Role::Auditor(name) => Some(name).filter(|_| !submits),
+            Role::Node => None,
         };
-        if allowed && identity.unit == self.core.unit {
-            return Ok(());
+        if let Some(name) = allowed.filter(|_| identity.unit == self.core.unit) {
+            return Ok(name.to_string());
         }
         Err(Status::permission_denied("this certificate's role may not do that: submissions are for officers"))
     }
@@ -64,17 +66,35 @@ impl Unit for UnitService {
 
     async fn status(&self, request: Request<wire::StatusRequest>) -> Result<Response<wire::StatusReply>, Status> {
         self.admit(&request, false)?;
-        Ok(Response::new(status::compose(&self.core, &self.partners)))
+        let lists = self.desk.guard.lists();
+        Ok(Response::new(status::compose(&self.core, &self.partners, &lists)))
     }
 
     async fn submit(&self, request: Request<wire::SubmitRequest>) -> Result<Response<wire::SubmitReply>, Status> {
-        self.admit(&request, true)?;
+        let officer = self.admit(&request, true)?;
         let request = request.into_inner();
         if request.submissions.len() > SUBMISSIONS_MAX {
             return Err(Status::invalid_argument(format!("at most {SUBMISSIONS_MAX} statements go into one call")));
         }
         let wait = request.wait();
-        let results = submit::submit(&self.core, request.submissions, wait).await?;
+        let results = submit::submit(&self.core, &self.desk, &officer, request.submissions, wait).await?;
+        Ok(Response::new(wire::SubmitReply { results }))
+    }
+
+    async fn waiting(&self, request: Request<wire::WaitingRequest>) -> Result<Response<wire::WaitingReply>, Status> {
+        self.admit(&request, false)?;
+        submit::waiting(&self.core).await.map(Response::new)
+    }
+
+    async fn decide(&self, request: Request<wire::DecideRequest>) -> Result<Response<wire::SubmitReply>, Status> {
+        let officer = self.admit(&request, true)?;
+        let request = request.into_inner();
+        if request.submissions.len() > SUBMISSIONS_MAX {
+            return Err(Status::invalid_argument(format!("at most {SUBMISSIONS_MAX} submissions go into one call")));
+        }
+        let wait = request.wait();
+        let results =
+            submit::decide(&self.core, &officer, &request.submissions, request.countersign, wait).await?;
         Ok(Response::new(wire::SubmitReply { results }))
     }
 

@@ -8,9 +8,10 @@ use entente_proto::sync::Standing;
 use entente_proto::wire;
 
 use crate::core::Core;
+use crate::guard::Lists;
 use crate::peer::Partners;
 
-pub(super) fn compose(core: &Arc<Core>, partners: &Partners) -> wire::StatusReply {
+pub(super) fn compose(core: &Arc<Core>, partners: &Partners, lists: &Lists) -> wire::StatusReply {
     let (state, reason) = match core.standing() {
         Standing::Running => (wire::State::Running, String::new()),
         Standing::Waiting { needed, answered } => {
@@ -37,6 +38,7 @@ pub(super) fn compose(core: &Arc<Core>, partners: &Partners) -> wire::StatusRepl
         pending: own_list.pending.count(),
     };
     let digests = own_list.digest;
+    let newer: Vec<_> = own_list.fold.unknown_kinds().map(|(unit, count)| (unit.clone(), count)).collect();
     drop(own_list);
     let peers = core.peers().into_iter().map(|peer| wire::PeerStatus {
         reason: if peer.connected { String::new() } else { partners.reason(&peer.unit) },
@@ -69,7 +71,17 @@ pub(super) fn compose(core: &Arc<Core>, partners: &Partners) -> wire::StatusRepl
             })
             .collect(),
         list: Some(list),
-        warnings: warnings(core, &logs, &peers, quorum.needed(), quorum.others()),
+        warnings: {
+            let mut warnings = warnings(core, &logs, &peers, quorum.needed(), quorum.others());
+            warnings.extend(newer.into_iter().map(|(unit, count)| {
+                format!(
+                    "{unit} runs newer rules: {count} of its records are of kinds that this release does not know. They are kept and \
+                     passed on, and shown as unknown; update this node to see what they say"
+                )
+            }));
+            warnings.extend(lists.faults().map(str::to_owned));
+            warnings
+        },
         peers,
         outbox: core.outbox(),
         quorum: u32::try_from(quorum.needed()).unwrap_or(u32::MAX),

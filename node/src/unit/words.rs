@@ -18,7 +18,7 @@ pub(super) fn change(change: &Change) -> wire::Change {
         certified: change.certified,
         target: change.target.as_ref().map(ToString::to_string).unwrap_or_default(),
         status: change.status.map_or(wire::Status::Unspecified, Into::into).into(),
-        missed: 0,
+        ..wire::Change::default()
     }
 }
 

@@ -3,12 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Status;
+use super::check::Index;
+use super::row::{ALONE, referral_row, row_hash};
 use super::slot::{Base, Key, Slot};
 use super::targets::{Entry, RowKey, Targets};
 use crate::ids::{RecordId, Size, UnitId};
 use crate::limits::LOG_SIZE_END;
-use crate::record::{RecordKind, Target, statement};
+use crate::hash::Hash;
+use crate::record::{RecordKind, Statement, Target, statement};
 use crate::wire::RecordRef;
+use crate::wire::record::Body;
 
 /// The one version of the fold that this crate knows.
 pub const FOLD_VERSION: u32 = 1;
@@ -88,11 +92,68 @@ impl Counts {
     }
 }
 
+/// An entry, read and judged by itself: all of folding it that does not depend on what was folded before, so that it can
+/// be done for many at once.
+#[derive(Debug)]
+pub struct Prepared {
+    kind: RecordKind,
+    time_ms: u64,
+    base: Base,
+    said: Option<Said>,
+}
+
+/// What a sound record says.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// A referral of the target.
+    Refer {
+        /// What is referred.
+        target: Target,
+        /// The hash of the row that it makes alone.
+        alone: Hash,
+        /// Whether what continues the target is meant, too.
+        prefix: bool,
+    },
+    /// Anything else, with the target that it names.
+    Other(Body, Option<Target>),
+}
+
+impl Prepared {
+    /// Reads the entry at this place: its header's kind and time, and its payload, `None` where that is erased. A bad
+    /// payload is no error: it is set aside.
+    #[must_use]
+    pub fn new(unit: &UnitId, index: u64, kind: u32, time_ms: u64, payload: Option<&[u8]>) -> Self {
+        let (base, said) = match payload.map(|payload| statement::parse(kind, payload)) {
+            None => (Base::Missing, None),
+            Some(Ok(statement)) => (Base::Sound, Some(Said::new(unit, index, time_ms, statement))),
+            Some(Err(_)) => (Base::SetAside, None),
+        };
+        Self { kind: RecordKind::of_number(kind), time_ms, base, said }
+    }
+}
+
+impl Said {
+    fn new(unit: &UnitId, index: u64, time_ms: u64, statement: Statement) -> Self {
+        let target = statement.target();
+        match (statement.into_body(), target) {
+            (Body::Refer(refer), Some(target)) => {
+                let id = RecordRef { unit: unit.as_str().to_owned(), index };
+                let prefix = refer.prefix;
+                let alone = row_hash(&referral_row(&target, ALONE, id, time_ms, refer));
+                Self::Refer { target, alone, prefix }
+            }
+            (body, target) => Self::Other(body, target),
+        }
+    }
+}
+
 /// One unit's log, as far as it is folded.
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) unit: UnitId,
     pub(super) slots: Vec<Slot>,
+    /// Records of kinds that this version does not know.
+    unknown: u64,
 }
 
 /// The fold of the logs of a charter's units, as far as entries were applied. See the head of [`list`](super).
@@ -110,6 +171,7 @@ pub struct Fold {
     /// Links that are not erased, under both their targets.
     pub(super) links: BTreeSet<(u32, Key)>,
     pub(super) counts: Counts,
+    pub(super) index: Index,
 }
 
 impl Fold {
@@ -123,13 +185,14 @@ impl Fold {
         }
         let units: BTreeSet<UnitId> = units.into_iter().collect();
         Ok(Self {
-            logs: units.into_iter().map(|unit| Log { unit, slots: Vec::new() }).collect(),
+            logs: units.into_iter().map(|unit| Log { unit, slots: Vec::new(), unknown: 0 }).collect(),
             targets: Targets::default(),
             orphans: BTreeMap::new(),
             objections: BTreeMap::new(),
             observations: BTreeSet::new(),
             links: BTreeSet::new(),
             counts: Counts::default(),
+            index: Index::default(),
         })
     }
 
@@ -149,34 +212,43 @@ impl Fold {
         time_ms: u64,
         payload: Option<&[u8]>,
     ) -> Result<Vec<Change>, FoldError> {
-        let id = RecordId { unit: unit.clone(), index };
+        self.apply_prepared(unit, index, Prepared::new(unit, index, kind, time_ms, payload))
+    }
+
+    /// As [`apply`](Self::apply), of an entry that was read before, at this place.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn apply_prepared(
+        &mut self,
+        unit: &UnitId,
+        index: u64,
+        prepared: Prepared,
+    ) -> Result<Vec<Change>, FoldError> {
+        let id = || RecordId { unit: unit.clone(), index };
         let number = self.number_of(unit).ok_or_else(|| FoldError::UnknownUnit(unit.clone()))?;
         let next = self.size_of(number);
         if index != next || index >= LOG_SIZE_END {
-            return Err(FoldError::NotNext { got: id, want: RecordId { unit: unit.clone(), index: next } });
+            return Err(FoldError::NotNext { got: id(), want: RecordId { unit: unit.clone(), index: next } });
         }
         if !self.targets.has_room() {
             return Err(FoldError::Full);
         }
-        let kind_known = RecordKind::of_number(kind);
-        let (base, said) = match payload {
-            None if !kind_known.can_end() => return Err(FoldError::PayloadMissing(id)),
-            None => (Base::Missing, None),
-            Some(payload) => match statement::parse(kind, payload) {
-                Ok(statement) => (Base::Sound, Some(statement)),
-                Err(_) => (Base::SetAside, None),
-            },
-        };
+        let Prepared { kind, time_ms, base, said } = prepared;
+        if base == Base::Missing && !kind.can_end() {
+            return Err(FoldError::PayloadMissing(id()));
+        }
         // Nothing fails from here on.
         let key = Key::new(number, index);
-        let mut slot = Slot::new(kind_known, base);
+        let mut slot = Slot::new(kind, base);
         if let Some(first) = self.orphans.remove(&key)
-            && matches!(kind_known, RecordKind::Refer | RecordKind::Dispatch)
+            && matches!(kind, RecordKind::Refer | RecordKind::Dispatch)
         {
             slot.set_first_child(first);
         }
         if let Some(log) = self.logs.get_mut(number) {
             log.slots.push(slot);
+            log.unknown = log.unknown.saturating_add(u64::from(matches!(kind, RecordKind::Unknown(_))));
         }
         let mut changes = Vec::new();
         if let Some(said) = said {
@@ -200,8 +272,14 @@ impl Fold {
             *count = count.saturating_add(1);
         }
         match (before, status) {
-            (None, Some(_)) => drop(self.targets.rows.insert(RowKey::new(target.clone()), id)),
-            (Some(_), None) => drop(self.targets.rows.remove(&RowKey::new(target.clone()))),
+            (None, Some(_)) => {
+                self.index.add(&target, id);
+                self.targets.rows.insert(RowKey::new(target.clone()), id);
+            }
+            (Some(_), None) => {
+                self.index.remove(&target, id);
+                self.targets.rows.remove(&RowKey::new(target.clone()));
+            }
             _ => {}
         }
         if status.is_none() {
@@ -250,6 +328,11 @@ impl Fold {
     pub fn frontier_sizes(&self) -> BTreeMap<UnitId, Size> {
         let size = |number| Size::new(self.size_of(number)).unwrap_or_default();
         self.logs.iter().enumerate().map(|(number, log)| (log.unit.clone(), size(number))).collect()
+    }
+
+    /// The units whose logs hold records of kinds that this version does not know, and how many: they run newer rules.
+    pub fn unknown_kinds(&self) -> impl Iterator<Item = (&UnitId, u64)> {
+        self.logs.iter().filter(|log| log.unknown > 0).map(|log| (&log.unit, log.unknown))
     }
 
     /// How many rows have each status.

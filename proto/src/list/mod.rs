@@ -111,6 +111,7 @@
 //! one at hand, otherwise when the next digest is wanted, so one target with a great many statements costs one reading a
 //! digest and not one a statement.
 
+mod check;
 pub mod complete;
 mod digest;
 mod end;
@@ -121,9 +122,10 @@ mod say;
 mod slot;
 mod targets;
 
+pub use check::{Found, LIKENESS, Way};
 pub use complete::{GAPS_MAX, Gaps, TooManyGaps};
 pub use digest::{DigestError, Frontier};
-pub use fold::{Change, Counts, FOLD_VERSION, Fold, FoldError, UnknownFoldVersion};
+pub use fold::{Change, Counts, FOLD_VERSION, Fold, FoldError, Prepared, UnknownFoldVersion};
 pub use query::Standing;
 pub use row::{Payloads, ReadError, row_hash};
 

@@ -72,6 +72,15 @@ impl Fold {
         self.chain_of(self.targets.find(target.as_str())?).filter(own).map(Key::index).min()
     }
 
+    /// The units with a standing hold of a target, in no order; more than once, if they hold it more than once.
+    pub fn holders(&self, target: &Target) -> impl Iterator<Item = &UnitId> {
+        let chain = self.targets.find(target.as_str()).into_iter().flat_map(|id| self.chain_of(id));
+        let holds = chain.filter(|key| {
+            self.slot(*key).is_some_and(|slot| slot.kind() == RecordKind::Hold && slot.stands())
+        });
+        holds.filter_map(|key| Some(&self.logs.get(key.unit())?.unit))
+    }
+
     /// The target that a record is about: the one that it names (the first, of a link), or that the record names which
     /// it speaks of or takes back. `None` where there is none or it was erased.
     #[must_use]
@@ -137,7 +146,7 @@ impl Fold {
     }
 
     /// The chain of the statements that name a target, links excepted, erased ones included.
-    fn chain_of(&self, id: u32) -> impl Iterator<Item = Key> {
+    pub(super) fn chain_of(&self, id: u32) -> impl Iterator<Item = Key> {
         let first = self.targets.get(id).and_then(|entry| entry.head.some());
         std::iter::successors(first, |key| self.slot(*key)?.next.some())
     }

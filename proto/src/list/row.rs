@@ -55,6 +55,9 @@ pub(super) fn referral_row(target: &Target, status: Status, id: RecordRef, time_
     Row { referrals: vec![referral(id, time_ms, refer)], ..empty_row(target, status) }
 }
 
+/// The status of a target about which nothing was said but one referral.
+pub(super) const ALONE: Status = Status::Listed;
+
 /// The row of a target about which nothing was said but one hold.
 pub(super) fn hold_row(target: &Target, status: Status, id: RecordRef, time_ms: u64, hold: Hold) -> Row {
     Row { holds: vec![hold_element(id, time_ms, hold)], ..empty_row(target, status) }

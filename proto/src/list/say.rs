@@ -1,36 +1,30 @@
 //! What each kind of statement does to the fold.
 
 use super::Status;
-use super::fold::{Change, Fold};
-use super::row::{hold_row, referral_row, row_hash};
+use super::fold::{Change, Fold, Said};
+use super::row::{ALONE, hold_row, row_hash};
 use super::slot::{About, Base, End, Key};
 use super::targets::Entry;
-use crate::record::{RecordKind, Statement, Target};
+use crate::hash::Hash;
+use crate::record::{RecordKind, Target};
 use crate::wire::record::Body;
-use crate::wire::{Observe, Opinion, RecordRef, Row, Stance};
+use crate::wire::{Observe, Opinion, RecordRef, Stance};
 
 impl Fold {
     /// Applies what a sound record says.
-    pub(super) fn say(&mut self, key: Key, time_ms: u64, said: Statement, changes: &mut Vec<Change>) {
-        let target = said.target();
-        match (said.into_body(), target) {
-            (Body::Refer(refer), Some(target)) => {
-                let objections = self.objections.get(&key).copied().unwrap_or_default();
-                let lone = self.name(key, &target, true, changes, |entry| {
-                    entry.makers = entry.makers.saturating_add(1);
-                    entry.referrals = entry.referrals.saturating_add(1);
-                    entry.objections = entry.objections.saturating_add(objections);
-                });
-                let id = self.reference(key);
-                self.hash_now(lone, |status| referral_row(&target, status, id, time_ms, refer));
-            }
+    pub(super) fn say(&mut self, key: Key, time_ms: u64, said: Said, changes: &mut Vec<Change>) {
+        let (body, target) = match said {
+            Said::Refer { target, alone, prefix } => return self.refer(key, &target, alone, prefix, changes),
+            Said::Other(body, target) => (body, target),
+        };
+        match (body, target) {
             (Body::Hold(hold), Some(target)) => {
                 let lone = self.name(key, &target, true, changes, |entry| {
                     entry.makers = entry.makers.saturating_add(1);
                     entry.holds = entry.holds.saturating_add(1);
                 });
                 let id = self.reference(key);
-                self.hash_now(lone, |status| hold_row(&target, status, id, time_ms, hold));
+                self.hash_now(lone, |status| Some(row_hash(&hold_row(&target, status, id, time_ms, hold))));
             }
             (Body::Observe(observe), Some(target)) => self.observe(key, time_ms, &observe, &target, changes),
             (Body::Evidence(_), Some(target)) => {
@@ -45,6 +39,22 @@ impl Fold {
             (Body::Withdraw(withdraw), _) => self.take_back(key, withdraw.index, End::Withdrawn, changes),
             (Body::Erase(erase), _) => self.take_back(key, erase.index, End::Erased, changes),
             _ => {}
+        }
+    }
+
+    fn refer(&mut self, key: Key, target: &Target, alone: Hash, prefix: bool, changes: &mut Vec<Change>) {
+        let objections = self.objections.get(&key).copied().unwrap_or_default();
+        let lone = self.name(key, target, true, changes, |entry| {
+            entry.makers = entry.makers.saturating_add(1);
+            entry.referrals = entry.referrals.saturating_add(1);
+            entry.objections = entry.objections.saturating_add(objections);
+        });
+        self.hash_now(lone, |status| (status == ALONE).then_some(alone));
+        if prefix {
+            if let Some(slot) = self.slot_mut(key) {
+                slot.base = Base::Prefix;
+            }
+            self.index.add_prefix(target);
         }
     }
 
@@ -76,11 +86,12 @@ impl Fold {
 
     /// Computes the hash of a row from the one record at hand. While the list is built up nearly every row is such a
     /// one, and no payload has to be read again.
-    fn hash_now(&mut self, lone: Option<u32>, row: impl FnOnce(Status) -> Row) {
+    fn hash_now(&mut self, lone: Option<u32>, hash: impl FnOnce(Status) -> Option<Hash>) {
         let Some(id) = lone else { return };
         let Some(status) = self.targets.get(id).and_then(Entry::status) else { return };
-        let hash = row_hash(&row(status));
-        if let Some(entry) = self.targets.get_mut(id) {
+        if let Some(hash) = hash(status)
+            && let Some(entry) = self.targets.get_mut(id)
+        {
             entry.hash = hash;
             self.targets.stale.remove(&id);
         }

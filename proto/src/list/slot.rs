@@ -43,6 +43,8 @@ pub(super) enum Base {
     Sound,
     /// Sound, and an objection.
     Objection,
+    /// Sound, and a referral that means what continues its address, too.
+    Prefix,
     /// Sound, but against a rule that its own log decides, such as a reference forwards.
     Inert,
     /// Its payload is set aside.
@@ -168,7 +170,7 @@ impl Slot {
     }
 
     fn is_sound(&self) -> bool {
-        matches!(self.base, Base::Sound | Base::Objection)
+        matches!(self.base, Base::Sound | Base::Objection | Base::Prefix)
     }
 }
 

@@ -74,7 +74,7 @@ impl Report {
     pub(super) fn line(&mut self, number: u64, answer: &Result<Answer, Fault>) -> Result<(), CliError> {
         self.last_line = self.last_line.max(number);
         match answer {
-            Ok(Answer::Accepted(_)) => self.taken = self.taken.saturating_add(1),
+            Ok(Answer::Accepted(_) | Answer::Proposed(_)) => self.taken = self.taken.saturating_add(1),
             Ok(Answer::Known(known)) => {
                 self.known = self.known.saturating_add(1);
                 if self.file.is_some() {

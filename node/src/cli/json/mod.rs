@@ -5,7 +5,7 @@ mod body;
 mod row;
 mod status;
 
-pub(crate) use self::body::kind_word;
+pub(crate) use self::body::{BodyJson, body as body_json, kind as kind_json, kind_word};
 
 pub(crate) use self::row::{RowJson, status_word};
 pub(crate) use self::status::StatusJson;
@@ -13,7 +13,6 @@ pub(crate) use self::status::StatusJson;
 use entente_proto::wire::{Change, Checked, Pending, RecordRef, ShowReply, ShownRecord, Status};
 use serde::Serialize;
 
-use self::body::BodyJson;
 
 use super::words::{moment, record_id, word};
 

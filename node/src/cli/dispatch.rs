@@ -1,0 +1,54 @@
+//! `entente dispatch`: a referral was sent to a provider.
+
+use entente_proto::wire::Dispatch;
+use entente_proto::wire::record::Body;
+
+use super::Global;
+use super::answers::{Entering, Insists, enter_as};
+use super::client::Node;
+use super::error::CliError;
+use super::inputs::inputs;
+use super::words::{now, parse_moment, record_ref};
+use crate::import::Format;
+
+/// Say that referrals were sent to a provider
+///
+/// Any unit's referral may be sent by any unit; every unit sees by whom and when.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: entente dispatch BE/17 FR/3 --provider \"Example Hosting\" --channel abuse@hosting.example")]
+pub(crate) struct Args {
+    /// Referrals, such as BE/17
+    #[arg(value_name = "ID", required_unless_present = "from")]
+    ids: Vec<String>,
+    /// To whom [default: the provider that the referral names]
+    #[arg(long)]
+    provider: Option<String>,
+    /// By which channel: a form, an e-mail address, PERCI
+    #[arg(long)]
+    channel: Option<String>,
+    /// When, such as 2026-11-23T18:00:00Z [default: now]
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    at: Option<u64>,
+    /// Say so though a unit asks to leave the target online, and why
+    #[arg(long, value_name = "REASON")]
+    despite_hold: Option<String>,
+    #[command(flatten)]
+    entering: Entering,
+}
+
+pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
+    let inputs = inputs(args.ids, args.entering.from.as_deref(), Some(Format::Lines))?;
+    let dispatch = Dispatch {
+        on: None,
+        provider: args.provider.unwrap_or_default(),
+        channel: args.channel.unwrap_or_default(),
+        at_ms: args.at.unwrap_or_else(now),
+    };
+    let insists = Insists { despite_hold: args.despite_hold.unwrap_or_default(), ..Insists::default() };
+    let node = Node::connect(global, args.entering.deadline).await?;
+    let state = |item: crate::import::Item| {
+        let on = Some(record_ref(&super::object::id(&item.target)?));
+        Ok(Body::Dispatch(Dispatch { on, ..dispatch.clone() }))
+    };
+    enter_as(node, inputs, state, &insists, &args.entering, global).await
+}

@@ -1,0 +1,184 @@
+//! Guard lists: names and addresses that must not be referred by mistake.
+//!
+//! They are files in the format of MISP's warning lists (<https://github.com/MISP/misp-warninglists>), one JSON document
+//! each, in the directory `guard/` of the node's home:
+//!
+//! ```json
+//! { "name": "Wikimedia", "version": 3, "type": "hostname", "list": ["wikipedia.org"],
+//!   "matching_attributes": ["domain", "hostname", "url"] }
+//! ```
+//!
+//! A referral of what a list names is refused until a second officer agrees. Which targets a list is held against is said
+//! by its `matching_attributes` (by all, where there are none); how, by its `type`:
+//!
+//! | type | hits |
+//! |---|---|
+//! | `string` | the value itself, or the host of an address without a path; an entry `.x.example` the names below it too |
+//! | `substring` | a value that contains the entry |
+//! | `hostname` | the host, or a name below the entry |
+//! | `cidr` | an IP address, also as a host, in the network |
+//! | `regex` | a value in which the expression is found (`/.../i` as PHP writes it, or bare) |
+//!
+//! Capitals do not matter. Files are looked at before each call of an officer and read again when they changed. A file
+//! that cannot be read is named in `status` and to whoever refers; what it said before, if anything, stays in force.
+//!
+//! Limits: 1,000 files of 64 MiB.
+
+mod hosts;
+mod list;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use entente_proto::record::Target;
+
+pub use list::{GuardList, ListFault};
+
+/// Largest file, in bytes.
+const FILE_BYTES_MAX: usize = 64 << 20;
+/// Most files.
+const FILES_MAX: usize = 1_000;
+
+/// What a file looked like from outside when it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Looks {
+    bytes: u64,
+    changed: Option<SystemTime>,
+    inode: u64,
+}
+
+/// One file: what it said when it last could be read, and why it cannot be read now.
+#[derive(Debug, Clone)]
+struct Loaded {
+    looks: Looks,
+    list: Option<Arc<GuardList>>,
+    fault: Option<String>,
+}
+
+/// The guard lists of a node.
+#[derive(Debug)]
+pub struct Guard {
+    directory: PathBuf,
+    loaded: Mutex<Lists>,
+}
+
+/// The lists as they were at one moment, for one call.
+#[derive(Debug, Clone, Default)]
+pub struct Lists {
+    files: BTreeMap<PathBuf, Loaded>,
+    /// Why the directory itself cannot be read.
+    fault: Option<String>,
+}
+
+/// What a list says of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hit {
+    /// The list's name.
+    pub list: String,
+    /// The entry that hits.
+    pub entry: String,
+    /// Whether the target is an address below a listed host, not the host itself.
+    pub page: bool,
+}
+
+impl Guard {
+    /// The lists of this directory; one that is not there has none.
+    #[must_use]
+    pub fn new(directory: PathBuf) -> Self {
+        Self { directory, loaded: Mutex::default() }
+    }
+
+    /// The lists as they are now. Reads what changed since the last call, so it may block for a moment.
+    #[must_use]
+    pub fn lists(&self) -> Lists {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        match found(&self.directory) {
+            Ok(found) => loaded.renew(found),
+            Err(error) => {
+                loaded.fault = Some(format!("the guard lists in {} cannot be read: {error}", self.directory.display()));
+            }
+        }
+        loaded.clone()
+    }
+}
+
+impl Lists {
+    fn renew(&mut self, found: BTreeMap<PathBuf, Looks>) {
+        self.fault = (found.len() > FILES_MAX).then(|| {
+            format!("there are {} guard lists, and only the first {FILES_MAX} are looked at: join some", found.len())
+        });
+        self.files.retain(|path, _| found.contains_key(path));
+        for (path, looks) in found.into_iter().take(FILES_MAX) {
+            let before = self.files.get(&path);
+            if before.is_some_and(|before| before.looks == looks) {
+                continue;
+            }
+            let before = before.and_then(|before| before.list.clone());
+            let loaded = match read(&path) {
+                Ok(list) => {
+                    tracing::info!(list = list.name(), entries = list.len(), "read a guard list");
+                    Loaded { looks, list: Some(Arc::new(list)), fault: None }
+                }
+                Err(fault) => {
+                    let stays = if before.is_some() { "what it said before stays in force" } else { "it guards nothing" };
+                    let fault = format!("the guard list {} cannot be used: {fault}; {stays}", path.display());
+                    tracing::error!("{fault}");
+                    Loaded { looks, list: before, fault: Some(fault) }
+                }
+            };
+            self.files.insert(path, loaded);
+        }
+    }
+
+    /// What is wrong with the lists, in words.
+    pub fn faults(&self) -> impl Iterator<Item = &str> {
+        self.fault.as_deref().into_iter().chain(self.files.values().filter_map(|loaded| loaded.fault.as_deref()))
+    }
+
+    /// What the lists say of a target: at most one hit of each.
+    #[must_use]
+    pub fn hits(&self, target: &Target) -> Vec<Hit> {
+        let lists = self.files.values().filter_map(|loaded| loaded.list.as_deref());
+        let probe = list::Probe::of(target);
+        lists.filter_map(|list| list.hit(&probe)).collect()
+    }
+}
+
+/// The files of a directory that are lists by their names.
+fn found(directory: &Path) -> io::Result<BTreeMap<PathBuf, Looks>> {
+    use std::os::unix::fs::MetadataExt as _;
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = BTreeMap::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        // A link may lead to a list that is kept elsewhere; one to nowhere is told like an unreadable file.
+        let looks = std::fs::metadata(&path).map_or(Looks { bytes: 0, changed: None, inode: 0 }, |data| Looks {
+            bytes: data.len(),
+            changed: data.modified().ok(),
+            inode: data.ino(),
+        });
+        found.insert(path, looks);
+    }
+    Ok(found)
+}
+
+fn read(path: &Path) -> Result<GuardList, String> {
+    if !std::fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
+        return Err("it is not a file".into());
+    }
+    let bytes = crate::files::read_bounded(path, FILE_BYTES_MAX).map_err(|error| error.to_string())?;
+    GuardList::parse(&bytes).map_err(|error| error.to_string())
+}

@@ -1,0 +1,223 @@
+//! Submissions: what an officer says, checked, brought into its canonical form, and handed to the own log.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | this one | the way of a call, and of a second officer's word |
+//! | `prepare` | what each kind of statement needs |
+//! | `against` | what speaks against referring a target |
+
+mod against;
+mod prepare;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use entente_proto::checkpoint::CosignedCheckpoint;
+use entente_proto::ids::RecordId;
+use entente_proto::record::{self, Target};
+use entente_proto::wire;
+use entente_proto::wire::record::Body;
+use entente_proto::wire::submit_result::Result as Outcome;
+use tonic::Status;
+
+use self::prepare::prepare;
+use super::words::record_ref;
+use crate::config::DeskConfig;
+use crate::core::{Answer, Core, Draft, Standby, Waiting};
+use crate::guard::{Guard, Lists};
+
+/// How long a call waits for certification. What is not certified then is told as it is; it goes on by itself.
+const CERTIFIED_WAIT: Duration = Duration::from_secs(60);
+
+/// Why a statement is refused: a word for programs and words for people.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    code: &'static str,
+    message: String,
+}
+
+fn refusal(code: &'static str, message: impl Into<String>) -> Refusal {
+    Refusal { code, message: message.into() }
+}
+
+/// What stands between an officer and the log.
+#[derive(Debug)]
+pub struct Desk {
+    /// The guard lists.
+    pub guard: Guard,
+    /// The settings.
+    pub config: DeskConfig,
+}
+
+/// What a call is judged by: the settings, the guard lists as they are now, and who calls.
+struct Judge<'a> {
+    config: DeskConfig,
+    lists: Lists,
+    officer: &'a str,
+    now_ms: u64,
+}
+
+/// A statement on its way.
+struct Prepared {
+    draft: Draft,
+    target: Option<Target>,
+    notices: Vec<String>,
+}
+
+/// Enters statements and answers each.
+pub(super) async fn submit(
+    core: &Arc<Core>,
+    desk: &Desk,
+    officer: &str,
+    submissions: Vec<wire::Submission>,
+    wait: wire::Wait,
+) -> Result<Vec<wire::SubmitResult>, Status> {
+    if let Err(words) = core.store_has_room() {
+        return Err(Status::resource_exhausted(words));
+    }
+    let judge = Judge { config: desk.config, lists: desk.guard.lists(), officer, now_ms: core.clock.now_ms() };
+    let mut prepared = Vec::with_capacity(submissions.len());
+    {
+        let state = core.list.read();
+        for submission in submissions {
+            prepared.push(prepare(core, &state, &judge, submission));
+        }
+    }
+    let drafts: Vec<Draft> = prepared.iter().filter_map(|p| p.as_ref().ok().map(|p| p.draft.clone())).collect();
+    let answers = core.submit(drafts).await.map_err(|stopping| Status::unavailable(stopping.to_string()))?;
+    certified(core, &answers, wait).await;
+    Ok(pair(core, prepared, answers))
+}
+
+/// A second officer's word on submissions that want one.
+pub(super) async fn decide(
+    core: &Arc<Core>,
+    officer: &str,
+    ids: &[Vec<u8>],
+    countersign: bool,
+    wait: wire::Wait,
+) -> Result<Vec<wire::SubmitResult>, Status> {
+    if let Err(words) = core.store_has_room() {
+        return Err(Status::resource_exhausted(words));
+    }
+    let stopping = |stopping: crate::core::Stopping| Status::unavailable(stopping.to_string());
+    let standby = core.waiting().await.map_err(stopping)?;
+    let mut prepared = Vec::with_capacity(ids.len());
+    {
+        let state = core.list.read();
+        for id in ids {
+            prepared.push(prepare::again(core, &state, &standby, officer, id, countersign));
+        }
+    }
+    let chosen = prepared.iter().filter_map(|p| p.as_ref().ok().map(|p| p.draft.submission)).collect();
+    let answers = core.decide(chosen, countersign).await.map_err(stopping)?;
+    certified(core, &answers, wait).await;
+    Ok(pair(core, prepared, answers))
+}
+
+/// Waits until what was entered is certified, if that is asked. A timeout is no failure: the answer says what is.
+async fn certified(core: &Core, answers: &[Answer], wait: wire::Wait) {
+    if wait != wire::Wait::Certified {
+        return;
+    }
+    let entered = answers.iter().filter_map(|answer| match answer {
+        Answer::Entered(index) => Some(*index),
+        _ => None,
+    });
+    if let Some(last) = entered.max() {
+        let mut certified = core.certified();
+        let _ = tokio::time::timeout(CERTIFIED_WAIT, certified.wait_for(|size| *size > last)).await;
+    }
+}
+
+/// An answer for each: refusals where they were made, and what the log's author said of the others.
+fn pair(core: &Core, prepared: Vec<Result<Prepared, Refusal>>, answers: Vec<Answer>) -> Vec<wire::SubmitResult> {
+    let mut answers = answers.into_iter();
+    let answered = prepared.into_iter().map(|prepared| match prepared {
+        Err(refused) => Outcome::Refused(wire::Refused { code: refused.code.into(), message: refused.message }),
+        Ok(prepared) => match answers.next() {
+            Some(answer) => outcome(core, prepared, answer),
+            None => Outcome::Refused(wire::Refused { code: "stopping".into(), message: "the node is stopping".into() }),
+        },
+    });
+    answered.map(|result| wire::SubmitResult { result: Some(result) }).collect()
+}
+
+fn outcome(core: &Core, prepared: Prepared, answer: Answer) -> Outcome {
+    let target = prepared.target.as_ref().map(ToString::to_string).unwrap_or_default();
+    let id = |index| RecordId { unit: core.unit.clone(), index };
+    let accepted = |id: Option<RecordId>| {
+        let covering = id.as_ref().and_then(|id| covering(core, id));
+        let certified = id.as_ref().is_some_and(|id| *core.certified().borrow() > id.index);
+        Outcome::Accepted(wire::Accepted {
+            submission: prepared.draft.submission.to_vec(),
+            id: id.as_ref().map(record_ref),
+            target: target.clone(),
+            cosigned_by: covering
+                .map(|c| c.cosignatures().keys().map(ToString::to_string).collect())
+                .unwrap_or_default(),
+            certified,
+            notices: prepared.notices.clone(),
+        })
+    };
+    match answer {
+        Answer::Entered(index) => accepted(Some(id(index))),
+        Answer::Waiting => accepted(None),
+        Answer::Known(index) => Outcome::Known(wire::Known { id: Some(record_ref(&id(index))), target }),
+        Answer::Proposed(reason) => Outcome::Proposed(wire::Proposed {
+            submission: prepared.draft.submission.to_vec(),
+            target,
+            reason,
+            notices: prepared.notices,
+        }),
+        Answer::Dropped => Outcome::Proposed(wire::Proposed {
+            submission: prepared.draft.submission.to_vec(),
+            target,
+            ..wire::Proposed::default()
+        }),
+        Answer::Refused(message) => Outcome::Refused(wire::Refused { code: "not-possible".into(), message }),
+    }
+}
+
+/// The newest checkpoint known that covers a record.
+pub(super) fn covering(core: &Core, id: &RecordId) -> Option<CosignedCheckpoint> {
+    let log = core.log(&id.unit)?;
+    let covers = |head: &CosignedCheckpoint| head.checkpoint().size.get() > id.index;
+    log.certified.filter(covers).or_else(|| log.newest.filter(covers))
+}
+
+/// What waits, for whoever asks.
+pub(super) async fn waiting(core: &Core) -> Result<wire::WaitingReply, Status> {
+    let Standby { proposals, outbox } =
+        core.waiting().await.map_err(|stopping| Status::unavailable(stopping.to_string()))?;
+    let said = |waiting: &Waiting| {
+        use prost::Message as _;
+        wire::Record::decode(waiting.record.clone()).ok()
+    };
+    let target = |record: &Option<wire::Record>| {
+        let body = record.as_ref().and_then(|record| record.body.as_ref());
+        match body {
+            Some(Body::Refer(refer)) => refer.target.clone(),
+            Some(Body::Hold(hold)) => hold.target.clone(),
+            Some(Body::Observe(observe)) => observe.target.clone(),
+            Some(Body::Link(link)) => link.first.clone(),
+            _ => String::new(),
+        }
+    };
+    let shown = |waiting: Waiting| {
+        let record = said(&waiting);
+        wire::WaitingSubmission {
+            submission: waiting.id.to_vec(),
+            target: target(&record),
+            record,
+            officer: waiting.officer,
+            reason: waiting.reason,
+            at_ms: waiting.at_ms,
+        }
+    };
+    Ok(wire::WaitingReply { waiting: proposals.into_iter().chain(outbox).map(shown).collect() })
+}
+
+fn understand(input: &str) -> Result<record::Understood, Refusal> {
+    record::from_input(input).map_err(|error| refusal(error.code(), error.to_string()))
+}
