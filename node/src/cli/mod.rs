@@ -24,6 +24,7 @@ mod json;
 mod list;
 mod object;
 pub(crate) mod output;
+mod receipt;
 mod refer;
 mod run;
 mod show;
@@ -115,6 +116,7 @@ enum Verb {
     Check(check::Args),
     Watch(watch::Args),
     Import(import::Args),
+    Receipt(receipt::Args),
 }
 
 /// Runs the program with the arguments of the process.
@@ -157,6 +159,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Verb::Check(args) => wait_for(check::run(args, global)),
         Verb::Watch(args) => wait_for(watch::run(args, global)),
         Verb::Import(args) => wait_for(import::run(args, global)),
+        Verb::Receipt(args) => wait_for(receipt::run(args, global)),
     }
 }
 
