@@ -948,3 +948,68 @@ def list_bytes(charter_digest, frontier, row_hashes):
     for target, hash_ in sorted(row_hashes.items(), key=lambda item: item[0].encode()):
         out += len(target).to_bytes(4, "big") + target.encode() + hash_
     return out
+
+
+# ---- receipt ----
+
+
+class Receipt:
+    """One record of a unit's log, verified under a charter."""
+
+    def __init__(self, raw, charter):
+        need(len(raw) <= 160 << 10, "a receipt beyond its limit")
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError as error:
+            raise Refused("not UTF-8") from error
+        need("\r" not in text, "a carriage return")
+        frame, empty, note = text.partition("\n\n")
+        need(empty, "no empty line before the checkpoint")
+        lines = frame.split("\n")
+        need(lines[0] == "c2sp.org/tlog-proof@v1", "another format")
+        need(len(lines) >= 3, "lines are missing")
+        need(lines[1].startswith("extra "), "no entry")
+        extra = from_base64(lines[1].removeprefix("extra "))
+        leaf_end = 2 + int.from_bytes(extra[:2], "big")
+        need(len(extra) > leaf_end + 16 and leaf_end <= 66 and len(extra) - leaf_end - 16 <= 65536, "an entry cut short")
+        need(lines[2].startswith("index "), "no index")
+        self.index = decimal(lines[2].removeprefix("index "), 0, SIZE_END - 1)
+        self.proof = [from_base64(line) for line in lines[3:]]
+        need(len(self.proof) <= 40 and all(len(hash_) == 32 for hash_ in self.proof), "not hashes, or too many")
+        self.unit = self.author(note, charter)
+        need(self.signers(note) == self.expected(note, charter), "a signature that is not accounted for, or out of order")
+        checkpoint = charter.read_checkpoint(self.unit, note.encode())
+        self.size, self.root, self.cosigners, self.certified = checkpoint
+        self.entry = Entry(extra[2:leaf_end], extra[leaf_end:])
+        verify_inclusion(leaf_hash(self.entry.leaf), self.index, self.size, self.proof, self.root)
+        self.kind, self.said = statement(self.entry.kind, self.entry.payload)
+
+    @staticmethod
+    def author(note, charter):
+        origin = note.partition("\n")[0]
+        units = [unit.id for unit in charter.units.values() if unit.log_key.name == origin]
+        need(units, "a log of nobody in the charter")
+        return units[0]
+
+    @staticmethod
+    def signers(note):
+        """Who signed, as the lines say, in their order."""
+        return list(parse_note(note.encode())[1])
+
+    def expected(self, note, charter):
+        """Of the keys that may sign, in the one order, those that did."""
+        mirrors = sorted(charter.mirrors(self.unit).items())
+        keys = [charter.units[self.unit].log_key] + [key for _, key in mirrors]
+        signed = parse_note(note.encode())[1]
+        return [(key.name, key.id) for key in keys if (key.name, key.id) in signed]
+
+    def does(self, earlier):
+        """What this record does to an earlier one."""
+        if self.kind in ("withdraw", "erase"):
+            own = self.unit == earlier.unit and self.said.get("index", 0) == earlier.index < self.index
+            return self.kind + "s" if own and can_end(earlier.entry) else None
+        if self.kind == "opinion" and earlier.kind == "refer" and self.unit != earlier.unit:
+            on = self.said["on"]
+            if (on["unit"], on.get("index", 0)) == (earlier.unit, earlier.index):
+                return {1: "supports", 2: "objects"}[self.said["stance"]]
+        return None

@@ -260,6 +260,39 @@ def at(vectors, said, units, logs):
     same(digest.hex(), said["list_digest"], "the list digest")
 
 
+def receipts(vectors):
+    said = vectors.json("receipts/receipts.json")
+    units = read_charter(vectors.raw("charter/1.note"))
+    read = {}
+    for case in said["accepted"]:
+        receipt = protocol.Receipt(vectors.raw(case["file"]), units)
+        found = {
+            "file": case["file"],
+            "id": f"{receipt.unit}/{receipt.index}",
+            "kind": receipt.entry.kind,
+            "time_ms": receipt.entry.time_ms,
+            "leaf": receipt.entry.leaf.hex(),
+            "opening": receipt.entry.opening.hex(),
+            "payload": receipt.entry.payload.hex(),
+            "proof": [hash_.hex() for hash_ in receipt.proof],
+            "size": receipt.size,
+            "root": receipt.root.hex(),
+            "cosigners": [{"unit": unit, "time": time} for unit, time in sorted(receipt.cosigners.items())],
+            "certified": receipt.certified,
+        }
+        same(found, case, "a receipt")
+        read[case["file"].removeprefix("receipts/").removesuffix(".receipt")] = receipt
+    bearings = [
+        {"later": later, "does": receipt.does(of), "earlier": earlier}
+        for later, receipt in read.items()
+        for earlier, of in read.items()
+        if receipt.does(of)
+    ]
+    same(bearings, said["bearings"], "what records do to others")
+    for file in said["refused"]:
+        vectors.refuse(file, lambda: protocol.Receipt(vectors.raw(file), units))
+
+
 CHECKS = {
     "leaves": leaves,
     "tree": tree,
@@ -269,6 +302,7 @@ CHECKS = {
     "checkpoints": checkpoints,
     "records": records,
     "network": network,
+    "receipts": receipts,
 }
 
 # What says nothing that is verified: explanations, names of files, what is refused already. Whether a target or a payload

@@ -12,7 +12,7 @@ use entente_proto::wire::record::Body;
 use tonic::Status as Answer;
 
 use super::query::shown;
-use super::words::unreadable;
+use super::words::{record_ref, unreadable};
 use crate::core::Core;
 use crate::list::State;
 use crate::store::StoreError;
@@ -28,7 +28,7 @@ pub(super) fn make(core: &Core, request: &wire::ReceiptRequest) -> Result<wire::
     let state = core.list.read();
     let receipt = if request.since_alone { Vec::new() } else { receipt(core, &state, &id, &entry)? };
     let mut since = since(core, &state, &id)?;
-    since.sort_by_key(|shown| (shown.time_ms, shown.id.as_ref().map(|id| (id.unit.clone(), id.index))));
+    since.sort_by_key(|later| later.shown.as_ref().map(|shown| shown.time_ms));
     Ok(wire::ReceiptReply { receipt, since })
 }
 
@@ -86,14 +86,9 @@ fn erased_by(core: &Core, state: &State, id: &RecordId) -> Result<Option<RecordI
     Ok(matches!(said(core, &by)?, Some(Body::Erase(_))).then_some(by))
 }
 
-/// Its withdrawal or erasure, and the opinions on it.
-fn since(core: &Core, state: &State, id: &RecordId) -> Result<Vec<wire::ShownRecord>, Answer> {
-    let own = |index| RecordId { unit: id.unit.clone(), index };
-    let mut ids = BTreeSet::new();
-    if let Standing::Withdrawn { by } | Standing::Erased { by } = state.fold.standing(&id.unit, id.index) {
-        ids.insert(own(by));
-    }
-    ids.extend(state.pending.withdrawn_by(&id.unit, id.index).map(own));
+/// Its withdrawal or erasure, and the opinions on it, by unit and index.
+fn since(core: &Core, state: &State, id: &RecordId) -> Result<Vec<wire::LaterRecord>, Answer> {
+    let mut ids: BTreeSet<RecordId> = taken_back_by(state, id).into_iter().collect();
     let folded = state.fold.target_of(&id.unit, id.index);
     if let Some(target) = folded.or_else(|| state.pending.target_of(id).cloned()) {
         let about: BTreeSet<RecordId> =
@@ -105,7 +100,21 @@ fn since(core: &Core, state: &State, id: &RecordId) -> Result<Vec<wire::ShownRec
             }
         }
     }
-    ids.iter().filter_map(|id| shown(core, state, id).transpose()).collect()
+    let later = |id: &RecordId| {
+        let taken_back_by = taken_back_by(state, id).as_ref().map(record_ref);
+        let shown = shown(core, state, id).transpose()?;
+        Some(shown.map(|shown| wire::LaterRecord { shown: Some(shown), taken_back_by }))
+    };
+    ids.iter().filter_map(later).collect()
+}
+
+/// The record that withdraws or erases this one, certified or not.
+fn taken_back_by(state: &State, id: &RecordId) -> Option<RecordId> {
+    let by = match state.fold.standing(&id.unit, id.index) {
+        Standing::Withdrawn { by } | Standing::Erased { by } => Some(by),
+        _ => state.pending.withdrawn_by(&id.unit, id.index),
+    };
+    by.map(|index| RecordId { unit: id.unit.clone(), index })
 }
 
 fn said(core: &Core, id: &RecordId) -> Result<Option<Body>, Answer> {

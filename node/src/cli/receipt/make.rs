@@ -41,7 +41,7 @@ impl Format {
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct MakeArgs {
     /// A record of any unit, such as BE/17; it must be certified
     #[arg(value_name = "ID", required = true)]
     id: Option<String>,
@@ -67,7 +67,7 @@ struct MadeJson {
     since: since::SinceJson,
 }
 
-pub(super) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
+pub(super) async fn run(args: MakeArgs, global: &Global) -> Result<(), CliError> {
     let id = object::id(args.id.as_deref().unwrap_or_default()).map_err(|fault| CliError::Usage(fault.reason))?;
     let home = Home::open(global.home()?).map_err(|e| CliError::Refused(e.to_string()))?;
     let charter = load_charter(&home)?;

@@ -35,13 +35,13 @@ pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<ReceiptCommand>,
     #[command(flatten)]
-    make: make::Args,
+    make: make::MakeArgs,
 }
 
 /// What else to do with receipts.
 #[derive(Debug, clap::Subcommand)]
 enum ReceiptCommand {
-    Verify(verify::Args),
+    Verify(verify::VerifyArgs),
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {

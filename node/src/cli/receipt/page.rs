@@ -185,7 +185,7 @@ fn capital(word: &str) -> String {
 
 /// Text as it may stand in an element or an attribute; characters that steer the direction of writing, or that nobody
 /// sees, become visible.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -3,7 +3,7 @@
 use entente_proto::ids::RecordId;
 use entente_proto::receipt::{Bearing, VerifiedReceipt};
 use entente_proto::wire::record::Body;
-use entente_proto::wire::{EraseReason, Ground, Opinion, ShownRecord, Stance};
+use entente_proto::wire::{EraseReason, Ground, LaterRecord, Opinion, Stance};
 use serde::Serialize;
 
 use crate::cli::words::{moment, plain, word};
@@ -108,18 +108,19 @@ pub(super) fn proven<'a>(of: &VerifiedReceipt, all: impl Iterator<Item = &'a Ver
 }
 
 /// What the node tells.
-pub(super) fn told(shown: &[ShownRecord]) -> Vec<Said> {
-    let said = |shown: &ShownRecord| {
+pub(super) fn told(later: &[LaterRecord]) -> Vec<Said> {
+    let said = |later: &LaterRecord| {
+        let shown = later.shown.as_ref()?;
         let id = shown.id.as_ref()?;
         Some(Said {
             id: RecordId { unit: id.unit.parse().ok()?, index: id.index },
             time_ms: shown.time_ms,
             what: What::of(shown.record.as_ref()?.body.as_ref()?)?,
             certified: shown.certified,
-            taken_back: !shown.inert.is_empty(),
+            taken_back: later.taken_back_by.is_some(),
         })
     };
-    shown.iter().filter_map(said).collect()
+    later.iter().filter_map(said).collect()
 }
 
 /// What `--json` prints of it.

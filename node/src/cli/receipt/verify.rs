@@ -28,7 +28,7 @@ use crate::membership::read_charter;
 /// every one of them verifies and is certified, whether or not a record was withdrawn since.
 #[derive(Debug, clap::Args)]
 #[command(after_help = super::EXAMPLES)]
-pub(crate) struct Args {
+pub(crate) struct VerifyArgs {
     /// Receipts, or pages with receipts in them; - for stdin
     #[arg(value_name = "FILE", required = true)]
     files: Vec<String>,
@@ -54,7 +54,7 @@ struct Given {
     read: Result<VerifiedReceipt, String>,
 }
 
-pub(super) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
+pub(super) async fn run(args: VerifyArgs, global: &Global) -> Result<(), CliError> {
     let charter = charter(args.charter.as_deref(), global)?;
     let mut given = Vec::new();
     for (files, asked) in [(&args.files, true), (&args.newer, false)] {
