@@ -17,6 +17,9 @@ use crate::core::Core;
 use crate::list::State;
 use crate::store::StoreError;
 
+#[cfg(test)]
+mod tests;
+
 /// Makes a receipt, and tells what was said of the record since.
 pub(super) fn make(core: &Core, request: &wire::ReceiptRequest) -> Result<wire::ReceiptReply, Answer> {
     let id = request.id.as_ref().ok_or_else(|| Answer::invalid_argument("no record is named"))?;

@@ -7,19 +7,20 @@
 //!
 //! ```text
 //! c2sp.org/tlog-proof@v1
-//! extra ADUIAhCA0JX/vDEYMCIgH7vRmvJ3n5...
+//! extra AC0IBRCBkObQrywYKyIgl65hp3eBoLpPVZkN0bzV7dbVug2mnKqGdBuGO3ZdyKABAQEBAQEBAQEBAQEBAQEBChABAQEBAQEBAQEBAQEBAQEBKhcKBgoCQkUQARABIgthIG5ld3NwYXBlcg==
 //! index 1
-//! XcnaeacGWamtVZy3Ad7ZoqudgjqtL0lgz+Nw7/RgQyg=
-//! nx7jC0cXgGYkSfGYwMCpVmRSIJGkZfUTnFdMDGVGRVM=
+//! 2kHi5+F9TLHd9g6j1Ln91ccunQwT7oxVZITTflkzSCE=
 //!
-//! takedown.example/BE
-//! 4
-//! <base64 of the 32-byte root>
+//! takedown.example/NL
+//! 2
+//! IUdIXX+bSHfrF26EeVvBxhMhwpe7J/EIawyD9+S9sgo=
 //!
-//! — takedown.example/BE <base64(key id || signature)>
-//! — takedown.example/FR/mirror <base64(key id || time || signature)>
-//! — takedown.example/UK/mirror <base64(key id || time || signature)>
+//! — takedown.example/NL 5wYUq8xd2re3zKzlPnv0H2G32GXxBUo9rC4CiLASrNhNDTy8mh9TMO7Lsr2xfYfqZAqt5hZJdO9DO5NXDLVdDCAWPAo=
+//! — takedown.example/BE/mirror oTEh+AAAAABa38U8FsOAACfoFN+OVMbWoQH863+2HuPN+5zIBKVpvvhkjiDLDcYibEksaZfDXH86uGfmgK9FKyrbwdaZfrPeWC0oBw==
+//! — takedown.example/UK/mirror +051dAAAAABa38U9jx/Qt3x3NXNf33BYDzAxC6Nu+y+CNkA9RF7RuDndW0o0lHLryuIa5ThRHSpBSOUqG8Muw5FjV25wouPGBaakDA==
 //! ```
+//!
+//! (NL supports BE/1; the keys are Ed25519 seeds SHA-256 of labels such as `log NL` and `mirror BE`.)
 //!
 //! 1. The format: `c2sp.org/tlog-proof@v1`.
 //! 2. `extra`, a space, base64 of the [entry](crate::entry): `u16be` length of the leaf (1 to 64), the leaf, the 16-byte
