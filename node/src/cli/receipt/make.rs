@@ -93,7 +93,7 @@ pub(super) async fn run(args: MakeArgs, global: &Global) -> Result<(), CliError>
             page::write(&page).into_bytes()
         }
     };
-    warn(&receipt, &since);
+    warn(&receipt, if args.format == Format::Text { &since } else { &[] });
     let mut out = Output::new(global.json);
     if let Some(path) = &args.out {
         replace_file(path, &content, 0o600).map_err(|e| CliError::file(path, "write", &e))?;
@@ -137,7 +137,7 @@ async fn later(node: &Node, charter: &Charter, since: &[since::Said]) -> Result<
     Ok(receipts)
 }
 
-/// What whoever hands it out should know.
+/// What whoever hands it out should know: what was said since, unless that goes with it; and how it may be handled.
 fn warn(receipt: &VerifiedReceipt, since: &[since::Said]) {
     for said in since.iter().filter(|said| !said.taken_back) {
         if matches!(said.what, What::Withdrawn(_) | What::Objection { .. }) {

@@ -76,7 +76,7 @@ pub(super) fn write(page: &Page<'_>) -> String {
     out.push_str(STYLE);
     out.push_str("</head>\n<body>\n");
     let lines = told::lines(receipt);
-    lead(&mut out, receipt, name, &kind, &lines);
+    lead(&mut out, receipt, name, &kind);
     standing(&mut out, page);
     details(&mut out, &lines);
     how_to_verify(&mut out, page);
@@ -98,7 +98,7 @@ pub(super) fn write(page: &Page<'_>) -> String {
     out
 }
 
-fn lead(out: &mut String, receipt: &VerifiedReceipt, name: &str, kind: &str, lines: &[told::Line]) {
+fn lead(out: &mut String, receipt: &VerifiedReceipt, name: &str, kind: &str) {
     let id = receipt.id();
     let who = format!("<b><bdi>{}</bdi> ({})</b>", escape(name), id.unit);
     if let Body::Refer(refer) = receipt.statement().body() {
@@ -119,8 +119,9 @@ fn lead(out: &mut String, receipt: &VerifiedReceipt, name: &str, kind: &str, lin
             escape(&capital(kind))
         );
     }
-    if let Some((_, target)) = lines.iter().find(|(label, _)| *label == "target") {
-        let _ = writeln!(out, "<p class=\"target\">{}</p>", escape(target));
+    if let Some(target) = receipt.statement().target() {
+        let (what, value) = told::target(&target);
+        let _ = writeln!(out, "<p class=\"target\"><small>{what}</small><br>{}</p>", escape(value));
     }
 }
 
@@ -132,8 +133,11 @@ fn standing(out: &mut String, page: &Page<'_>) {
     for said in page.since {
         let _ = writeln!(out, "<p dir=\"auto\">{id} {}</p>", escape(&said.words()));
     }
-    if page.since.iter().any(|said| !said.taken_back && matches!(said.what, What::Withdrawn(_))) {
+    let any = |wanted: fn(&What) -> bool| page.since.iter().any(|said| !said.taken_back && wanted(&said.what));
+    if any(|what| matches!(what, What::Withdrawn(_))) {
         out.push_str("<p>Please do not act on it, and look again at what was done because of it.</p>\n");
+    } else if any(|what| matches!(what, What::Objection { .. })) {
+        let _ = writeln!(out, "<p>The units do not agree about it. Please ask {} before you act on it.</p>", id.unit);
     } else if !page.since.iter().any(|said| against(&said)) {
         out.push_str("<p>It stands: it was not withdrawn, and nobody objects to it.</p>\n");
     }

@@ -2,6 +2,8 @@
 //! is: whoever shows it takes the harm out of it, for a terminal or for a page.
 
 use entente_proto::receipt::VerifiedReceipt;
+use entente_proto::record::Target;
+use entente_proto::record::target::TargetType;
 use entente_proto::wire::record::Body;
 use entente_proto::wire::{Basis, Category, Refer, Source, Tlp};
 
@@ -32,6 +34,22 @@ pub(super) fn lines(receipt: &VerifiedReceipt) -> Vec<Line> {
             target.into_iter().chain([says]).collect()
         }
     }
+}
+
+/// A target for whoever does not know how this program writes one: what it is, and the value.
+pub(super) fn target(target: &Target) -> (&'static str, &str) {
+    let (kind, value) = target.parts();
+    let what = match kind {
+        TargetType::Domain => "domain, with everything under it",
+        TargetType::Url => "web address",
+        TargetType::Ip => "IP address or network",
+        TargetType::Account => "account (platform/handle)",
+        TargetType::Channel => "channel, group or page (platform/id)",
+        TargetType::App => "app (store/id)",
+        TargetType::File => "file, by its hash",
+        TargetType::Image => "image, by its perceptual hash",
+    };
+    (what, value)
 }
 
 fn referral(refer: &Refer) -> Vec<Line> {

@@ -195,6 +195,10 @@ fn unrelated(given: &[Given]) -> Result<(), CliError> {
     let of = |asked: bool| given.iter().filter(move |one| one.asked == asked);
     for one in of(false) {
         let Ok(later) = &one.read else { continue };
+        // A newer page of the same record brings that record's receipt again.
+        if of(true).filter_map(|other| other.read.as_ref().ok()).any(|asked| asked.id() == later.id()) {
+            continue;
+        }
         let mut about = given.iter().filter_map(|other| other.read.as_ref().ok());
         if about.all(|earlier| later.bears_on(earlier).is_none()) {
             return Err(CliError::Refused(format!(
@@ -282,19 +286,21 @@ impl Report<'_> {
         let verdict = if receipt.certified().is_ok() { "verified, certified" } else { "signed, but NOT CERTIFIED" };
         let name = self.charter.unit(&id.unit).map_or("", |unit| unit.name.as_str());
         self.out.line(format_args!("{id}  {verdict}"))?;
+        // First what keeps a reader from acting on the rest.
+        for said in since {
+            self.pair("SINCE", &format!("{id} {}", said.words()))?;
+        }
         self.pair("made by", &format!("{} ({})", plain(name), id.unit))?;
         self.pair("made on", &format!("{} by its clock", moment(receipt.header().time_ms)))?;
         self.pair("kind", &told::kind(receipt))?;
         for (label, text) in told::lines(receipt) {
             self.pair(label, &plain(&text))?;
         }
-        for said in since {
-            self.pair("SINCE", &format!("{id} {}", said.words()))?;
-        }
         let rest = match asked {
             Some(asked) if !asked.knows => format!("the node of {} does not have this record yet", asked.unit),
             Some(asked) if since.is_empty() => format!("nothing, says the node of {}", asked.unit),
             Some(asked) => format!("that is all, says the node of {}", asked.unit),
+            None if !receipt.statement().kind().can_end() => String::new(),
             None if since.is_empty() && beside => "the other receipts say nothing of it; --node asks a node".to_owned(),
             None if since.is_empty() => {
                 "a receipt does not tell whether its record was withdrawn later: --node asks a node, --newer takes later \
@@ -303,7 +309,9 @@ impl Report<'_> {
             }
             None => "more may have been said: --node asks a node".to_owned(),
         };
-        self.pair("since", &rest)?;
+        if !rest.is_empty() {
+            self.pair("since then", &rest)?;
+        }
         self.pair("cosigned by", &told::cosigners(receipt))?;
         self.pair("log", &format!("{}, {} entries, root {}", said.origin, said.size, said.root))?;
         self.pair(
