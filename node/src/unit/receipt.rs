@@ -20,6 +20,9 @@ use crate::store::StoreError;
 #[cfg(test)]
 mod tests;
 
+/// Most opinions on a record that are told with it: 200 of the largest stay below the largest message.
+const OPINIONS_MAX: usize = 200;
+
 /// Makes a receipt, and tells what was said of the record since.
 pub(super) fn make(core: &Core, request: &wire::ReceiptRequest) -> Result<wire::ReceiptReply, Answer> {
     let id = request.id.as_ref().ok_or_else(|| Answer::invalid_argument("no record is named"))?;
@@ -30,9 +33,9 @@ pub(super) fn make(core: &Core, request: &wire::ReceiptRequest) -> Result<wire::
     };
     let state = core.list.read();
     let receipt = if request.since_alone { Vec::new() } else { receipt(core, &state, &id, &entry)? };
-    let mut since = since(core, &state, &id)?;
+    let (mut since, left_out) = since(core, &state, &id)?;
     since.sort_by_key(|later| later.shown.as_ref().map(|shown| shown.time_ms));
-    Ok(wire::ReceiptReply { receipt, since })
+    Ok(wire::ReceiptReply { receipt, since, left_out })
 }
 
 fn entry(core: &Core, id: &RecordId) -> Result<Option<Entry>, Answer> {
@@ -89,8 +92,9 @@ fn erased_by(core: &Core, state: &State, id: &RecordId) -> Result<Option<RecordI
     Ok(matches!(said(core, &by)?, Some(Body::Erase(_))).then_some(by))
 }
 
-/// Its withdrawal or erasure, and the opinions on it, by unit and index.
-fn since(core: &Core, state: &State, id: &RecordId) -> Result<Vec<wire::LaterRecord>, Answer> {
+/// Its withdrawal or erasure, and the opinions on it, by unit and index; and how many of these were left out.
+fn since(core: &Core, state: &State, id: &RecordId) -> Result<(Vec<wire::LaterRecord>, u64), Answer> {
+    let mut left_out = 0;
     let mut ids: BTreeSet<RecordId> = taken_back_by(state, id).into_iter().collect();
     let folded = state.fold.target_of(&id.unit, id.index);
     if let Some(target) = folded.or_else(|| state.pending.target_of(id).cloned()) {
@@ -99,7 +103,11 @@ fn since(core: &Core, state: &State, id: &RecordId) -> Result<Vec<wire::LaterRec
         for other in about {
             let Some(Body::Opinion(opinion)) = said(core, &other)? else { continue };
             if opinion.on.is_some_and(|on| on.unit == id.unit.as_str() && on.index == id.index) {
-                ids.insert(other);
+                if ids.len() > OPINIONS_MAX {
+                    left_out += 1;
+                } else {
+                    ids.insert(other);
+                }
             }
         }
     }
@@ -108,7 +116,7 @@ fn since(core: &Core, state: &State, id: &RecordId) -> Result<Vec<wire::LaterRec
         let shown = shown(core, state, id).transpose()?;
         Some(shown.map(|shown| wire::LaterRecord { shown: Some(shown), taken_back_by }))
     };
-    ids.iter().filter_map(later).collect()
+    Ok((ids.iter().filter_map(later).collect::<Result<_, _>>()?, left_out))
 }
 
 /// The record that withdraws or erases this one, certified or not.

@@ -419,7 +419,8 @@ fn a_later_receipt_withdraws_erases_or_judges_an_earlier_record() {
     // A withdrawal is never withdrawn; nothing is withdrawn by itself or beforehand; each unit withdraws its own.
     assert_eq!(be(3).bears_on(&be(1)), None);
     assert_eq!(be(4).bears_on(&be(4)), None);
-    assert_eq!(verified("BE", vec![withdraw(1), refer("domain:a.example")], 0).bears_on(&be(1)), None);
+    let forwards = || vec![withdraw(1), refer("domain:a.example")];
+    assert_eq!(verified("BE", forwards(), 0).bears_on(&verified("BE", forwards(), 1)), None);
     assert_eq!(verified("FR", log(), 1).bears_on(&first), None);
 
     let objects = opinion("BE", 0, wire::Stance::Object);

@@ -168,7 +168,7 @@ fn a_wrong_referral_is_told_from_one_that_stands_by_everybody_alike() {
         let node = network.node(unit);
         // The old receipt, with what this node knows.
         let told = node.call(&["receipt", "verify", &early, "--node"]).ended(0).document();
-        assert_eq!(told["asked"], json!({ "unit": unit, "knows": true }));
+        assert_eq!(told["asked"], json!({ "unit": unit, "knows": true, "left_out": 0 }));
         assert_eq!((&told["withdrawn"]["id"], &told["withdrawn"]["reason"]), (&json!(withdrawal), &json!(reason)));
         assert_eq!(
             (&told["objections"][0]["id"], &told["objections"][0]["ground"]),

@@ -16,7 +16,7 @@ use crate::cli::client::{Deadline, Node, misfit};
 use crate::cli::error::CliError;
 use crate::cli::object;
 use crate::cli::output::{Output, say};
-use crate::cli::words::record_ref;
+use crate::cli::words::{plain, record_ref};
 use crate::clock::{Clock as _, SystemClock};
 use crate::files::replace_file;
 use crate::home::Home;
@@ -65,6 +65,8 @@ struct MadeJson {
     content: Option<String>,
     #[serde(flatten)]
     since: since::SinceJson,
+    /// How many further opinions the node knows.
+    left_out: u64,
 }
 
 pub(super) async fn run(args: MakeArgs, global: &Global) -> Result<(), CliError> {
@@ -106,6 +108,7 @@ pub(super) async fn run(args: MakeArgs, global: &Global) -> Result<(), CliError>
             content: args.out.is_none().then_some(content),
             out: args.out.as_ref().map(|path| path.display().to_string()),
             since: since::SinceJson::from(since.as_slice()),
+            left_out: reply.left_out,
         })?;
     } else if args.out.is_none() {
         out.line(content.strip_suffix('\n').unwrap_or(&content))?;
@@ -150,6 +153,13 @@ fn warn(receipt: &VerifiedReceipt, since: &[since::Said]) {
         }
     }
     let Body::Refer(refer) = receipt.statement().body() else { return };
+    if !refer.override_reason.is_empty() {
+        say(format_args!(
+            "entente: note: the receipt of {} also tells why it was made although something spoke against it: {}",
+            receipt.id(),
+            plain(&refer.override_reason)
+        ));
+    }
     let tlp = refer.handling.as_ref().map_or(0, |handling| handling.tlp);
     if tlp == i32::from(Tlp::Red) || tlp == i32::from(Tlp::AmberStrict) {
         say(format_args!(

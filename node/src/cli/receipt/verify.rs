@@ -171,14 +171,15 @@ async fn ask(node: &Node, receipt: &VerifiedReceipt, since: &mut Vec<Said>) -> R
     let unit = node.unit().to_string();
     match node.client().receipt(request).await {
         Ok(reply) => {
-            for said in since::told(&reply.into_inner().since) {
+            let reply = reply.into_inner();
+            for said in since::told(&reply.since) {
                 since.retain(|known| known.id != said.id);
                 since.push(said);
             }
             since.sort_by(|a, b| (a.time_ms, &a.id).cmp(&(b.time_ms, &b.id)));
-            Ok(Asked { unit, knows: true })
+            Ok(Asked { unit, knows: true, left_out: reply.left_out })
         }
-        Err(status) if status.code() == Code::NotFound => Ok(Asked { unit, knows: false }),
+        Err(status) if status.code() == Code::NotFound => Ok(Asked { unit, knows: false, left_out: 0 }),
         Err(status) => Err(status.into()),
     }
 }
@@ -188,6 +189,8 @@ async fn ask(node: &Node, receipt: &VerifiedReceipt, since: &mut Vec<Said>) -> R
 struct Asked {
     unit: String,
     knows: bool,
+    /// How many further opinions it knows.
+    left_out: u64,
 }
 
 /// A receipt that was given as later and has nothing to do with those asked about.
@@ -298,6 +301,9 @@ impl Report<'_> {
         }
         let rest = match asked {
             Some(asked) if !asked.knows => format!("the node of {} does not have this record yet", asked.unit),
+            Some(asked) if asked.left_out > 0 => {
+                format!("and {} further opinions, says the node of {}", asked.left_out, asked.unit)
+            }
             Some(asked) if since.is_empty() => format!("nothing, says the node of {}", asked.unit),
             Some(asked) => format!("that is all, says the node of {}", asked.unit),
             None if !receipt.statement().kind().can_end() => String::new(),
