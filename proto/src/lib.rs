@@ -18,6 +18,7 @@
 //! | [`entry`] | header, opening, payload; the encoding of a run of entries |
 //! | [`charter`] | who belongs, with which keys |
 //! | [`record`] | the statements: canonical bytes, kinds, targets |
+//! | [`receipt`] | one record shown alone, to whoever has the charter (C2SP `tlog-proof`) |
 //! | [`list`] | the fold of certified logs into the target list, and its digest |
 //! | [`sync`] | the state machine that brings every log to every node |
 //! | [`wire`] | the messages, generated from the `.proto` files |
@@ -36,6 +37,7 @@ pub mod limits;
 pub mod list;
 pub mod note;
 pub mod quorum;
+pub mod receipt;
 pub mod record;
 pub mod sync;
 pub mod tree;

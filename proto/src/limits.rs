@@ -46,6 +46,10 @@ pub const WANT_BYTES_MAX: u64 = 64 << 20;
 pub const OUTLINE_HASHES_MAX: usize = 4_096;
 /// Most hashes in a compact range or a proof: two for each of 40 levels.
 pub const PROOF_HASHES_MAX: usize = 80;
+/// Most hashes in an inclusion proof: one for each level of a log.
+pub const INCLUSION_HASHES_MAX: usize = 40;
+/// Largest [receipt](crate::receipt), in bytes: the largest entry in base64, 40 hashes and the largest checkpoint fit.
+pub const RECEIPT_BYTES_MAX: usize = 160 << 10;
 /// Longest target in canonical form, in bytes.
 pub const TARGET_BYTES_MAX: usize = 8_192;
 /// How far ahead of a cosigner's clock a header's time may lie, in milliseconds.

@@ -30,6 +30,7 @@ mod object;
 mod observe;
 mod outcome;
 pub(crate) mod output;
+mod receipt;
 mod refer;
 mod run;
 mod show;
@@ -131,6 +132,7 @@ enum Verb {
     Check(check::Args),
     Watch(watch::Args),
     Import(import::Args),
+    Receipt(receipt::Args),
 }
 
 /// Runs the program with the arguments of the process.
@@ -182,6 +184,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Verb::Check(args) => wait_for(check::run(args, global)),
         Verb::Watch(args) => wait_for(watch::run(args, global)),
         Verb::Import(args) => wait_for(import::run(args, global)),
+        Verb::Receipt(args) => wait_for(receipt::run(args, global)),
     }
 }
 

@@ -33,6 +33,9 @@ fn the_calls_of_the_design_are_understood() {
         "check a.example b.example",
         "check -",
         "watch --pending",
+        "receipt BE/17 --out f.receipt",
+        "receipt BE/17 --format html --json",
+        "receipt verify f.receipt g.html --charter charter.note --newer h.receipt --newer i.receipt --node --home be",
         "import links.txt --category incites --format csv --batch 1000 --report faults --retry-for 0 --as duty",
     ] {
         assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());
@@ -55,6 +58,9 @@ fn wrong_calls_are_refused_before_anything_happens() {
         "list --limit 0",
         "import f --batch 1001",
         "status --timeout 0",
+        "receipt",
+        "receipt BE/17 --format pdf",
+        "receipt verify --charter charter.note",
     ] {
         let error = parse(line).expect_err(line);
         assert!(error.use_stderr(), "{line}");

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use entente_proto::charter::Charter;
 use entente_proto::hash::Hash;
-use entente_proto::ids::UnitId;
+use entente_proto::ids::{Size, UnitId};
 use entente_proto::note::Signer;
 use entente_proto::sync::{Engine, Event, Fault, LeafHashes, LogView, Outgoing, PeerView, Serving, Standing, StreamId};
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
@@ -182,6 +182,12 @@ impl Core {
     #[must_use]
     pub fn log(&self, unit: &UnitId) -> Option<LogView> {
         self.engine().log(unit)
+    }
+
+    /// Proves that a log of `size` entries has the entry `index`; nothing if the node does not hold so much of it.
+    #[must_use]
+    pub fn inclusion(&self, unit: &UnitId, index: u64, size: Size) -> Option<Vec<Hash>> {
+        self.engine().inclusion(unit, index, size, &Leaves(&*self.store))
     }
 
     /// Every partner.

@@ -83,6 +83,13 @@ impl Pending {
         self.all.get(unit).is_some_and(|log| log.range(index..).any(|(_, noted)| noted.withdraws == Some(index)))
     }
 
+    /// The first pending statement that takes this one back.
+    #[must_use]
+    pub fn withdrawn_by(&self, unit: &UnitId, index: u64) -> Option<u64> {
+        let mut later = self.all.get(unit)?.range(index.saturating_add(1)..);
+        later.find(|(_, noted)| noted.withdraws == Some(index)).map(|(by, _)| *by)
+    }
+
     /// Notes a statement. `target_of` finds the target of the record that it speaks of.
     pub(super) fn note(
         &mut self,

@@ -1,6 +1,7 @@
 //! The officers' API: what a node offers to its own unit's people.
 
 mod query;
+mod receipt;
 mod service;
 mod status;
 mod submit;

@@ -210,7 +210,8 @@ pub(super) fn show(core: &Core, what: &str) -> Result<wire::ShowReply, Answer> {
     Ok(wire::ShowReply { row, records, family: Vec::new() })
 }
 
-fn shown(core: &Core, state: &State, id: &RecordId) -> Result<Option<wire::ShownRecord>, Answer> {
+/// A record with all that is known of it; nothing where the log is not that long.
+pub(super) fn shown(core: &Core, state: &State, id: &RecordId) -> Result<Option<wire::ShownRecord>, Answer> {
     let Some(entry) = core.store.entry(&id.unit, id.index).map_err(|error| unreadable(&error.into()))? else {
         return Ok(None);
     };

@@ -14,7 +14,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 use super::submit::Desk;
-use super::{query, status, submit, words};
+use super::{query, receipt, status, submit, words};
 use crate::core::Core;
 use crate::net::PeerInfo;
 use crate::peer::Partners;
@@ -153,5 +153,10 @@ impl Unit for UnitService {
             Err(BroadcastStreamRecvError::Lagged(missed)) => Some(Ok(wire::Change { missed, ..Default::default() })),
         });
         Ok(Response::new(Box::pin(changes)))
+    }
+
+    async fn receipt(&self, request: Request<wire::ReceiptRequest>) -> Result<Response<wire::ReceiptReply>, Status> {
+        self.admit(&request, false)?;
+        receipt::make(&self.core, &request.into_inner()).map(Response::new)
     }
 }

@@ -131,7 +131,7 @@ impl Fold {
             loop {
                 let text = rest?;
                 // The greatest that is not greater; if it is no prefix, none longer than what both share can be one.
-                let below = self.index.prefixes.range::<str, _>(..=text).next_back()?;
+                let below = self.index.prefixes.range::<str, _>((std::ops::Bound::Unbounded, std::ops::Bound::Included(text))).next_back()?;
                 if text.starts_with(below.as_str()) {
                     rest = text.get(..below.as_str().len().saturating_sub(1));
                     return Some(below);

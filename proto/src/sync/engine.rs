@@ -491,6 +491,12 @@ impl Engine {
         self.logs.get(unit).map(view)
     }
 
+    /// Proves that a unit's log of `size` entries has the entry `index`; nothing if it was not taken so far, or the leaf
+    /// hashes cannot be read. Reads those of two bundles at the most.
+    pub fn inclusion(&self, unit: &UnitId, index: u64, size: Size, leaves: &impl LeafHashes) -> Option<Vec<Hash>> {
+        self.logs.get(unit)?.replica.inclusion(index, size, leaves)
+    }
+
     /// Every partner.
     pub fn peers(&self) -> impl Iterator<Item = PeerView> + '_ {
         self.setup.logs.keys().filter(|unit| **unit != self.setup.unit).map(|unit| self.peer(unit))

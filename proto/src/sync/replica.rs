@@ -1,6 +1,6 @@
 //! What a node has taken of one log: the tree over it, and what is missing from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use super::Fault;
@@ -268,8 +268,24 @@ impl Replica {
         } else {
             leaves.leaf_hashes(&self.unit, end.bundles())?
         };
-        let nodes = Nodes { levels: &self.levels, low: &low, low_from: end.bundled().get() };
+        let nodes = Nodes { levels: &self.levels, low: &[(end.bundled().get(), low)] };
         tree::range(&nodes, begin, end).ok().filter(|range| range.end() == end)
+    }
+
+    /// Proves that the tree of `size` leaves, which were taken, has the leaf `index`. What lies below level 8 is computed
+    /// from the leaf hashes of two bundles: the leaf's own, and the partial one at the end.
+    pub(super) fn inclusion(&self, index: u64, size: Size, leaves: &impl LeafHashes) -> Option<Vec<Hash>> {
+        if size > self.taken() {
+            return None;
+        }
+        let own = Size::new(index).ok()?.bundled();
+        let mut low = Vec::new();
+        for from in BTreeSet::from([own, size.bundled()]) {
+            let last = from == self.taken().bundled();
+            let hashes = if last { self.tail.clone() } else { leaves.leaf_hashes(&self.unit, from.bundles())? };
+            low.push((from.get(), hashes));
+        }
+        tree::inclusion_proof(&Nodes { levels: &self.levels, low: &low }, index, size).ok()
     }
 }
 
@@ -284,11 +300,11 @@ pub(super) fn erased_by(kind: u32, payload: &[u8]) -> Option<u64> {
     }
 }
 
-/// The nodes of a tree: kept ones from level 8 up, computed ones below for one bundle.
+/// The nodes of a tree: kept ones from level 8 up, below computed ones for some bundles, given by their first leaf and
+/// leaf hashes.
 struct Nodes<'a> {
     levels: &'a [Vec<Hash>],
-    low: &'a [Hash],
-    low_from: u64,
+    low: &'a [(u64, Vec<Hash>)],
 }
 
 /// A node that is not there: the caller asked beyond what it holds.
@@ -310,13 +326,59 @@ impl NodeSource for Nodes<'_> {
             return usize::try_from(index).ok().and_then(|at| nodes.get(at)).copied().ok_or(Absent);
         }
         let width = 1_usize.checked_shl(level).ok_or(Absent)?;
-        let first = index.checked_shl(level).and_then(|at| at.checked_sub(self.low_from)).ok_or(Absent)?;
-        let first = usize::try_from(first).map_err(|_| Absent)?;
-        let leaves = self.low.get(first..first.saturating_add(width)).ok_or(Absent)?;
+        let first = index.checked_shl(level).ok_or(Absent)?;
+        let bundle = |(from, _): &&(u64, Vec<Hash>)| first.checked_sub(*from).is_some_and(|at| at < BUNDLE_ENTRIES);
+        let (from, hashes) = self.low.iter().find(bundle).ok_or(Absent)?;
+        let at = usize::try_from(first.saturating_sub(*from)).map_err(|_| Absent)?;
+        let leaves = hashes.get(at..at.saturating_add(width)).ok_or(Absent)?;
         let mut range = CompactRange::new(Size::ZERO);
         for leaf in leaves {
             range.push_leaf(*leaf).map_err(|_| Absent)?;
         }
         range.root().map_err(|_| Absent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::{MemoryTree, verify_inclusion};
+
+    struct Stored(Vec<Hash>);
+
+    impl LeafHashes for Stored {
+        fn leaf_hashes(&self, _unit: &UnitId, bundle: u64) -> Option<Vec<Hash>> {
+            Some(self.0.iter().skip(bundle as usize * 256).take(256).copied().collect())
+        }
+    }
+
+    fn leaf(number: u64) -> Hash {
+        Hash::leaf(&number.to_be_bytes())
+    }
+
+    #[test]
+    fn any_entry_is_proven_under_any_size_that_was_taken() {
+        for taken in [1, 255, 256, 257, 1_024, 1_300_u64] {
+            let stored = Stored((0..taken).map(leaf).collect());
+            let (full, tail) = stored.0.split_at(taken as usize / 256 * 256);
+            let level1 = full.chunks(256).map(|bundle| tree::level1(bundle).unwrap()).collect();
+            let mut replica = Replica::new("BE".parse().unwrap());
+            replica.restore(level1, tail, (0, None), Gaps::default(), BTreeMap::new()).unwrap();
+            for size in [1, 2, 200, 256, 300, 512, 513, 1_000, 1_024, 1_025, taken].into_iter().filter(|s| *s <= taken)
+            {
+                let tree: MemoryTree = (0..size).map(leaf).collect();
+                let of = Size::new(size).unwrap();
+                for index in [0, 1, 100, 255, 256, 511, 700, size - 1].into_iter().filter(|index| *index < size) {
+                    let proof = replica.inclusion(index, of, &stored).unwrap();
+                    assert_eq!(
+                        verify_inclusion(&leaf(index), index, of, &tree.root(), &proof),
+                        Ok(()),
+                        "{index} of {size}"
+                    );
+                }
+                assert_eq!(replica.inclusion(size, of, &stored), None);
+            }
+            assert_eq!(replica.inclusion(0, Size::new(taken + 1).unwrap(), &stored), None);
+        }
     }
 }

@@ -9,6 +9,7 @@ mod i3_same_frontier_same_list;
 mod i4_only_the_unit_speaks;
 mod i5_who_may_connect;
 mod i8_bad_input;
+mod receipts;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_entente-under-test");

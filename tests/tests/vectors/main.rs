@@ -19,6 +19,7 @@ mod keys;
 mod leaves;
 mod network;
 mod quorum;
+mod receipts;
 mod records;
 mod tree;
 mod world;
@@ -63,6 +64,11 @@ fn targets_and_payloads_are_judged_as_the_golden_ones_say() {
 }
 
 #[test]
+fn receipts_are_verified_and_refused_as_the_golden_ones_say() {
+    check(receipts::files());
+}
+
+#[test]
 fn a_networks_history_folds_into_the_golden_lists() {
     check(network::files());
 }
@@ -78,6 +84,7 @@ fn every_committed_file_is_one_that_is_checked() {
         charter::files(),
         records::files(),
         network::files(),
+        receipts::files(),
     ];
     let mut known: BTreeSet<String> = parts.into_iter().flat_map(Files::into_names).collect();
     known.insert("README.md".into());

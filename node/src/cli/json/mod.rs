@@ -27,7 +27,12 @@ pub(crate) struct StatementJson {
 }
 
 impl StatementJson {
-    fn of(id: Option<&RecordRef>, time_ms: u64, record: Option<&entente_proto::wire::Record>, kind: u32) -> Self {
+    pub(crate) fn of(
+        id: Option<&RecordRef>,
+        time_ms: u64,
+        record: Option<&entente_proto::wire::Record>,
+        kind: u32,
+    ) -> Self {
         let body = record.and_then(|record| record.body.as_ref());
         Self {
             id: id.map(record_id).unwrap_or_default(),

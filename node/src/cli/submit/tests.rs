@@ -115,6 +115,13 @@ impl Unit for Fake {
     async fn watch(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         Ok(Response::new(tokio_stream::empty()))
     }
+
+    async fn receipt(
+        &self,
+        _: Request<entente_proto::wire::ReceiptRequest>,
+    ) -> Result<Response<entente_proto::wire::ReceiptReply>, Status> {
+        Err(Status::not_found("nothing"))
+    }
 }
 
 /// Runs the fake node, and starts it again each time it dies.

@@ -1,0 +1,52 @@
+//! `entente receipt`: one record shown alone, to whoever has the charter and no node.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `make` | `entente receipt ID`: the node's receipt, as text or as a page |
+//! | `verify` | `entente receipt verify FILE...`: offline, or with what the node knows beside it |
+//! | `since` | what was said of a record since: from later receipts, or from the node |
+//! | `told` | a record in plain words, for both |
+//! | `page` | the page, and how a receipt is read back from it |
+
+mod make;
+mod page;
+mod since;
+#[cfg(test)]
+mod tests;
+mod told;
+mod verify;
+
+use super::Global;
+use super::error::CliError;
+
+const EXAMPLES: &str = "Examples:
+  entente receipt BE/17 > be-17.receipt
+  entente receipt BE/17 --format html --out be-17.html    (a page for the provider)
+  entente receipt verify be-17.receipt --charter charter.note
+  entente receipt verify be-17.html --charter charter.note
+  entente receipt verify be-17.receipt --charter charter.note --newer be-21.receipt
+
+A receipt holds the whole record: whoever gets it reads all that the record says.";
+
+/// Prove to others who said what: the receipt of a certified record of any unit
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<ReceiptCommand>,
+    #[command(flatten)]
+    make: make::MakeArgs,
+}
+
+/// What else to do with receipts.
+#[derive(Debug, clap::Subcommand)]
+enum ReceiptCommand {
+    Verify(verify::VerifyArgs),
+}
+
+pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
+    match args.command {
+        None => make::run(args.make, global).await,
+        Some(ReceiptCommand::Verify(args)) => verify::run(args, global).await,
+    }
+}
