@@ -16,6 +16,7 @@ mod charter;
 mod check;
 pub(crate) mod client;
 mod error;
+mod export;
 mod hold;
 mod import;
 mod init;
@@ -40,6 +41,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use self::error::CliError;
+pub(crate) use self::json::status_word;
 
 /// The arguments of the program.
 #[derive(Debug, Parser)]
@@ -115,6 +117,7 @@ enum Verb {
     Check(check::Args),
     Watch(watch::Args),
     Import(import::Args),
+    Export(export::Args),
 }
 
 /// Runs the program with the arguments of the process.
@@ -157,6 +160,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Verb::Check(args) => wait_for(check::run(args, global)),
         Verb::Watch(args) => wait_for(watch::run(args, global)),
         Verb::Import(args) => wait_for(import::run(args, global)),
+        Verb::Export(args) => wait_for(export::run(args, global)),
     }
 }
 

@@ -107,6 +107,17 @@ pub struct State {
     pub digest: Option<(Hash, Hash)>,
 }
 
+impl State {
+    /// A unit's standing referral of a target, certified or not.
+    #[must_use]
+    pub fn referral_of(&self, unit: &UnitId, target: &Target) -> Option<u64> {
+        let certified = self.fold.own_referral(unit, target);
+        certified
+            .filter(|index| !self.pending.withdrawn(unit, *index))
+            .or_else(|| self.pending.referral(unit, target))
+    }
+}
+
 /// The list, shared.
 #[derive(Debug)]
 pub struct Listing {
@@ -187,11 +198,7 @@ impl Listing {
     /// The unit's own standing referral of a target, certified or not.
     #[must_use]
     pub fn own_referral(&self, target: &Target) -> Option<u64> {
-        let state = self.read();
-        let certified = state.fold.own_referral(&self.unit, target);
-        certified
-            .filter(|index| !state.pending.withdrawn(&self.unit, *index))
-            .or_else(|| state.pending.referral(&self.unit, target))
+        self.read().referral_of(&self.unit, target)
     }
 
     /// Blocks until the own log was looked at up to this size, certified or not: only then is it known what the unit
