@@ -139,7 +139,8 @@ impl<R: BufRead + Seek> Walk<R> {
     pub(super) fn back_to(&mut self, at: u64) -> io::Result<()> {
         self.input.seek(SeekFrom::Start(at))?;
         self.at = at;
-        Ok(())
+        // The byte that was peeked at there may be passed next, and has to be here then.
+        chunk(&mut self.input).map(|_| ())
     }
 }
 
