@@ -10,15 +10,15 @@ use entente_proto::wire::ListedRow;
 
 use super::line::Line;
 use super::{Counts, NO_REFERRAL};
-use crate::import::csv::armour;
+use crate::import::csv::{ORIGIN, armour};
 
 /// The columns, those that `import` does not read among them.
 const COLUMNS: [&str; 19] = [
     "target",
-    "status",
-    "unit",
-    "id",
-    "time",
+    ORIGIN[0],
+    ORIGIN[1],
+    ORIGIN[2],
+    ORIGIN[3],
     "categories",
     "basis",
     "provider",
@@ -42,7 +42,7 @@ pub(super) struct Sheet<'a> {
 impl<'a> Sheet<'a> {
     pub(super) fn begin(out: Box<dyn Write + 'a>) -> io::Result<Self> {
         let mut out = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(out);
-        out.write_record(COLUMNS)?;
+        out.write_record(COLUMNS).map_err(fault)?;
         Ok(Self { out })
     }
 
@@ -74,8 +74,15 @@ impl<'a> Sheet<'a> {
             &evidence,
             says.override_reason,
         ];
-        self.out.write_record(cells.map(|cell| armour(cell).into_owned()))?;
-        Ok(())
+        self.out.write_record(cells.map(|cell| armour(cell).into_owned())).map_err(fault)
+    }
+}
+
+/// The fault of the output as it is: a reader that has gone is none.
+fn fault(error: ::csv::Error) -> io::Error {
+    match error.into_kind() {
+        ::csv::ErrorKind::Io(fault) => fault,
+        other => io::Error::other(format!("{other:?}")),
     }
 }
 

@@ -70,8 +70,8 @@ pub fn blockable(row: &ListedRow, held: &Held) -> Result<Name, &'static str> {
     let target: Target = certified.target.parse().map_err(|_| "not understood")?;
     let name = match target.parts() {
         (TargetType::Domain, name) => name,
-        (TargetType::Url, _) => return Err("addresses: a resolver cannot block a path"),
-        _ => return Err("neither domains nor addresses"),
+        (TargetType::Url, _) => return Err("web addresses: a resolver cannot block a path"),
+        _ => return Err("neither domains nor web addresses"),
     };
     let hold = |body: Option<&Body>| matches!(body, Some(Body::Hold(_)));
     let pending = row.pending.iter().any(|pending| hold(pending.record.as_ref().and_then(|r| r.body.as_ref())));

@@ -122,6 +122,7 @@ fn export(format: Format, rows: &[ListedRow]) -> String {
 /// What a unit of a fresh network would enter when it imports the text.
 fn imported(text: &str) -> Vec<Refer> {
     let reader = Reader::of_file(Cursor::new(text.as_bytes().to_vec()), Options::default()).unwrap();
+    assert!(reader.notices().is_empty(), "{:?}", reader.notices());
     let item = |line: io::Result<crate::import::Line>| {
         let item = line.unwrap().content.unwrap();
         let target = from_input(&item.target).unwrap().target.to_string();
@@ -362,5 +363,26 @@ fn a_row_without_a_standing_referral_is_counted() {
     for format in [Format::Csv, Format::JsonLines, Format::Stix, Format::Misp] {
         let (_, counts) = export_under(&heading(), format, &rows);
         assert_eq!((counts.targets, counts.left_out[NO_REFERRAL]), (0, 1), "{format:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_gone_is_told_from_other_faults() {
+    struct Gone;
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+    let heading = heading();
+    for format in [Format::Csv, Format::JsonLines, Format::Stix, Format::Misp, Format::Rpz, Format::Hosts] {
+        let fault = begin(format, &heading, Box::new(Gone)).and_then(|mut sheet| {
+            sheet.row(&row("domain:a.example", Status::Listed, &[("BE", refer(""))]), &mut Counts::default())?;
+            sheet.end()
+        });
+        assert_eq!(fault.unwrap_err().kind(), io::ErrorKind::BrokenPipe, "{format:?}");
     }
 }

@@ -11,6 +11,9 @@ use super::fields::{Column, Fields, Said};
 use super::lines::Lines;
 use super::{Fault, Item, LINE_BYTES_MAX};
 
+/// The columns by which an own export says where a line comes from.
+pub const ORIGIN: [&str; 4] = ["status", "unit", "id", "time"];
+
 /// How to read the records under a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Csv {
@@ -47,8 +50,10 @@ impl Csv {
         })
     }
 
-    /// The names of the columns that mean nothing to us.
+    /// The names of the columns that mean nothing to us, those of an own export excepted, which say where a line comes
+    /// from.
     pub fn unread(&self) -> impl Iterator<Item = &str> {
+        let own = ORIGIN.iter().all(|name| self.columns.iter().any(|(column, _)| column == name));
         let unread = |at: usize, column: &Option<Column>| match column {
             None => true,
             Some(Column::Target(_)) => at != self.target,
@@ -59,6 +64,7 @@ impl Csv {
             .enumerate()
             .filter(move |(at, (_, column))| unread(*at, column))
             .map(|(_, (name, _))| name.as_str())
+            .filter(move |name| !own || !ORIGIN.contains(name))
     }
 
     /// The record that begins with `first`; further lines of it are taken from `lines`.
