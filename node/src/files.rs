@@ -59,8 +59,7 @@ impl Replacement {
     /// # Errors
     /// What the file system says.
     pub fn beside(path: &Path, mode: u32) -> io::Result<Self> {
-        let name =
-            path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "this names no file"))?;
+        let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "this names no file"))?;
         // The name says whose leftover it is, after a power loss.
         let mut beside = std::ffi::OsString::from(".");
         beside.push(name);

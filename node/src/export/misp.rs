@@ -116,7 +116,8 @@ impl super::Sheet for Sheet<'_> {
     }
 
     fn end(mut self: Box<Self>) -> io::Result<()> {
-        let tags: Vec<Value> = self.strictest.and_then(tag_of).map(|name| json!({ "name": name })).into_iter().collect();
+        let tags: Vec<Value> =
+            self.strictest.and_then(tag_of).map(|name| json!({ "name": name })).into_iter().collect();
         let day = moment(self.newest_ms).chars().take(10).collect::<String>();
         let (tags, day, time) = (Value::from(tags), Value::from(day), Value::from(seconds(self.newest_ms)));
         write!(self.out, "\n],\"Tag\":{tags},\"date\":{day},\"timestamp\":{time}}}}}\n")?;
@@ -139,7 +140,9 @@ fn description(row: &Row) -> String {
     let said: Vec<(&str, &str)> = row
         .referrals
         .iter()
-        .filter_map(|referral| Some((referral.id.as_ref()?.unit.as_str(), referral.refer.as_ref()?.description.as_str())))
+        .filter_map(|referral| {
+            Some((referral.id.as_ref()?.unit.as_str(), referral.refer.as_ref()?.description.as_str()))
+        })
         .filter(|(_, description)| !description.is_empty())
         .collect();
     match said.as_slice() {

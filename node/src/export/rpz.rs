@@ -24,7 +24,10 @@ impl<'a> Zone<'a> {
     pub(super) fn begin(heading: &'a Heading, mut out: Box<dyn Write + 'a>) -> io::Result<Self> {
         let Heading { network, zone, .. } = heading;
         let serial = heading.entries & u64::from(u32::MAX);
-        writeln!(out, "; Domains referred in {network}. For a zone with a response policy; not to be served to anybody.")?;
+        writeln!(
+            out,
+            "; Domains referred in {network}. For a zone with a response policy; not to be served to anybody."
+        )?;
         writeln!(out, "$TTL 300")?;
         writeln!(out, "$ORIGIN {zone}.")?;
         writeln!(out, "@ IN SOA localhost. hostmaster.localhost. {serial} 3600 600 604800 300")?;

@@ -205,7 +205,8 @@ impl<'a> Sheet<'a> {
         let mut object = self.object("sighting", id, seen.time_ms);
         let online = observe.availability == Availability::Online as i32;
         let state = word::<Availability>(observe.availability).unwrap_or("unknown");
-        let words = if observe.successor.is_empty() { state.to_owned() } else { format!("{state} to {}", observe.successor) };
+        let words =
+            if observe.successor.is_empty() { state.to_owned() } else { format!("{state} to {}", observe.successor) };
         for (key, value) in [
             ("sighting_of_ref", Value::from(self.id("indicator", indicator))),
             ("where_sighted_refs", json!([self.unit(&id.unit)])),
@@ -219,7 +220,8 @@ impl<'a> Sheet<'a> {
     }
 
     fn holds(&self, row: &Row) -> Vec<Value> {
-        let about: Vec<String> = row.referrals.iter().filter_map(|row| Some(self.id("indicator", row.id.as_ref()?))).collect();
+        let about: Vec<String> =
+            row.referrals.iter().filter_map(|row| Some(self.id("indicator", row.id.as_ref()?))).collect();
         let note = |held: &entente_proto::wire::HoldRow| {
             let (id, hold) = (held.id.as_ref()?, held.hold.as_ref()?);
             let mut object = self.object("note", id, held.time_ms);

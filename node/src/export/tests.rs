@@ -159,7 +159,8 @@ fn misp_comes_back_with_target_description_categories_and_tlp() {
         handling: Some(Handling { tlp: Tlp::Green as i32, europol: vec![1] }),
         ..Refer::default()
     };
-    let rows: Vec<ListedRow> = TARGETS.iter().map(|target| row(target, Status::Listed, &[("BE", said.clone())])).collect();
+    let rows: Vec<ListedRow> =
+        TARGETS.iter().map(|target| row(target, Status::Listed, &[("BE", said.clone())])).collect();
     let back = imported(&export(Format::Misp, &rows));
     let meant: Vec<Refer> =
         TARGETS.iter().map(|target| Refer { target: (*target).to_owned(), ..said.clone() }).collect();
@@ -174,7 +175,11 @@ fn of_several_units_a_misp_attribute_says_everything_as_strictly_as_the_strictes
         ..refer(description)
     };
     let rows = [
-        row("domain:a.example", Status::Listed, &[("BE", labelled("one", 1, Tlp::Clear)), ("FR", labelled("two", 2, Tlp::Red))]),
+        row(
+            "domain:a.example",
+            Status::Listed,
+            &[("BE", labelled("one", 1, Tlp::Clear)), ("FR", labelled("two", 2, Tlp::Red))],
+        ),
         row("domain:b.example", Status::Listed, &[("BE", refer("same")), ("FR", refer("same"))]),
         row("domain:c.example", Status::Listed, &[("BE", refer(""))]),
     ];
@@ -199,11 +204,8 @@ fn what_is_disputed_or_held_is_marked_so() {
         opinion: Some(Opinion { on: id("BE", 7), stance: Stance::Object as i32, ground: 2, text: "satire".to_owned() }),
     }];
     let mut held = row("domain:b.example", Status::Held, &[("BE", refer("y"))]);
-    held.row.as_mut().unwrap().holds = vec![HoldRow {
-        id: id("FR", 4),
-        time_ms: 1_524_722_400_001,
-        hold: Some(Hold::default()),
-    }];
+    held.row.as_mut().unwrap().holds =
+        vec![HoldRow { id: id("FR", 4), time_ms: 1_524_722_400_001, hold: Some(Hold::default()) }];
     let rows = [disputed, held];
 
     let event: Value = serde_json::from_str(&export(Format::Misp, &rows)).unwrap();
@@ -329,7 +331,9 @@ fn a_zone_blocks_domains_and_what_is_under_them_and_nothing_else() {
 #[test]
 fn nothing_is_blocked_that_would_take_a_held_target_offline() {
     let mut heading = heading();
-    for target in ["url:https://a.held.example/x", "domain:deep.under.example", "domain:top.example", "url:http://x.ddns.net/"] {
+    for target in
+        ["url:https://a.held.example/x", "domain:deep.under.example", "domain:top.example", "url:http://x.ddns.net/"]
+    {
         heading.held.note(&row(target, Status::Held, &[])).unwrap();
     }
     let mut pending = row("domain:pending.example", Status::Listed, &[("BE", refer(""))]);

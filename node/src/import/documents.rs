@@ -21,7 +21,6 @@
 //!
 //! Limits: those of [`json`](super::json); events and objects nest at most [`FRAMES_MAX`] deep.
 
-use std::collections::VecDeque;
 use std::io::{self, BufReader, Read, Seek};
 
 use serde_json::Value;
@@ -70,7 +69,9 @@ pub(super) struct Documents<'a> {
     format: Format,
     all: bool,
     frames: Vec<Frame>,
-    ready: VecDeque<Line>,
+    ready: Option<Line>,
+    /// The STIX object whose targets are given out one by one, and its path.
+    open: Option<(String, stix::Object)>,
     documents: u64,
     elements: u64,
     others: u64,
@@ -85,7 +86,8 @@ impl<'a> Documents<'a> {
             format,
             all,
             frames: Vec::new(),
-            ready: VecDeque::new(),
+            ready: None,
+            open: None,
             documents: 0,
             elements: 0,
             others: 0,
@@ -105,7 +107,7 @@ impl<'a> Documents<'a> {
     /// The next element's next item.
     pub(super) fn read(&mut self) -> io::Result<Option<Line>> {
         loop {
-            if let Some(line) = self.ready.pop_front() {
+            if let Some(line) = self.ready.take().or_else(|| self.next_target()) {
                 return Ok(Some(line));
             }
             if self.ended {
@@ -113,6 +115,17 @@ impl<'a> Documents<'a> {
             }
             self.step()?;
         }
+    }
+
+    fn next_target(&mut self) -> Option<Line> {
+        let (path, object) = self.open.as_mut()?;
+        let content = object.targets.pop_front();
+        let content = content.map(|target| target.map(|target| Item { target, fields: object.fields.clone() }));
+        let line = content.map(|content| Line { number: self.elements, path: Some(path.clone()), content });
+        if line.is_none() {
+            self.open = None;
+        }
+        line
     }
 
     /// Goes on by a value, a key or a sign: at least a byte.
@@ -282,24 +295,17 @@ impl<'a> Documents<'a> {
             }
             (Ok(raw), _) => {
                 let object = stix::object(&raw);
-                if object.content.is_empty() {
+                if object.targets.is_empty() {
                     self.others = self.others.saturating_add(1);
                 }
-                for content in object.content {
-                    self.put(object.id.clone(), content);
-                }
+                self.open = Some((self.path_of(&object.id), object));
             }
         }
         Ok(())
     }
 
     fn put(&mut self, id: String, content: Result<Item, Fault>) {
-        let mut path = self.path();
-        if !id.is_empty() {
-            path.push(' ');
-            path.push_str(&crate::cli::words::clip(&id));
-        }
-        self.ready.push_back(Line { number: self.elements, path: Some(path), content });
+        self.ready = Some(Line { number: self.elements, path: Some(self.path_of(&id)), content });
     }
 
     /// The JSON around the elements is broken: nobody can say what follows.
@@ -307,6 +313,11 @@ impl<'a> Documents<'a> {
         self.ended = true;
         let words = format!("{what} (byte {}): nothing after it was read", self.walk.at());
         self.put(String::new(), Err(Fault::new("json", words)));
+    }
+
+    fn path_of(&self, id: &str) -> String {
+        let path = self.path();
+        if id.is_empty() { path } else { format!("{path} {}", crate::cli::words::clip(id)) }
     }
 
     /// Where the walk is, such as `response[0].Event.Attribute[3]`.
@@ -346,9 +357,22 @@ pub(super) fn sniff(head: &[u8]) -> Option<Format> {
         match key.as_str() {
             "target" => return None,
             "objects" | "spec_version" => return Some(Format::Stix),
-            "Event" | "response" | "Attribute" | "Object" | "Galaxy" | "Org" | "Orgc" | "RelatedEvent"
-            | "ShadowAttribute" | "EventReport" | "threat_level_id" | "orgc_id" | "org_id" | "publish_timestamp"
-            | "event_creator_email" | "attribute_count" => return Some(Format::Misp),
+            "Event"
+            | "response"
+            | "Attribute"
+            | "Object"
+            | "Galaxy"
+            | "Org"
+            | "Orgc"
+            | "RelatedEvent"
+            | "ShadowAttribute"
+            | "EventReport"
+            | "threat_level_id"
+            | "orgc_id"
+            | "org_id"
+            | "publish_timestamp"
+            | "event_creator_email"
+            | "attribute_count" => return Some(Format::Misp),
             "type" | "id" => {
                 let value = walk.value().ok()?.ok()?;
                 let text: String = serde_json::from_slice(&value).unwrap_or_default();

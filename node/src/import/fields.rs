@@ -149,10 +149,8 @@ impl Fields {
     /// # Errors
     /// A [`Fault`] with the code `bad-field` or `control-character`.
     pub fn set(&mut self, column: Column, value: Said<'_>) -> Result<(), Fault> {
-        let is_text = matches!(
-            column,
-            Column::Provider | Column::Description | Column::Campaign | Column::OverrideReason
-        );
+        let is_text =
+            matches!(column, Column::Provider | Column::Description | Column::Campaign | Column::OverrideReason);
         let value = value.value(is_text).into_owned();
         let lines = is_text || column == Column::Evidence;
         if let Some(c) = value.chars().find(|c| c.is_control() && (*c != '\n' || !lines)) {
@@ -254,8 +252,7 @@ fn evidence(value: &str) -> Result<Vec<EvidenceItem>, Fault> {
     let items: Vec<EvidenceJson> = serde_json::from_str(value).map_err(|e| fault(e.to_string()))?;
     let item = |item: EvidenceJson| {
         Ok(EvidenceItem {
-            sha256: unhex(&item.sha256)
-                .ok_or_else(|| fault("sha256 is 64 hexadecimal digits".to_owned()))?,
+            sha256: unhex(&item.sha256).ok_or_else(|| fault("sha256 is 64 hexadecimal digits".to_owned()))?,
             media_type: item.media_type,
             size: item.size,
             captured_at_ms: item.captured_at.map_or(Ok(0), |moment| parse_moment(&moment))?,

@@ -37,11 +37,7 @@ impl Context {
     /// What stands around an attribute of an object in this.
     pub(super) fn with(&self, inner: &Self) -> Self {
         let description = if inner.description.is_empty() { &self.description } else { &inner.description };
-        Self {
-            description: description.clone(),
-            tlp: inner.tlp.or(self.tlp),
-            deleted: self.deleted || inner.deleted,
-        }
+        Self { description: description.clone(), tlp: inner.tlp.or(self.tlp), deleted: self.deleted || inner.deleted }
     }
 
     /// Takes over a key of an event or object; `false` where it is none that counts.
@@ -98,7 +94,7 @@ fn read(attribute: &Map<String, Value>, around: &Context, all: bool) -> Result<I
     let comment = attribute.get("comment").and_then(Value::as_str).unwrap_or_default();
     let description = match (comment.trim(), around.description.as_str()) {
         // What an own export says of nothing has no description.
-        _ if exported => return Ok(finish(target, fields, Said::exact(&super::prose(comment)), tags(), around)?),
+        _ if exported => return finish(target, fields, Said::exact(&super::prose(comment)), tags(), around),
         ("", "") => info,
         ("", around) => around,
         (comment, _) => comment,

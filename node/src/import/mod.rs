@@ -196,7 +196,7 @@ enum Parser {
 
 enum Body<'a> {
     Text(Lines<'a>, Parser),
-    Document(Documents<'a>),
+    Document(Box<Documents<'a>>),
 }
 
 /// The lines of an import file. See the module's documentation.
@@ -248,7 +248,7 @@ impl<'a> Reader<'a> {
 
     fn of_document(input: Box<dyn Seekable + 'a>, at: u64, format: Format, options: Options) -> Self {
         let document = Documents::new(input, at, format, options.all);
-        Self { body: Body::Document(document), skipped: Skipped::default(), notices: Vec::new() }
+        Self { body: Body::Document(Box::new(document)), skipped: Skipped::default(), notices: Vec::new() }
     }
 
     fn of_text(mut lines: Lines<'a>, format: Option<Format>) -> Result<Self, ImportError> {

@@ -50,7 +50,10 @@ pub(super) fn named(pattern: &str) -> Result<Named, Fault> {
     }
     if found.values.is_empty() {
         let parts = found.unread.into_iter().chain(found.barred).collect::<Vec<_>>().join(", ");
-        return Err(fault(format!("it names no url, domain, IP address or SHA-256 of a file as it is: {}", clip(&parts))));
+        return Err(fault(format!(
+            "it names no url, domain, IP address or SHA-256 of a file as it is: {}",
+            clip(&parts)
+        )));
     }
     Ok(Named {
         targets: found.values.into_iter().map(|(_, value)| value).collect(),
@@ -227,7 +230,7 @@ impl<'a> Reader<'a> {
                 }
                 _ => {}
             }
-            !quoted && !listed && !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':' | '.' | '\'' | '*'))
+            !(quoted || listed || c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':' | '.' | '\'' | '*'))
         });
         let (path, rest) = self.rest.split_at_checked(end.unwrap_or(self.rest.len())).unwrap_or_default();
         if !path.contains(':') {
@@ -361,18 +364,27 @@ mod tests {
         assert_eq!(targets("[domain-name:value = 'a.example' OR domain-name:value = 'b.example']"), both);
         assert_eq!(targets("[domain-name:value = 'a.example'] OR [domain-name:value = 'b.example']"), both);
         assert_eq!(targets("([domain-name:value = 'a.example'] OR ([(domain-name:value = 'b.example')]))"), both);
-        let named = named("[domain-name:value = 'a.example' OR file:hashes.MD5 = 'x' OR url:value LIKE '%b%']").unwrap();
+        let named =
+            named("[domain-name:value = 'a.example' OR file:hashes.MD5 = 'x' OR url:value LIKE '%b%']").unwrap();
         assert_eq!((named.targets.len(), named.unread.len()), (1, 2));
     }
 
     #[test]
     fn of_an_and_the_narrowest_is_named() {
-        assert_eq!(targets("[domain-name:value = 'a.example' AND ipv4-addr:value = '192.0.2.1']"), ["domain:a.example"]);
+        assert_eq!(
+            targets("[domain-name:value = 'a.example' AND ipv4-addr:value = '192.0.2.1']"),
+            ["domain:a.example"]
+        );
         assert_eq!(targets("[ipv4-addr:value = '192.0.2.1'] AND [url:value = 'http://a.example/']").len(), 1);
-        assert_eq!(targets("[file:name = 'x' AND file:hashes.'SHA-256' = 'ab' AND file:size = 12]"), ["file:sha256:ab"]);
+        assert_eq!(
+            targets("[file:name = 'x' AND file:hashes.'SHA-256' = 'ab' AND file:size = 12]"),
+            ["file:sha256:ab"]
+        );
         // AND binds more tightly than OR.
         assert_eq!(
-            targets("[domain-name:value = 'a.example' OR ipv4-addr:value = '192.0.2.1' AND url:value = 'http://b.example/']"),
+            targets(
+                "[domain-name:value = 'a.example' OR ipv4-addr:value = '192.0.2.1' AND url:value = 'http://b.example/']"
+            ),
             ["domain:a.example", "url:http://b.example/"]
         );
         assert_eq!(

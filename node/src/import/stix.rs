@@ -13,6 +13,8 @@
 //! and 2.0, those of parts too (the strictest counts), and `valid_until` (as the day on which to look at it again).
 //! Everything else has no field in a referral.
 
+use std::collections::VecDeque;
+
 use serde_json::{Map, Value};
 
 use super::fields::{Column, Fields, Said};
@@ -21,39 +23,43 @@ use crate::export::ids::EXTENSION;
 use crate::export::stix::pattern as pattern_of;
 
 /// What an object asks for.
+///
+/// An object of 1 MiB may name thousands of targets beside a long description, so what it says of them is kept once.
+#[derive(Default)]
 pub(super) struct Object {
     /// Its id, as far as it has one.
     pub(super) id: String,
-    /// What it asks for; nothing where it is of a kind that asks for nothing.
-    pub(super) content: Vec<Result<Item, Fault>>,
+    /// What it says of each of its targets.
+    pub(super) fields: Fields,
+    /// Its targets, and why others were not taken; nothing where it is of a kind that asks for nothing.
+    pub(super) targets: VecDeque<Result<String, Fault>>,
 }
 
 /// Reads an object.
 pub(super) fn object(raw: &[u8]) -> Object {
     let object: Map<String, Value> = match super::parsed(raw) {
         Ok(object) => object,
-        Err(fault) => return Object { id: String::new(), content: vec![Err(fault)] },
+        Err(fault) => return Object { targets: [Err(fault)].into(), ..Object::default() },
     };
     let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
-    let content = match text("type") {
-        "" => vec![Err(Fault::new("no-type", "it has no type: every STIX object has one"))],
-        "indicator" => indicator(&object).unwrap_or_else(|fault| vec![Err(fault)]),
-        "sighting" => {
-            vec![Err(Fault::new("sighting", "a sighting tells that an indicator was seen; it is no referral"))]
-        }
-        "url" => vec![observable(&object, typed_url(text("value")))],
-        "domain-name" => vec![observable(&object, format!("domain:{}", text("value")))],
-        "ipv4-addr" | "ipv6-addr" => vec![observable(&object, format!("ip:{}", text("value")))],
-        "file" => vec![match sha256(&object) {
+    let read = match text("type") {
+        "" => Err(Fault::new("no-type", "it has no type: every STIX object has one")),
+        "indicator" => indicator(&object),
+        "sighting" => Err(Fault::new("sighting", "a sighting tells that an indicator was seen; it is no referral")),
+        "url" => observable(&object, typed_url(text("value"))),
+        "domain-name" => observable(&object, format!("domain:{}", text("value"))),
+        "ipv4-addr" | "ipv6-addr" => observable(&object, format!("ip:{}", text("value"))),
+        "file" => match sha256(&object) {
             Some(hash) => observable(&object, format!("file:sha256:{hash}")),
             None => Err(Fault::new("no-sha256", "the file has no SHA-256: other hashes do not tell files apart")),
-        }],
-        _ => Vec::new(),
+        },
+        _ => Ok(Object::default()),
     };
-    Object { id: text("id").to_owned(), content }
+    let read = read.unwrap_or_else(|fault| Object { targets: [Err(fault)].into(), ..Object::default() });
+    Object { id: text("id").to_owned(), ..read }
 }
 
-fn indicator(object: &Map<String, Value>) -> Result<Vec<Result<Item, Fault>>, Fault> {
+fn indicator(object: &Map<String, Value>) -> Result<Object, Fault> {
     let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
     if object.get("revoked") == Some(&Value::Bool(true)) {
         return Err(Fault::new("revoked", "its author took it back"));
@@ -62,21 +68,22 @@ fn indicator(object: &Map<String, Value>) -> Result<Vec<Result<Item, Fault>>, Fa
         return Err(Fault::new("benign", "its author says that what it names is harmless"));
     }
     if !matches!(text("pattern_type"), "" | "stix") {
+        let language = crate::cli::words::clip(text("pattern_type"));
         return Err(Fault::new(
             "pattern-type",
-            format!("its pattern is in the language {:?}; only \"stix\" is read", crate::cli::words::clip(text("pattern_type"))),
+            format!("its pattern is in the language {language:?}; only \"stix\" is read"),
         ));
     }
     if let Some(Value::Object(own)) = object.get("extensions").and_then(|extensions| extensions.get(EXTENSION)) {
-        return own_export(own, text("pattern")).map(|item| vec![Ok(item)]);
+        let item = own_export(own, text("pattern"))?;
+        return Ok(Object { fields: item.fields, targets: [Ok(item.target)].into(), ..Object::default() });
     }
     let named = pattern::named(text("pattern"))?;
-    let fields = fields(object)?;
-    let items = named.targets.into_iter().map(|target| Ok(Item { target, fields: fields.clone() }));
     let unread = named.unread.into_iter().map(|part| {
         Err(Fault::new("pattern-part", format!("a part of its pattern names no target and was left out: {part}")))
     });
-    Ok(items.chain(unread).collect())
+    let targets = named.targets.into_iter().map(Ok).chain(unread).collect();
+    Ok(Object { fields: fields(object)?, targets, ..Object::default() })
 }
 
 /// A referral as this program exported it. Its pattern is what other programs read, so both must name the same.
@@ -91,13 +98,13 @@ fn own_export(extension: &Map<String, Value>, pattern: &str) -> Result<Item, Fau
     Ok(item)
 }
 
-fn observable(object: &Map<String, Value>, target: String) -> Result<Item, Fault> {
+fn observable(object: &Map<String, Value>, target: String) -> Result<Object, Fault> {
     if target.ends_with(':') {
         return Err(Fault::new("no-target", "it has no value"));
     }
     let mut fields = Fields::default();
     marking(object, &mut fields);
-    Ok(Item { target, fields })
+    Ok(Object { fields, targets: [Ok(target)].into(), ..Object::default() })
 }
 
 fn fields(object: &Map<String, Value>) -> Result<Fields, Fault> {

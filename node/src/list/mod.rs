@@ -112,9 +112,7 @@ impl State {
     #[must_use]
     pub fn referral_of(&self, unit: &UnitId, target: &Target) -> Option<u64> {
         let certified = self.fold.own_referral(unit, target);
-        certified
-            .filter(|index| !self.pending.withdrawn(unit, *index))
-            .or_else(|| self.pending.referral(unit, target))
+        certified.filter(|index| !self.pending.withdrawn(unit, *index)).or_else(|| self.pending.referral(unit, target))
     }
 }
 

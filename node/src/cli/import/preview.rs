@@ -56,7 +56,8 @@ pub(super) async fn feed(
     while let Some(batch) = batches.recv().await {
         let judged: Vec<(Place, Result<Candidate, Fault>)> =
             batch?.into_iter().map(|(place, line)| (place.clone(), line.and_then(|line| judge(place, line)))).collect();
-        let inputs: Vec<String> = judged.iter().filter_map(|(_, line)| Some(line.as_ref().ok()?.target.clone())).collect();
+        let inputs: Vec<String> =
+            judged.iter().filter_map(|(_, line)| Some(line.as_ref().ok()?.target.clone())).collect();
         let asked = inputs.len();
         let mut checked = Vec::new();
         if asked > 0 {

@@ -147,7 +147,11 @@ impl Report {
         self.duplicates = self.duplicates.saturating_add(u64::from(duplicate));
         if self.file.is_some() {
             let by = id.unwrap_or("an earlier line");
-            self.write(place, if duplicate { "duplicate" } else { "known" }, &format!("{target} is referred already, by {by}"))?;
+            self.write(
+                place,
+                if duplicate { "duplicate" } else { "known" },
+                &format!("{target} is referred already, by {by}"),
+            )?;
         }
         self.goes_on(place);
         Ok(duplicate)
@@ -263,7 +267,10 @@ impl Report {
             self.taken, self.known, self.refused
         ));
         if self.noted > 0 && !self.quiet {
-            say(format_args!("  {} of those taken have a note, such as that a partner holds it (see --report)", self.noted));
+            say(format_args!(
+                "  {} of those taken have a note, such as that a partner holds it (see --report)",
+                self.noted
+            ));
         }
         for (code, count) in &self.by_reason {
             say(format_args!("  {count} {code}"));

@@ -50,7 +50,8 @@ impl Opened {
 pub(super) fn open(name: &str, options: impl Into<Options>) -> Result<Opened, CliError> {
     let read = Arc::new(AtomicU64::new(0));
     let plain = if name == "-" { None } else { File::open(name).ok() };
-    let size = plain.as_ref().and_then(|file| file.metadata().ok()).filter(|data| data.is_file()).map(|data| data.len());
+    let size =
+        plain.as_ref().and_then(|file| file.metadata().ok()).filter(|data| data.is_file()).map(|data| data.len());
     let reader = match plain.filter(|_| size.is_some()) {
         Some(input) => Reader::of_file(Counted { input, read: Arc::clone(&read) }, options),
         None => {

@@ -105,7 +105,8 @@ fn stix_objects_are_found_without_a_bundle_and_in_several() {
         let lines = read_with(text.as_str(), Options { format: Some(Format::Stix), all: false }).0;
         assert_eq!(targets(&lines), ["url:http://a.example/"], "{text} {lines:?}");
     }
-    let twice = format!("{{\"type\":\"bundle\",\"objects\":[{one}]}}\n{{\"type\":\"bundle\",\"objects\":[{one},{{}}]}}");
+    let twice =
+        format!("{{\"type\":\"bundle\",\"objects\":[{one}]}}\n{{\"type\":\"bundle\",\"objects\":[{one},{{}}]}}");
     let lines = read(twice.as_str());
     assert_eq!((targets(&lines).len(), faults(&lines)), (2, vec![("document 2 objects[1]", "no-type")]));
 }
