@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Makes the names in a directory durable.
@@ -69,6 +69,14 @@ impl Replacement {
         Ok(Self { file, beside, path: path.to_owned(), in_place: false })
     }
 
+    /// Gives it a mode whatever the process's umask is, such as that of the file whose place it takes.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn set_mode(&self, mode: u32) -> io::Result<()> {
+        self.file.set_permissions(fs::Permissions::from_mode(mode))
+    }
+
     /// Makes what was written durable and puts it in the place of the file.
     ///
     /// # Errors
@@ -126,7 +134,6 @@ pub fn read_bounded(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_replaced_file_leaves_nothing_beside_it() {

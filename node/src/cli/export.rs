@@ -212,17 +212,19 @@ fn zone_name(typed: &str) -> Result<String, CliError> {
     Ok(name)
 }
 
-/// A file beside the one that is asked for, as readable as that one is.
+/// A file beside the one that is asked for, as readable as that one is. A link stays one.
 fn replacement(path: &Path) -> Result<Replacement, CliError> {
-    let before = std::fs::metadata(path).ok();
-    if before.as_ref().is_some_and(|before| !before.is_file()) {
+    let fault = |e: io::Error| CliError::file(path, "write beside", &e);
+    let Ok(before) = std::fs::metadata(path) else { return Replacement::beside(path, MODE).map_err(fault) };
+    if !before.is_file() {
         return Err(CliError::Usage(format!(
             "{} is not a file: leave --out out, and the list goes to stdout",
             path.display()
         )));
     }
-    let mode = before.map_or(MODE, |before| before.permissions().mode() & 0o666);
-    Replacement::beside(path, mode).map_err(|e| CliError::file(path, "write beside", &e))
+    let file = Replacement::beside(&path.canonicalize().map_err(fault)?, MODE).map_err(fault)?;
+    file.set_mode(before.permissions().mode() & 0o777).map_err(fault)?;
+    Ok(file)
 }
 
 fn written(error: &io::Error, out: Option<&Path>) -> CliError {

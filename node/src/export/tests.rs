@@ -384,7 +384,9 @@ fn a_reader_that_has_gone_is_told_from_other_faults() {
     let heading = heading();
     for format in [Format::Csv, Format::JsonLines, Format::Stix, Format::Misp, Format::Rpz, Format::Hosts] {
         let fault = begin(format, &heading, Box::new(Gone)).and_then(|mut sheet| {
-            sheet.row(&row("domain:a.example", Status::Listed, &[("BE", refer(""))]), &mut Counts::default())?;
+            // More than any buffer holds, so that it shows in the middle too.
+            let row = row("domain:a.example", Status::Listed, &[("BE", refer(&"x".repeat(16_000)))]);
+            (0..10).try_for_each(|_| sheet.row(&row, &mut Counts::default()))?;
             sheet.end()
         });
         assert_eq!(fault.unwrap_err().kind(), io::ErrorKind::BrokenPipe, "{format:?}");

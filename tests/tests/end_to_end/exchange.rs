@@ -2,6 +2,7 @@
 //! way.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use entente_tests::network::{Network, Node, log_of};
 use serde_json::{Value, json};
@@ -111,11 +112,17 @@ fn what_is_held_is_blocked_nowhere_and_a_file_is_replaced_whole_or_not_at_all() 
     }
     let _ = fr.call(&["hold", "https://www.two.example/forum", "--wait", "certified"]).ended(0);
     network.until_agreed(&["BE", "FR"]);
-    let file = network.directory().join("zone");
-    let out = file.to_str().unwrap();
+    // What a resolver may read now it may read afterwards, and the link that it follows stays.
+    let (file, link) = (network.directory().join("zone"), network.directory().join("link"));
+    fs::write(&file, "old").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let out = link.to_str().unwrap();
     let said = be.call(&["export", "--format", "rpz", "--zone", "block.example", "--out", out]).ended(0);
     assert_eq!(said.document()["left_out"].as_object().unwrap().len(), 2, "{}", said.out);
     let zone = fs::read_to_string(&file).unwrap();
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o664);
+    assert!(link.is_symlink());
     assert!(zone.contains("$ORIGIN block.example.\n") && zone.contains("\n*.one.example IN CNAME .\n"), "{zone}");
     assert!(!zone.contains("two.example") && !zone.contains("three.example"), "{zone}");
 
