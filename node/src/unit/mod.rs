@@ -7,3 +7,4 @@ mod submit;
 mod words;
 
 pub use service::UnitService;
+pub(crate) use words::{DISPUTED, HELD};

@@ -12,7 +12,7 @@ use entente_proto::wire::record::Body;
 use entente_proto::wire::submit_result::Result as Outcome;
 use tonic::Status;
 
-use super::words::record_ref;
+use super::words::{DISPUTED, HELD, record_ref};
 use crate::core::{Answer, Core, Draft};
 use crate::list::State;
 
@@ -176,10 +176,10 @@ fn standing_against(core: &Core, state: &State, target: &Target, again: bool) ->
     let mut notices = Vec::new();
     match state.fold.status(target) {
         Some(list::Status::Held) => {
-            notices.push(format!("{target} is held: a unit asks to leave it online; see `entente show {target}`"));
+            notices.push(format!("{target} {HELD}; see `entente show {target}`"));
         }
         Some(list::Status::Disputed) => {
-            notices.push(format!("a referral of {target} is disputed; see `entente show {target}`"))
+            notices.push(format!("a referral of {target} {DISPUTED}; see `entente show {target}`"))
         }
         // Of a repeated call the listed referral may be its own.
         Some(list::Status::Listed) if !again => {
@@ -189,8 +189,8 @@ fn standing_against(core: &Core, state: &State, target: &Target, again: bool) ->
     }
     for parent in record::parents(target) {
         let word = match state.fold.status(&parent) {
-            Some(list::Status::Held) => "is held: a unit asks to leave it online",
-            Some(list::Status::Disputed) => "is disputed",
+            Some(list::Status::Held) => HELD,
+            Some(list::Status::Disputed) => DISPUTED,
             _ => continue,
         };
         notices.push(format!("{parent}, above it, {word}; see `entente show {parent}`"));

@@ -105,6 +105,7 @@ fn known_or_taken(
 ) -> Result<(), CliError> {
     let Candidate { place, target, notices } = candidate;
     let own = checked.own.as_ref().map(record_id);
+    let status = word::<Status>(checked.status).unwrap_or("unknown");
     let would = match &own {
         Some(id) if report.know(place, target, Some(id))? => "duplicate",
         Some(_) => "known",
@@ -113,11 +114,13 @@ fn known_or_taken(
             "duplicate"
         }
         None => {
-            report.take(place, target, notices)?;
+            let warns = [Status::Held as i32, Status::Disputed as i32].contains(&checked.status);
+            let by = if checked.via.is_empty() { target } else { &checked.via };
+            let warning = warns.then(|| format!("{by} is {status}"));
+            report.take(place, target, warning.as_slice())?;
             "take"
         }
     };
-    let status = word::<Status>(checked.status).unwrap_or("unknown");
     report.beside(|| {
         if out.is_json() {
             return out.document(&VerdictJson {

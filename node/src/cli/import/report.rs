@@ -18,6 +18,7 @@ use crate::cli::error::CliError;
 use crate::cli::output::{Output, say};
 use crate::cli::words::{plain, record_id};
 use crate::import::{Fault, Place, Skipped};
+use crate::unit::{DISPUTED, HELD};
 
 /// Most targets of a file that are remembered, so as to count those that come again: about 40 MB.
 const SEEN_MAX: usize = 3_500_000;
@@ -43,7 +44,7 @@ impl Seen {
 /// The running account of an import.
 pub(super) struct Report {
     taken: u64,
-    noted: u64,
+    warned: u64,
     known: u64,
     duplicates: u64,
     seen: Seen,
@@ -62,7 +63,7 @@ pub(super) struct Report {
 #[derive(Serialize)]
 struct CountJson<'a> {
     taken: u64,
-    noted: u64,
+    warned: u64,
     known: u64,
     duplicates: u64,
     refused: u64,
@@ -96,7 +97,7 @@ impl Report {
         bar.enable_steady_tick(Duration::from_millis(200));
         Ok(Self {
             taken: 0,
-            noted: 0,
+            warned: 0,
             known: 0,
             duplicates: 0,
             seen: Seen::default(),
@@ -118,7 +119,11 @@ impl Report {
     /// What became of a line.
     pub(super) fn line(&mut self, place: &Place, answer: &Result<Answer, Fault>) -> Result<(), CliError> {
         match answer {
-            Ok(Answer::Accepted(accepted)) => self.take(place, &accepted.target, &accepted.notices),
+            Ok(Answer::Accepted(accepted)) => {
+                let warns = |notice: &&String| notice.contains(HELD) || notice.contains(DISPUTED);
+                let warnings: Vec<String> = accepted.notices.iter().filter(warns).cloned().collect();
+                self.take(place, &accepted.target, &warnings)
+            }
             Ok(Answer::Known(known)) => {
                 let id = known.id.as_ref().map(record_id).unwrap_or_default();
                 self.know(place, &known.target, Some(&id)).map(|_| ())
@@ -128,14 +133,12 @@ impl Report {
         }
     }
 
-    /// It is taken. What the node has to say about it goes into the report's file.
-    pub(super) fn take(&mut self, place: &Place, target: &str, notices: &[String]) -> Result<(), CliError> {
+    /// It is taken, and somebody should know that a partner holds it or objects.
+    pub(super) fn take(&mut self, place: &Place, target: &str, warnings: &[String]) -> Result<(), CliError> {
         self.seen.before(target);
         self.taken = self.taken.saturating_add(1);
-        self.noted = self.noted.saturating_add(u64::from(!notices.is_empty()));
-        if self.file.is_some() {
-            notices.iter().try_for_each(|notice| self.write(place, "note", notice))?;
-        }
+        self.warned = self.warned.saturating_add(u64::from(!warnings.is_empty()));
+        warnings.iter().try_for_each(|warning| self.write(place, "warning", warning))?;
         self.goes_on(place);
         Ok(())
     }
@@ -239,7 +242,7 @@ impl Report {
             let mut out = Output::new(true);
             out.document(&CountJson {
                 taken: self.taken,
-                noted: self.noted,
+                warned: self.warned,
                 known: self.known,
                 duplicates: self.duplicates,
                 refused: self.refused,
@@ -266,16 +269,16 @@ impl Report {
             "{} {taken}, {} referred before{duplicates}, {} refused{passed}; {seconds:.1} s, {per_second:.0} lines/s",
             self.taken, self.known, self.refused
         ));
-        if self.noted > 0 && !self.quiet {
+        if self.warned > 0 {
             say(format_args!(
-                "  {} of those taken have a note, such as that a partner holds it (see --report)",
-                self.noted
+                "  {} of those taken are held or disputed: look at them with `entente show`",
+                self.warned
             ));
         }
         for (code, count) in &self.by_reason {
             say(format_args!("  {count} {code}"));
         }
-        if let Some((path, _)) = self.file.as_ref().filter(|_| lines > self.taken || self.noted > 0) {
+        if let Some((path, _)) = self.file.as_ref().filter(|_| lines > self.taken || self.warned > 0) {
             say(format_args!("the lines not taken are in {}", path.display()));
         }
         self.outcome(lines)
