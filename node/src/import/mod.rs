@@ -15,6 +15,7 @@
 //! | [`documents`] | STIX and MISP documents, an element at a time |
 //! | `stix`, `pattern` | STIX objects and what their patterns name |
 //! | `misp` | MISP attributes |
+//! | `opening` | what a file is, and a place for what cannot be read twice |
 //! | [`tlp`] | the Traffic Light Protocol in both |
 //!
 //! Limits: a line, or a CSV record over several lines, has at most [`LINE_BYTES_MAX`] bytes, an element of a document
@@ -27,11 +28,12 @@ pub mod json;
 pub mod jsonl;
 pub mod lines;
 mod misp;
+mod opening;
 mod pattern;
 mod stix;
 pub mod tlp;
 
-use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Cursor, Read, SeekFrom};
 
 use serde_json::{Map, Value};
 
@@ -39,11 +41,10 @@ use self::csv::Csv;
 use self::documents::{Documents, Seekable};
 use self::fields::Fields;
 use self::lines::Lines;
+use self::opening::{document, head, spooled};
 
 /// Longest line, or CSV record, in bytes: four times the largest record, since a line writes it with escapes.
 pub const LINE_BYTES_MAX: usize = 256 << 10;
-/// How much of a file is looked at to tell what it is, in bytes.
-const HEAD_BYTES: usize = 64 << 10;
 
 /// How a file says its targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -327,53 +328,6 @@ impl<'a> Reader<'a> {
             return Ok(Some(Line { number, path: None, content }));
         }
     }
-}
-
-/// The beginning of a file, as much as is needed to tell what it is: of a text only what was there to be read at once, so
-/// that lines typed or piped are taken as they come.
-fn head(input: &mut impl Read, options: Options) -> io::Result<Vec<u8>> {
-    let mut head = Vec::new();
-    let mut chunk = vec![0; HEAD_BYTES];
-    while options.format.is_none_or(Format::is_document) && head.len() < HEAD_BYTES {
-        let room = HEAD_BYTES.saturating_sub(head.len());
-        let count = match input.read(chunk.get_mut(..room).unwrap_or_default()) {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            other => other?,
-        };
-        head.extend_from_slice(chunk.get(..count).unwrap_or_default());
-        let text = head.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(&head);
-        let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
-        if count == 0 || first.is_some_and(|byte| !matches!(byte, b'{' | b'[')) {
-            break;
-        }
-    }
-    Ok(head)
-}
-
-/// As which document to read a file, if as one.
-fn document(head: &[u8], options: Options) -> Option<Format> {
-    match options.format {
-        Some(format) => Some(format).filter(|format| format.is_document()),
-        None => documents::sniff(head),
-    }
-}
-
-/// The input in a temporary file that has no name and ends with the process.
-fn spooled(mut input: impl Read) -> Result<std::fs::File, ImportError> {
-    let mut file = tempfile::tempfile().map_err(ImportError::Spool)?;
-    let mut chunk = vec![0; 64 << 10];
-    loop {
-        let count = match input.read(&mut chunk) {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            other => other?,
-        };
-        if count == 0 {
-            break;
-        }
-        file.write_all(chunk.get(..count).unwrap_or_default()).map_err(ImportError::Spool)?;
-    }
-    file.rewind().map_err(ImportError::Spool)?;
-    Ok(file)
 }
 
 /// A JSON object.

@@ -1,5 +1,5 @@
-//! The end-to-end tests: real node processes, one module for each invariant of the design, one for the ways in and out, and one for what a person meets
-//! at the command line.
+//! The end-to-end tests: real node processes, one module for each invariant of the design, one for the ways in and out,
+//! and one for what a person meets at the command line.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what is not there fails the test")]
 
 mod command_line;

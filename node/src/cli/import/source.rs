@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -49,15 +50,14 @@ impl Opened {
 /// Opens a file, or stdin for `-`.
 pub(super) fn open(name: &str, options: impl Into<Options>) -> Result<Opened, CliError> {
     let read = Arc::new(AtomicU64::new(0));
-    let plain = if name == "-" { None } else { File::open(name).ok() };
-    let size =
-        plain.as_ref().and_then(|file| file.metadata().ok()).filter(|data| data.is_file()).map(|data| data.len());
-    let reader = match plain.filter(|_| size.is_some()) {
-        Some(input) => Reader::of_file(Counted { input, read: Arc::clone(&read) }, options),
-        None => {
-            let input = crate::cli::inputs::open(name)?;
-            Reader::new(BufReader::with_capacity(64 << 10, Counted { input, read: Arc::clone(&read) }), options)
-        }
+    let plain = if name == "-" { None } else { std::fs::metadata(name).ok() };
+    let size = plain.filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
+    let reader = if size.is_some() {
+        let input = File::open(name).map_err(|e| CliError::file(Path::new(name), "open", &e))?;
+        Reader::of_file(Counted { input, read: Arc::clone(&read) }, options)
+    } else {
+        let input = crate::cli::inputs::open(name)?;
+        Reader::new(BufReader::with_capacity(64 << 10, Counted { input, read: Arc::clone(&read) }), options)
     };
     let reader = reader.map_err(|e| unreadable(name, &e))?;
     Ok(Opened { reader, size, name: name.to_owned(), read })
