@@ -2,8 +2,8 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
 /// Makes the names in a directory durable.
 ///
@@ -39,22 +39,81 @@ pub fn create_file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// What the file system says; the file is as before then, unless it was the last step, the fsync of the directory, that
 /// failed.
 pub fn replace_file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "this names no file"))?;
-    let directory = match path.parent() {
+    let mut new = Replacement::beside(path, mode)?;
+    new.write_all(bytes)?;
+    new.put_in_place()
+}
+
+/// A file that is written beside the one whose place it takes at its end. Dropped before, it leaves nothing.
+#[derive(Debug)]
+pub struct Replacement {
+    file: File,
+    beside: PathBuf,
+    path: PathBuf,
+    in_place: bool,
+}
+
+impl Replacement {
+    /// Begins to write.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn beside(path: &Path, mode: u32) -> io::Result<Self> {
+        let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "this names no file"))?;
+        // The name says whose leftover it is, after a power loss.
+        let mut beside = std::ffi::OsString::from(".");
+        beside.push(name);
+        beside.push(format!(".{}.new", std::process::id()));
+        let beside = directory_of(path).join(beside);
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
+        Ok(Self { file, beside, path: path.to_owned(), in_place: false })
+    }
+
+    /// Gives it a mode whatever the process's umask is, such as that of the file whose place it takes.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn set_mode(&self, mode: u32) -> io::Result<()> {
+        self.file.set_permissions(fs::Permissions::from_mode(mode))
+    }
+
+    /// Makes what was written durable and puts it in the place of the file.
+    ///
+    /// # Errors
+    /// What the file system says; the file is as before then, unless it was the last step, the fsync of the directory,
+    /// that failed.
+    pub fn put_in_place(mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(&self.beside, &self.path)?;
+        self.in_place = true;
+        sync_directory(directory_of(&self.path))
+    }
+}
+
+impl Write for Replacement {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        if !self.in_place {
+            // Nothing depends on it.
+            let _ = fs::remove_file(&self.beside);
+        }
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
-    };
-    let mut beside = std::ffi::OsString::from(".");
-    beside.push(name);
-    beside.push(format!(".{}.new", std::process::id()));
-    let beside = directory.join(beside);
-    let written = create_file(&beside, bytes, mode).and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        // Nothing depends on it: the name says whose leftover it is.
-        let _ = fs::remove_file(&beside);
     }
-    written?;
-    sync_directory(directory)
 }
 
 /// Reads a file of at most so many bytes.
@@ -75,7 +134,6 @@ pub fn read_bounded(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_replaced_file_leaves_nothing_beside_it() {
@@ -85,6 +143,18 @@ mod tests {
         replace_file(&path, b"two", 0o640).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_replacement_that_is_given_up_leaves_the_file_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        create_file(&path, b"one", 0o600).unwrap();
+        let mut new = Replacement::beside(&path, 0o600).unwrap();
+        new.write_all(b"half").unwrap();
+        drop(new);
+        assert_eq!(fs::read(&path).unwrap(), b"one");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 

@@ -13,7 +13,7 @@
 //! | [`net`] | listeners and dialler |
 //! | [`peer`] | streams to partners |
 //! | [`unit`](mod@unit) | the officers' API |
-//! | [`import`] | files of targets |
+//! | [`import`], [`export`] | files of targets, and the list in other formats |
 //! | [`cli`] | the command line |
 //! | [`run`] | a node from its home directory to its end |
 //! | [`demo`] | a whole network on one machine |
@@ -23,6 +23,7 @@ pub mod clock;
 pub mod config;
 pub mod core;
 pub mod demo;
+pub mod export;
 pub mod files;
 pub mod guard;
 pub mod home;

@@ -30,7 +30,7 @@ pub(crate) fn inputs(
         .map(|target| Ok(Input { name: target.clone(), content: Ok(Item { target, fields: Fields::default() }) }));
     let lines = lines.transpose()?.into_iter().flatten().map(move |line| {
         let line = line.map_err(|e| unreadable(&name, &e.into()))?;
-        Ok(Input { name: format!("line {}", line.number), content: line.content })
+        Ok(Input { name: line.place().to_string(), content: line.content })
     });
     Ok(arguments.chain(lines))
 }

@@ -19,6 +19,7 @@ mod custody;
 mod dispatch;
 mod error;
 mod evidence;
+mod export;
 mod hold;
 mod import;
 mod init;
@@ -48,6 +49,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use self::error::CliError;
+pub(crate) use self::json::status_word;
 
 /// The arguments of the program.
 #[derive(Debug, Parser)]
@@ -133,6 +135,7 @@ enum Verb {
     Watch(watch::Args),
     Import(import::Args),
     Receipt(receipt::Args),
+    Export(export::Args),
 }
 
 /// Runs the program with the arguments of the process.
@@ -185,6 +188,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Verb::Watch(args) => wait_for(watch::run(args, global)),
         Verb::Import(args) => wait_for(import::run(args, global)),
         Verb::Receipt(args) => wait_for(receipt::run(args, global)),
+        Verb::Export(args) => wait_for(export::run(args, global)),
     }
 }
 

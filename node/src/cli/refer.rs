@@ -103,6 +103,7 @@ impl ReferOptions {
             review_by_ms: self.review_by,
             campaign: self.campaign,
             prefix: self.prefix.then_some(true),
+            ..Fields::default()
         }
     }
 }

@@ -4,11 +4,15 @@
 //! swallow the rest of the file: where no end comes within [`LINE_BYTES_MAX`] bytes, the first line alone is at fault and
 //! the following ones are read as lines of their own.
 
+use std::borrow::Cow;
 use std::io;
 
-use super::fields::{Column, Fields};
+use super::fields::{Column, Fields, Said};
 use super::lines::Lines;
 use super::{Fault, Item, LINE_BYTES_MAX};
+
+/// The columns by which an own export says where a line comes from.
+pub const ORIGIN: [&str; 4] = ["status", "unit", "id", "time"];
 
 /// How to read the records under a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +50,10 @@ impl Csv {
         })
     }
 
-    /// The names of the columns that mean nothing to us.
+    /// The names of the columns that mean nothing to us, those of an own export excepted, which say where a line comes
+    /// from.
     pub fn unread(&self) -> impl Iterator<Item = &str> {
+        let own = ORIGIN.iter().all(|name| self.columns.iter().any(|(column, _)| column == name));
         let unread = |at: usize, column: &Option<Column>| match column {
             None => true,
             Some(Column::Target(_)) => at != self.target,
@@ -58,6 +64,7 @@ impl Csv {
             .enumerate()
             .filter(move |(at, (_, column))| unread(*at, column))
             .map(|(_, (name, _))| name.as_str())
+            .filter(move |name| !own || !ORIGIN.contains(name))
     }
 
     /// The record that begins with `first`; further lines of it are taken from `lines`.
@@ -111,14 +118,36 @@ impl Csv {
         let mut fields = Fields::default();
         for (value, (_, column)) in values.iter().zip(&self.columns) {
             if let Some(column) = column {
-                fields.set(*column, value)?;
+                fields.set(*column, cell(value))?;
             }
         }
-        match values.get(self.target).map(|target| target.trim()) {
+        match values.get(self.target).map(|target| cell(target).text().trim()) {
             None | Some("") => Err(Fault::new("no-target", "it has no target")),
             Some(target) => Ok(Item { target: target.to_owned(), fields }),
         }
     }
+}
+
+/// A cell as it was meant. An apostrophe before what a spreadsheet would read as a formula, or before a text with white
+/// space at an end, was put there on export ([`armour`]) and is taken off; then the white space is meant too.
+fn cell(value: &str) -> Said<'_> {
+    match value.strip_prefix('\'').filter(|rest| needs_armour(rest)) {
+        Some(meant) => Said::exact(meant),
+        None => Said::typed(value),
+    }
+}
+
+/// A cell as a spreadsheet may open it: with an apostrophe where it would else be read as a formula, or trimmed. A cell
+/// that looks armoured already gets one more, so that every cell comes back as it was.
+#[must_use]
+pub fn armour(value: &str) -> Cow<'_, str> {
+    if needs_armour(value) { Cow::Owned(format!("'{value}")) } else { Cow::Borrowed(value) }
+}
+
+/// Whether a spreadsheet would compute it (OWASP, CSV injection) or a reader trim it, apostrophes before it aside.
+fn needs_armour(value: &str) -> bool {
+    let bare = value.trim_start_matches('\'');
+    bare.starts_with(['=', '+', '-', '@', '\t', '\r']) || bare.trim().len() < bare.len()
 }
 
 fn split(record: &str, delimiter: u8) -> Result<Vec<String>, Fault> {

@@ -1,6 +1,9 @@
 //! What a line of an import file, or the options of `refer`, may say beside the target.
 
-use entente_proto::wire::{Basis, Category, Handling, Refer, Source, Tlp};
+use std::borrow::Cow;
+
+use entente_proto::wire::{Basis, Category, EvidenceItem, Handling, Refer, Source, Tlp};
+use serde::Deserialize;
 
 use super::Fault;
 use crate::cli::words::{Word, WordError, parse_accuracy, parse_handling, parse_moment};
@@ -32,6 +35,10 @@ pub struct Fields {
     pub campaign: Option<String>,
     /// Whether addresses that continue it are meant too.
     pub prefix: Option<bool>,
+    /// What supports it.
+    pub evidence: Vec<EvidenceItem>,
+    /// Why it is referred although something spoke against it.
+    pub override_reason: Option<String>,
 }
 
 /// A column of a CSV file or a key of a JSON object.
@@ -63,6 +70,10 @@ pub enum Column {
     Campaign,
     /// Whether it is a prefix.
     Prefix,
+    /// A JSON array of what supports it, as `list --json` prints it.
+    Evidence,
+    /// Why it is referred although something spoke against it.
+    OverrideReason,
 }
 
 /// The names of a column of targets, the surest first.
@@ -86,6 +97,8 @@ impl Column {
             "review_by" => Self::ReviewBy,
             "campaign" => Self::Campaign,
             "prefix" => Self::Prefix,
+            "evidence" => Self::Evidence,
+            "override_reason" => Self::OverrideReason,
             name => Self::Target(TARGETS.iter().position(|known| *known == name)?),
         })
     }
@@ -97,14 +110,50 @@ impl From<WordError> for Fault {
     }
 }
 
+/// A value of a file, and whether white space around it is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said<'a> {
+    text: &'a str,
+    exact: bool,
+}
+
+impl<'a> Said<'a> {
+    /// As somebody typed it: white space around it means nothing.
+    #[must_use]
+    pub const fn typed(text: &'a str) -> Self {
+        Self { text, exact: false }
+    }
+
+    /// As a program wrote it: of a text, every character counts.
+    #[must_use]
+    pub const fn exact(text: &'a str) -> Self {
+        Self { text, exact: true }
+    }
+
+    /// It.
+    #[must_use]
+    pub const fn text(self) -> &'a str {
+        self.text
+    }
+
+    fn value(self, is_text: bool) -> Cow<'a, str> {
+        let trimmed = self.text.trim();
+        let text = if trimmed.is_empty() || !(self.exact && is_text) { trimmed } else { self.text };
+        if text.contains("\r\n") { Cow::Owned(text.replace("\r\n", "\n")) } else { Cow::Borrowed(text) }
+    }
+}
+
 impl Fields {
     /// Takes a value over; an empty one says nothing.
     ///
     /// # Errors
     /// A [`Fault`] with the code `bad-field` or `control-character`.
-    pub fn set(&mut self, column: Column, value: &str) -> Result<(), Fault> {
-        let value = value.trim().replace("\r\n", "\n");
-        if let Some(c) = value.chars().find(|c| c.is_control() && (*c != '\n' || column != Column::Description)) {
+    pub fn set(&mut self, column: Column, value: Said<'_>) -> Result<(), Fault> {
+        let is_text =
+            matches!(column, Column::Provider | Column::Description | Column::Campaign | Column::OverrideReason);
+        let value = value.value(is_text).into_owned();
+        let lines = is_text || column == Column::Evidence;
+        if let Some(c) = value.chars().find(|c| c.is_control() && (*c != '\n' || !lines)) {
             return Err(Fault::control(c));
         }
         if value.is_empty() {
@@ -141,6 +190,8 @@ impl Fields {
                     other => return Err(Fault::new("bad-field", format!("{other:?} is neither true nor false"))),
                 });
             }
+            Column::Evidence => self.evidence = evidence(&value)?,
+            Column::OverrideReason => self.override_reason = Some(value),
         }
         Ok(())
     }
@@ -167,17 +218,53 @@ impl Fields {
             accuracy: self.accuracy.or(defaults.accuracy).unwrap_or_default(),
             language: text(self.language, &defaults.language),
             description: text(self.description, &defaults.description),
-            evidence: Vec::new(),
+            evidence: if self.evidence.is_empty() { defaults.evidence.clone() } else { self.evidence },
             handling: (tlp.is_some() || !europol.is_empty())
                 .then(|| Handling { tlp: tlp.unwrap_or(Tlp::Unspecified) as i32, europol }),
             review_by_ms: self.review_by_ms.or(defaults.review_by_ms).unwrap_or_default(),
             campaign: text(self.campaign, &defaults.campaign),
             prefix: self.prefix.or(defaults.prefix).unwrap_or_default(),
-            override_reason: String::new(),
+            override_reason: text(self.override_reason, &defaults.override_reason),
         }
     }
 }
 
 fn parts(value: &str) -> impl Iterator<Item = &str> {
     value.split([' ', ',', ';', '|']).filter(|part| !part.is_empty())
+}
+
+/// An item of evidence as `list --json` prints it.
+#[derive(Deserialize)]
+struct EvidenceJson {
+    sha256: String,
+    #[serde(default)]
+    media_type: String,
+    #[serde(default)]
+    size: u64,
+    #[serde(default)]
+    captured_at: Option<String>,
+    #[serde(default)]
+    tool: String,
+}
+
+fn evidence(value: &str) -> Result<Vec<EvidenceItem>, Fault> {
+    let fault = |why: String| Fault::new("bad-field", format!("the evidence cannot be read: {why}"));
+    let items: Vec<EvidenceJson> = serde_json::from_str(value).map_err(|e| fault(e.to_string()))?;
+    let item = |item: EvidenceJson| {
+        Ok(EvidenceItem {
+            sha256: unhex(&item.sha256).ok_or_else(|| fault("sha256 is 64 hexadecimal digits".to_owned()))?,
+            media_type: item.media_type,
+            size: item.size,
+            captured_at_ms: item.captured_at.map_or(Ok(0), |moment| parse_moment(&moment))?,
+            tool: item.tool,
+        })
+    };
+    items.into_iter().map(item).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, odd) = text.as_bytes().as_chunks::<2>();
+    let bytes: Option<Vec<u8>> = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
+    bytes.filter(|bytes| bytes.len() == 32 && odd.is_empty())
 }

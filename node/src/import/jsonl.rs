@@ -1,9 +1,9 @@
 //! A JSON object a line: its keys are the columns of a CSV file, lists may be arrays, and keys that are not known are
-//! not read.
+//! not read. Texts are taken as they stand, with the white space around them.
 
 use serde_json::{Map, Value};
 
-use super::fields::{Column, Fields};
+use super::fields::{Column, Fields, Said};
 use super::{Fault, Item};
 
 /// Reads a line.
@@ -11,11 +11,14 @@ use super::{Fault, Item};
 /// # Errors
 /// A [`Fault`] with the code `json`, `no-target`, `bad-field` or `control-character`.
 pub fn item(text: &str) -> Result<Item, Fault> {
-    let object: Map<String, Value> =
-        serde_json::from_str(text).map_err(|e| Fault::new("json", format!("it is not a JSON object: {e}")))?;
+    of(&super::parsed(text.as_bytes())?)
+}
+
+/// Reads an object.
+pub(super) fn of(object: &Map<String, Value>) -> Result<Item, Fault> {
     let mut fields = Fields::default();
     let mut target: Option<(usize, &str)> = None;
-    for (key, value) in &object {
+    for (key, value) in object {
         match Column::named(key) {
             None => {}
             Some(Column::Target(rank)) => {
@@ -36,11 +39,12 @@ pub fn item(text: &str) -> Result<Item, Fault> {
 fn set(fields: &mut Fields, column: Column, key: &str, value: &Value) -> Result<(), Fault> {
     match value {
         Value::Null => Ok(()),
-        Value::String(text) => fields.set(column, text),
-        Value::Bool(_) | Value::Number(_) => fields.set(column, &value.to_string()),
+        Value::String(text) => fields.set(column, Said::exact(text)),
+        Value::Bool(_) | Value::Number(_) => fields.set(column, Said::exact(&value.to_string())),
+        Value::Array(_) if column == Column::Evidence => fields.set(column, Said::exact(&value.to_string())),
         Value::Array(values) if matches!(column, Column::Category | Column::Handling) => {
             values.iter().try_for_each(|value| match value {
-                Value::String(text) => fields.set(column, text),
+                Value::String(text) => fields.set(column, Said::exact(text)),
                 _ => Err(bad(key)),
             })
         }

@@ -14,7 +14,7 @@ pub struct RawLine {
     pub text: Result<String, Fault>,
 }
 
-/// The lines of a file. LF and CRLF end a line; a byte order mark at the beginning is not part of the first.
+/// The lines of a text. LF and CRLF end a line.
 pub struct Lines<'a> {
     input: Box<dyn BufRead + Send + 'a>,
     /// Lines that were read ahead and are to be read again, in their order.
@@ -23,12 +23,10 @@ pub struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// Begins to read: looks for a byte order mark.
-    ///
-    /// # Errors
-    /// Those of the input.
-    pub fn new(input: impl BufRead + Send + 'a) -> io::Result<Self> {
-        Ok(Self { input: decoded(input)?, ahead: VecDeque::new(), number: 0 })
+    /// Begins to read text that is [decoded].
+    #[must_use]
+    pub fn new(input: impl BufRead + Send + 'a) -> Self {
+        Self { input: Box::new(input), ahead: VecDeque::new(), number: 0 }
     }
 
     /// The next line; `None` at the end.
@@ -101,7 +99,10 @@ fn text(kept: Vec<u8>, length: u64) -> Result<String, Fault> {
 }
 
 /// The input in UTF-8, without its byte order mark.
-fn decoded<'a>(mut input: impl BufRead + Send + 'a) -> io::Result<Box<dyn BufRead + Send + 'a>> {
+///
+/// # Errors
+/// Those of the input.
+pub fn decoded<'a>(mut input: impl BufRead + Send + 'a) -> io::Result<Box<dyn BufRead + Send + 'a>> {
     let mut head = Vec::with_capacity(3);
     input.by_ref().take(3).read_to_end(&mut head)?;
     Ok(match head.as_slice() {

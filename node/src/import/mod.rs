@@ -1,4 +1,5 @@
-//! Reading import files: plain lines, CSV and JSON lines, as an iterator over whatever can be read line by line.
+//! Reading import files: plain lines, CSV, JSON lines, STIX bundles and MISP events, as an iterator over what each line
+//! or element asks for.
 //!
 //! Files come from elsewhere and are dirty. So a line that cannot be taken is named with its number, a code and a
 //! reason, and the rest goes on; nothing here stops at bad input but a failing read. What a *target* may be is not
@@ -10,22 +11,40 @@
 //! | [`fields`] | what a line may say beside its target |
 //! | [`csv`] | a header and records |
 //! | [`jsonl`] | a JSON object a line |
+//! | [`json`] | a walk through JSON of any size |
+//! | [`documents`] | STIX and MISP documents, an element at a time |
+//! | `stix`, `pattern` | STIX objects and what their patterns name |
+//! | `misp` | MISP attributes |
+//! | `opening` | what a file is, and a place for what cannot be read twice |
+//! | [`tlp`] | the Traffic Light Protocol in both |
 //!
-//! Limits: a line, or a CSV record over several lines, has at most [`LINE_BYTES_MAX`] bytes; memory is bounded by a few of these.
+//! Limits: a line, or a CSV record over several lines, has at most [`LINE_BYTES_MAX`] bytes, an element of a document
+//! [`json::VALUE_BYTES_MAX`]; memory is bounded by a few of these.
 
 pub mod csv;
+pub mod documents;
 pub mod fields;
+pub mod json;
 pub mod jsonl;
 pub mod lines;
+mod misp;
+mod opening;
+mod pattern;
+mod stix;
+pub mod tlp;
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, BufReader, Cursor, Read, SeekFrom};
+
+use serde_json::{Map, Value};
 
 use self::csv::Csv;
+use self::documents::{Documents, Seekable};
 use self::fields::Fields;
 use self::lines::Lines;
+use self::opening::{document, head, spooled};
 
-/// Longest line, or CSV record, in bytes.
-pub const LINE_BYTES_MAX: usize = 64 << 10;
+/// Longest line, or CSV record, in bytes: four times the largest record, since a line writes it with escapes.
+pub const LINE_BYTES_MAX: usize = 256 << 10;
 
 /// How a file says its targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +55,31 @@ pub enum Format {
     Csv,
     /// A JSON object a line, with a `target`.
     JsonLines,
+    /// STIX 2.1 objects, in a bundle or not.
+    Stix,
+    /// MISP events.
+    Misp,
+}
+
+impl Format {
+    const fn is_document(self) -> bool {
+        matches!(self, Self::Stix | Self::Misp)
+    }
+}
+
+/// How to read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// As what; without it, as it looks.
+    pub format: Option<Format>,
+    /// Whether MISP attributes count whose `to_ids` is false.
+    pub all: bool,
+}
+
+impl From<Option<Format>> for Options {
+    fn from(format: Option<Format>) -> Self {
+        Self { format, all: false }
+    }
 }
 
 /// Why a whole file cannot be read as what it is said to be.
@@ -49,9 +93,15 @@ pub enum ImportError {
         "the header names no column with targets: one of target, url, domain, indicator or value has to stand in it"
     )]
     NoTargetColumn,
-    /// A JSON document over several lines.
-    #[error("this is one JSON document over many lines: write an object a line, for instance with jq -c '.[]'")]
+    /// A JSON document that is neither STIX nor MISP, over several lines.
+    #[error(
+        "this is one JSON document and neither a STIX bundle nor a MISP event: write an object a line, for instance \
+         with jq -c '.[]', or say with --format what it is"
+    )]
     JsonDocument,
+    /// A document that has to be read twice could not be put aside.
+    #[error("cannot write a temporary file to read it twice: {0}; TMPDIR names a directory with room")]
+    Spool(io::Error),
 }
 
 /// Why one line was not taken.
@@ -93,10 +143,39 @@ pub struct Item {
 /// A line that is neither blank nor a comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Its number in the file, from 1; of a CSV record over several lines, the first one's.
+    /// Its number in the file, from 1; of a CSV record over several lines, the first one's; of a document, the number of
+    /// its elements up to this.
     pub number: u64,
+    /// In a document, the element's path and id.
+    pub path: Option<String>,
     /// What it asks for, or why it was not understood.
     pub content: Result<Item, Fault>,
+}
+
+impl Line {
+    /// What to call it in messages: its line, or its path.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { number: self.number, path: self.path.clone() }
+    }
+}
+
+/// Where in a file something stands. As text: `line 5`, or `objects[3] indicator--...`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The number of its line, or of the document's elements up to it.
+    pub number: u64,
+    /// In a document, its path and id.
+    pub path: Option<String>,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.path {
+            Some(path) => f.write_str(path),
+            None => write!(f, "line {}", self.number),
+        }
+    }
 }
 
 /// Lines that ask for nothing.
@@ -106,6 +185,8 @@ pub struct Skipped {
     pub blank: u64,
     /// Lines that begin with `#`.
     pub comments: u64,
+    /// STIX objects that describe no target, such as identities and relationships.
+    pub others: u64,
 }
 
 enum Parser {
@@ -114,22 +195,64 @@ enum Parser {
     JsonLines,
 }
 
+enum Body<'a> {
+    Text(Lines<'a>, Parser),
+    Document(Box<Documents<'a>>),
+}
+
 /// The lines of an import file. See the module's documentation.
 pub struct Reader<'a> {
-    lines: Lines<'a>,
-    parser: Parser,
+    body: Body<'a>,
     skipped: Skipped,
     notices: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
-    /// Begins to read, as `format` says or, without it, as the first line that is neither blank nor a comment looks: a
-    /// JSON object, a CSV header with a target column, or else plain lines.
+    /// Begins to read, as `options` say or, without a format, as the file looks: a STIX or MISP document by the first
+    /// keys in it; else by the first line that is neither blank nor a comment: a JSON object, a CSV header with a target
+    /// column, or else plain lines.
     ///
     /// # Errors
     /// [`ImportError`], where the file as a whole cannot be understood.
-    pub fn new(input: impl BufRead + Send + 'a, format: Option<Format>) -> Result<Self, ImportError> {
-        let mut lines = Lines::new(input)?;
+    pub fn new(input: impl BufRead + Send + 'a, options: impl Into<Options>) -> Result<Self, ImportError> {
+        let options = options.into();
+        let mut input = lines::decoded(input)?;
+        let head = head(&mut input, options)?;
+        let whole = Cursor::new(head.clone()).chain(input);
+        match document(&head, options) {
+            Some(format) => Ok(Self::of_document(Box::new(spooled(whole)?), 0, format, options)),
+            None => Self::of_text(Lines::new(whole), options.format),
+        }
+    }
+
+    /// As [`new`](Self::new), of what can be gone back in: nothing has to be put aside.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of_file(mut file: impl Seekable + 'a, options: impl Into<Options>) -> Result<Self, ImportError> {
+        let options = options.into();
+        let head = head(&mut file, options)?;
+        let mark = if head.starts_with(&[0xef, 0xbb, 0xbf]) { 3_u16 } else { 0 };
+        let text = head.get(usize::from(mark)..).unwrap_or_default();
+        let utf_16 = head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]);
+        match document(text, options).filter(|_| !utf_16) {
+            Some(format) => {
+                file.seek(SeekFrom::Start(mark.into()))?;
+                Ok(Self::of_document(Box::new(file), mark.into(), format, options))
+            }
+            None => {
+                file.rewind()?;
+                Self::new(BufReader::with_capacity(64 << 10, file), options)
+            }
+        }
+    }
+
+    fn of_document(input: Box<dyn Seekable + 'a>, at: u64, format: Format, options: Options) -> Self {
+        let document = Documents::new(input, at, format, options.all);
+        Self { body: Body::Document(Box::new(document)), skipped: Skipped::default(), notices: Vec::new() }
+    }
+
+    fn of_text(mut lines: Lines<'a>, format: Option<Format>) -> Result<Self, ImportError> {
         let mut skipped = Skipped::default();
         let first = loop {
             match lines.next_line()? {
@@ -146,32 +269,37 @@ impl<'a> Reader<'a> {
             Some(Format::Lines) => Parser::Lines,
             Some(Format::JsonLines) => Parser::JsonLines,
             Some(Format::Csv) => Parser::Csv(Csv::under(text).ok_or(ImportError::NoTargetColumn)?),
-            None if text.starts_with('{') => Parser::JsonLines,
-            None if is_header_without_target(text) => return Err(ImportError::NoTargetColumn),
-            None => Csv::under(text).map_or(Parser::Lines, Parser::Csv),
+            _ if text.starts_with('{') => Parser::JsonLines,
+            _ if is_header_without_target(text) => return Err(ImportError::NoTargetColumn),
+            _ => Csv::under(text).map_or(Parser::Lines, Parser::Csv),
         };
         if let Parser::Csv(csv) = &parser {
             notices.extend(csv.unread().map(|column| format!("the column {column:?} is not read")));
         } else if let Some(line) = first {
             lines.put_back([line]);
         }
-        Ok(Self { lines, parser, skipped, notices })
+        Ok(Self { body: Body::Text(lines, parser), skipped, notices })
     }
 
     /// As what the file is read.
     #[must_use]
     pub const fn format(&self) -> Format {
-        match self.parser {
-            Parser::Lines => Format::Lines,
-            Parser::Csv(_) => Format::Csv,
-            Parser::JsonLines => Format::JsonLines,
+        match &self.body {
+            Body::Text(_, Parser::Lines) => Format::Lines,
+            Body::Text(_, Parser::Csv(_)) => Format::Csv,
+            Body::Text(_, Parser::JsonLines) => Format::JsonLines,
+            Body::Document(documents) => documents.format(),
         }
     }
 
-    /// The lines skipped so far.
+    /// What was skipped so far.
     #[must_use]
     pub const fn skipped(&self) -> Skipped {
-        self.skipped
+        let others = match &self.body {
+            Body::Document(documents) => documents.others(),
+            Body::Text(..) => 0,
+        };
+        Skipped { others, ..self.skipped }
     }
 
     /// What whoever imports should know about the file as a whole, in words.
@@ -181,21 +309,47 @@ impl<'a> Reader<'a> {
     }
 
     fn read(&mut self) -> io::Result<Option<Line>> {
+        let (lines, parser) = match &mut self.body {
+            Body::Text(lines, parser) => (lines, parser),
+            Body::Document(documents) => return documents.read(),
+        };
         loop {
-            let Some(raw) = self.lines.next_line()? else { return Ok(None) };
+            let Some(raw) = lines.next_line()? else { return Ok(None) };
             let number = raw.number;
             let content = match raw.text {
                 Ok(text) if self.skipped.counts(Some(&text)) => continue,
-                Ok(text) => match &self.parser {
+                Ok(text) => match parser {
                     Parser::Lines => plain(&text),
                     Parser::JsonLines => jsonl::item(&text),
-                    Parser::Csv(csv) => csv.item(text, &mut self.lines)?,
+                    Parser::Csv(csv) => csv.item(text, lines)?,
                 },
                 Err(fault) => Err(fault),
             };
-            return Ok(Some(Line { number, content }));
+            return Ok(Some(Line { number, path: None, content }));
         }
     }
+}
+
+/// A JSON object.
+fn parsed(raw: &[u8]) -> Result<Map<String, Value>, Fault> {
+    let fault = |why: &dyn std::fmt::Display| Fault::new("json", format!("it is not a JSON object: {why}"));
+    let text = std::str::from_utf8(raw).map_err(|e| Fault::new("not-utf8", format!("it is not UTF-8: {e}")))?;
+    serde_json::from_str(text).map_err(|e| fault(&e))
+}
+
+/// A web address of another program as a target: with its type, so that it is never read as anything else.
+fn typed_url(value: &str) -> String {
+    let value = value.trim();
+    match value.get(..4) {
+        // Addresses that were made harmless are understood without a type only.
+        Some(head) if head.eq_ignore_ascii_case("hxxp") => value.to_owned(),
+        _ => format!("url:{value}"),
+    }
+}
+
+/// A text of another program: its tabs as spaces, its line ends as ours.
+fn prose(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n").replace('\t', " ")
 }
 
 impl Iterator for Reader<'_> {

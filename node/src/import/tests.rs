@@ -43,7 +43,7 @@ fn plain_lines_pass_through_as_they_are_typed() {
         ]
     );
     assert_eq!(faults(&lines), []);
-    assert_eq!(reader.skipped(), Skipped { blank: 1, comments: 1 });
+    assert_eq!(reader.skipped(), Skipped { blank: 1, comments: 1, others: 0 });
 }
 
 #[test]
@@ -187,10 +187,68 @@ fn json_lines_are_told_by_their_brace() {
 fn a_file_that_is_as_a_whole_something_else_is_refused() {
     let new = |text: &'static str, format| Reader::new(text.as_bytes(), format).err();
     assert!(matches!(new("[\n{\"target\":\"a.example\"}\n]", None), Some(ImportError::JsonDocument)));
-    assert!(matches!(new("{\n\"type\": \"bundle\"", None), Some(ImportError::JsonDocument)));
+    assert!(matches!(new("{\n\"name\": \"of something\"", None), Some(ImportError::JsonDocument)));
     assert!(matches!(new("a,b\n1,2\n", Some(Format::Csv)), Some(ImportError::NoTargetColumn)));
     assert!(matches!(new("", Some(Format::Csv)), Some(ImportError::NoTargetColumn)));
     assert!(new("", None).is_none(), "an empty file is a file of no lines");
+}
+
+#[test]
+fn each_format_is_told_by_its_content() {
+    let format = |text: &'static str| Reader::new(text.as_bytes(), None).unwrap().format();
+    for (text, meant) in [
+        ("{\"type\":\"bundle\",\"objects\":[]}", Format::Stix),
+        (" \n{\"objects\": [", Format::Stix),
+        ("{\"value\":\"a\",\"id\":\"url--11111111-1111-4111-8111-111111111111\",\"type\":\"url\"}", Format::Stix),
+        ("[{\"id\":\"indicator--11111111-1111-4111-8111-111111111111\"}]", Format::Stix),
+        ("{\"Event\":{}}", Format::Misp),
+        ("{\"response\":[]}", Format::Misp),
+        ("[{\"Event\":", Format::Misp),
+        ("\u{feff}{\"info\":\"x\",\"Attribute\":[]}", Format::Misp),
+        ("{\"id\":\"7\",\"orgc_id\":\"1\"}", Format::Misp),
+        ("{\"target\":\"a.example\",\"objects\":[]}", Format::JsonLines),
+        ("{\"type\":\"url\",\"value\":\"https://a.example/\"}", Format::JsonLines),
+        ("target,category\n", Format::Csv),
+        ("a.example\n", Format::Lines),
+        ("# {\"Event\":{}}\n", Format::Lines),
+    ] {
+        assert_eq!(format(text), meant, "{text}");
+    }
+}
+
+#[test]
+fn cells_are_armoured_and_come_back() {
+    for value in ["=1+1", "+1", "-x", "@a", "\tx", "'=x", "''-", " x", "x ", "'", "'x", "", "x\ny", "' '"] {
+        let text = format!("target,description\r\na.example,\"{}\"\r\n", csv::armour(value));
+        let lines = read(text);
+        let read = lines[0].content.as_ref();
+        if value.contains('\t') {
+            // No text of a record has one.
+            assert_eq!(read.unwrap_err().code, "control-character");
+            continue;
+        }
+        assert_eq!(read.unwrap().fields.description.as_deref().unwrap_or_default(), value, "{value:?}");
+        assert!(!csv::armour(value).starts_with(['=', '+', '-', '@', '\t', '\r']), "{value:?}");
+    }
+    // What a person typed is trimmed, and an apostrophe before a word is one.
+    let lines = read("target,description\na.example,  'tis  \n");
+    assert_eq!(lines[0].content.as_ref().unwrap().fields.description.as_deref(), Some("'tis"));
+}
+
+#[test]
+fn evidence_is_read_from_json_and_from_a_cell() {
+    let hash = "ab".repeat(32);
+    let json = format!(
+        "{{\"target\":\"a.example\",\"evidence\":[{{\"sha256\":\"{hash}\",\"size\":7,\"captured_at\":\"2018-04-25\"}}]}}"
+    );
+    let cell = format!("target,evidence\na.example,\"[{{\"\"sha256\"\":\"\"{hash}\"\"}}]\"\n");
+    let one = read(json)[0].content.clone().unwrap().fields.evidence;
+    assert_eq!((one[0].sha256.as_slice(), one[0].size, one[0].captured_at_ms), (&[0xab; 32][..], 7, 1_524_614_400_000));
+    assert_eq!(read(cell)[0].content.as_ref().unwrap().fields.evidence[0].sha256, one[0].sha256);
+    for bad in ["[{}]", "[{\"sha256\":\"ab\"}]", "{}", "7"] {
+        let lines = read(format!("{{\"target\":\"a.example\",\"evidence\":{bad}}}"));
+        assert_eq!(lines[0].content.as_ref().unwrap_err().code, "bad-field", "{bad}");
+    }
 }
 
 #[test]

@@ -9,3 +9,4 @@ mod words;
 
 pub use service::UnitService;
 pub use submit::Desk;
+pub(crate) use words::{DISPUTED, HELD};

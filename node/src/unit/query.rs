@@ -136,6 +136,9 @@ fn check_one(core: &Core, state: &State, input: String) -> wire::Checked {
     let mut checked = wire::Checked {
         target: understood.to_string(),
         pending: pending(&understood) || above.iter().any(pending),
+        own: state
+            .own_referral(&core.unit, &understood)
+            .map(|index| wire::RecordRef { unit: core.unit.to_string(), index }),
         input,
         ..Default::default()
     };

@@ -6,6 +6,11 @@ use tonic::Status;
 
 use crate::list::{Change, ListError};
 
+/// In the notice of a target that is held.
+pub(crate) const HELD: &str = "is held: a unit asks to leave it online";
+/// In the notice of a target that is disputed.
+pub(crate) const DISPUTED: &str = "is disputed";
+
 pub(super) fn record_ref(id: &RecordId) -> wire::RecordRef {
     wire::RecordRef { unit: id.unit.to_string(), index: id.index }
 }

@@ -1,8 +1,9 @@
-//! The end-to-end tests: real node processes, one module for each invariant of the design and one for what a person meets
-//! at the command line.
+//! The end-to-end tests: real node processes, one module for each invariant of the design, one for the ways in and out,
+//! and one for what a person meets at the command line.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what is not there fails the test")]
 
 mod command_line;
+mod exchange;
 mod home;
 mod i2_durable_before_said;
 mod i3_same_frontier_same_list;

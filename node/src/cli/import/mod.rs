@@ -3,8 +3,10 @@
 //! A thread reads and parses; several calls with a batch each are on their way to the node at once; answers are taken
 //! in the order of the lines. Every line has its submission id before the first attempt and keeps it through every
 //! further one, so a node that is killed and started again in the middle neither loses nor doubles a line. An import
-//! that ended early may be given again: what the unit refers already is skipped.
+//! that ended early may be given again: what the unit refers already is skipped. With `--dry-run` the same lines are
+//! judged and nothing is entered.
 
+mod preview;
 mod report;
 mod source;
 
@@ -26,21 +28,24 @@ use super::error::CliError;
 use super::refer::ReferOptions;
 use super::submit::Submitter;
 use crate::import::fields::Fields;
-use crate::import::{Fault, Format};
+use crate::import::{Fault, Format, Options, Place};
 
 /// Calls on their way at once.
 const CALLS: usize = 4;
 /// How long one call may take unless `--timeout` says otherwise.
 const CALL: Duration = Duration::from_secs(30);
 
-/// Refer every target of a file: plain lines, CSV with a header, or JSON lines
+/// Refer every target of a file: plain lines, CSV with a header, JSON lines, STIX bundles, MISP events
 ///
 /// The options are defaults for what a line does not say itself. CSV columns and JSON keys: target (or url, domain,
 /// indicator, value), category, basis, provider, description, language, source, accuracy, tlp, handling, campaign,
-/// review-by, prefix. Targets that the unit refers already are skipped; every line not taken is named with its number,
+/// review-by, prefix, evidence, override-reason. STIX and MISP say targets, descriptions and TLP; neither has categories,
+/// so --category is needed but for own exports. Revoked and deleted elements and attributes without to_ids are not taken.
+/// Targets that the unit refers already are skipped; every line or element not taken is named with its number or path,
 /// a code and the reason. Exits 0 if everything else is durable.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  entente import links.txt --category incites --campaign amaq\n  \
+                        entente import event.json --category incites --dry-run\n  \
                         zcat export.csv.gz | entente import - --report faults.txt --json")]
 pub(crate) struct Args {
     /// The file, or - for stdin
@@ -51,6 +56,12 @@ pub(crate) struct Args {
     /// As what to read it, instead of looking
     #[arg(long, value_enum)]
     format: Option<FormatWord>,
+    /// Take MISP attributes too whose to_ids is false
+    #[arg(long)]
+    all: bool,
+    /// Enter nothing: print for each line what would become of it, and what is known of its target
+    #[arg(long)]
+    dry_run: bool,
     /// Lines of one call to the node
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=SUBMISSIONS_MAX as i64))]
     batch: u16,
@@ -73,6 +84,10 @@ enum FormatWord {
     Csv,
     /// A JSON object a line
     Jsonl,
+    /// STIX 2.1 objects, in a bundle or not
+    Stix,
+    /// MISP events
+    Misp,
 }
 
 impl From<FormatWord> for Format {
@@ -81,6 +96,8 @@ impl From<FormatWord> for Format {
             FormatWord::Lines => Self::Lines,
             FormatWord::Csv => Self::Csv,
             FormatWord::Jsonl => Self::JsonLines,
+            FormatWord::Stix => Self::Stix,
+            FormatWord::Misp => Self::Misp,
         }
     }
 }
@@ -91,11 +108,15 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     if args.report.as_deref().is_some_and(|report| same_file(report, Path::new(&args.file))) {
         return Err(CliError::Usage("--report would overwrite the file that is imported: name another one".to_owned()));
     }
-    let opened = source::open(&args.file, args.format.map(Format::from))?;
+    let opened = source::open(&args.file, Options { format: args.format.map(Format::from), all: args.all })?;
     let deadline = Deadline { timeout: args.timeout };
     let node = Node::connect(global, deadline).await?;
-    let mut report = Report::new(args.report.as_deref(), opened.size, opened.read_bytes())?;
+    let mut report = Report::new(args.report.as_deref(), &opened, args.dry_run)?;
     opened.reader.notices().iter().for_each(|notice| report.note(notice));
+    if args.dry_run {
+        let summary = preview::feed(opened, defaults, &node, &mut report, global.json).await?;
+        return report.end(&summary, begun.elapsed(), global.json);
+    }
     let submitter = Submitter::new(node, deadline.or(CALL), Duration::from_secs(args.retry_for));
 
     let summary = feed(opened, defaults, usize::from(args.batch), &submitter, &mut report).await;
@@ -121,21 +142,21 @@ async fn feed(
     let mut answered =
         ReceiverStream::new(batches).map(|batch| async { answer(submitter, batch?).await }).buffered(CALLS);
     while let Some(lines) = answered.next().await {
-        lines?.iter().try_for_each(|(number, answer)| report.line(*number, answer))?;
+        lines?.iter().try_for_each(|(place, answer)| report.line(place, answer))?;
     }
     Ok(summary.await.unwrap_or_default())
 }
 
 /// A batch's lines with what became of each.
-async fn answer(submitter: &Submitter, batch: Batch) -> Result<Vec<(u64, Result<Answer, Fault>)>, CliError> {
+async fn answer(submitter: &Submitter, batch: Batch) -> Result<Vec<(Place, Result<Answer, Fault>)>, CliError> {
     let submissions: Vec<Submission> = batch.iter().filter_map(|(_, line)| line.as_ref().ok()).cloned().collect();
     let answers = if submissions.is_empty() { Vec::new() } else { submitter.durable(&submissions).await? };
     let mut answers = answers.into_iter();
     Ok(batch
         .into_iter()
-        .filter_map(|(number, line)| match line {
-            Ok(_) => answers.next().map(|answer| (number, Ok(answer))),
-            Err(fault) => Some((number, Err(fault))),
+        .filter_map(|(place, line)| match line {
+            Ok(_) => answers.next().map(|answer| (place, Ok(answer))),
+            Err(fault) => Some((place, Err(fault))),
         })
         .collect())
 }

@@ -1,7 +1,8 @@
 //! What became of each line: counts, the lines not taken, the progress bar.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,19 +13,47 @@ use entente_proto::wire::submit_result::Result as Answer;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::source::Summary;
+use super::source::{Opened, Summary};
 use crate::cli::error::CliError;
 use crate::cli::output::{Output, say};
 use crate::cli::words::{plain, record_id};
-use crate::import::Fault;
+use crate::import::{Fault, Place, Skipped};
+use crate::unit::{DISPUTED, HELD};
+
+/// Most targets of a file that are remembered, so as to count those that come again: about 40 MB.
+const SEEN_MAX: usize = 3_500_000;
+
+/// The targets of a file so far, by a hash of 64 bits under a key of this run: enough to count, not to judge.
+#[derive(Default)]
+pub(super) struct Seen {
+    hashes: HashSet<u64>,
+    key: RandomState,
+}
+
+impl Seen {
+    /// Whether the target came before; from now on it has. Beyond [`SEEN_MAX`] targets no new one is remembered.
+    pub(super) fn before(&mut self, target: &str) -> bool {
+        let hash = self.key.hash_one(target);
+        match self.hashes.len() < SEEN_MAX {
+            true => !self.hashes.insert(hash),
+            false => self.hashes.contains(&hash),
+        }
+    }
+}
 
 /// The running account of an import.
 pub(super) struct Report {
     taken: u64,
+    warned: u64,
     known: u64,
+    duplicates: u64,
+    seen: Seen,
+    /// Whether what is not taken is told elsewhere: a preview prints it itself.
+    quiet: bool,
     refused: u64,
     by_reason: BTreeMap<String, u64>,
-    last_line: u64,
+    /// The last line or element that was answered.
+    last: Option<Place>,
     file: Option<(PathBuf, BufWriter<File>)>,
     bar: ProgressBar,
     read: Arc<AtomicU64>,
@@ -34,18 +63,22 @@ pub(super) struct Report {
 #[derive(Serialize)]
 struct CountJson<'a> {
     taken: u64,
+    warned: u64,
     known: u64,
+    duplicates: u64,
     refused: u64,
     by_reason: &'a BTreeMap<String, u64>,
     blank: u64,
     comments: u64,
+    others: u64,
     seconds: f64,
     per_second: f64,
 }
 
 impl Report {
     /// With the lines not taken on stderr, or in `file`. The bar shows on a terminal only.
-    pub(super) fn new(file: Option<&Path>, size: Option<u64>, read: Arc<AtomicU64>) -> Result<Self, CliError> {
+    pub(super) fn new(file: Option<&Path>, opened: &Opened, quiet: bool) -> Result<Self, CliError> {
+        let (size, read) = (opened.size, opened.read_bytes());
         let file = match file {
             None => None,
             Some(path) => {
@@ -62,7 +95,20 @@ impl Report {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(200));
-        Ok(Self { taken: 0, known: 0, refused: 0, by_reason: BTreeMap::new(), last_line: 0, file, bar, read })
+        Ok(Self {
+            taken: 0,
+            warned: 0,
+            known: 0,
+            duplicates: 0,
+            seen: Seen::default(),
+            quiet,
+            refused: 0,
+            by_reason: BTreeMap::new(),
+            last: None,
+            file,
+            bar,
+            read,
+        })
     }
 
     /// Says something beside the bar.
@@ -71,41 +117,92 @@ impl Report {
     }
 
     /// What became of a line.
-    pub(super) fn line(&mut self, number: u64, answer: &Result<Answer, Fault>) -> Result<(), CliError> {
-        self.last_line = self.last_line.max(number);
+    pub(super) fn line(&mut self, place: &Place, answer: &Result<Answer, Fault>) -> Result<(), CliError> {
         match answer {
-            Ok(Answer::Accepted(_) | Answer::Proposed(_)) => self.taken = self.taken.saturating_add(1),
-            Ok(Answer::Known(known)) => {
-                self.known = self.known.saturating_add(1);
-                if self.file.is_some() {
-                    let id = known.id.as_ref().map(record_id).unwrap_or_default();
-                    self.write(number, "known", &format!("{} is referred already, by {id}", known.target))?;
-                }
+            Ok(Answer::Accepted(accepted)) => {
+                let warns = |notice: &&String| notice.contains(HELD) || notice.contains(DISPUTED);
+                let warnings: Vec<String> = accepted.notices.iter().filter(warns).cloned().collect();
+                self.take(place, &accepted.target, &warnings)
             }
-            Ok(Answer::Refused(refused)) => self.refuse(number, &refused.code, &refused.message)?,
-            Err(fault) => self.refuse(number, fault.code, &fault.reason)?,
+            Ok(Answer::Known(known)) => {
+                let id = known.id.as_ref().map(record_id).unwrap_or_default();
+                self.know(place, &known.target, Some(&id)).map(|_| ())
+            }
+            Ok(Answer::Proposed(proposed)) => self.take(place, &proposed.target, &proposed.notices),
+            Ok(Answer::Refused(refused)) => self.refuse(place, &refused.code, &refused.message),
+            Err(fault) => self.refuse(place, fault.code, &fault.reason),
         }
-        self.bar.set_position(self.read.load(Ordering::Relaxed));
-        self.bar.set_message(format!("{} taken, {} refused", self.taken, self.refused));
+    }
+
+    /// It is taken, and somebody should know that a partner holds it or objects.
+    pub(super) fn take(&mut self, place: &Place, target: &str, warnings: &[String]) -> Result<(), CliError> {
+        self.seen.before(target);
+        self.taken = self.taken.saturating_add(1);
+        self.warned = self.warned.saturating_add(u64::from(!warnings.is_empty()));
+        warnings.iter().try_for_each(|warning| self.write(place, "warning", warning))?;
+        self.goes_on(place);
         Ok(())
     }
 
-    fn refuse(&mut self, number: u64, code: &str, reason: &str) -> Result<(), CliError> {
+    /// The unit refers it already, by the record `id`, or by an earlier line; whether by an earlier line.
+    pub(super) fn know(&mut self, place: &Place, target: &str, id: Option<&str>) -> Result<bool, CliError> {
+        self.known = self.known.saturating_add(1);
+        let duplicate = self.seen.before(target);
+        self.duplicates = self.duplicates.saturating_add(u64::from(duplicate));
+        if self.file.is_some() {
+            let by = id.unwrap_or("an earlier line");
+            self.write(
+                place,
+                if duplicate { "duplicate" } else { "known" },
+                &format!("{target} is referred already, by {by}"),
+            )?;
+        }
+        self.goes_on(place);
+        Ok(duplicate)
+    }
+
+    /// Whether the target came before in this file.
+    pub(super) fn seen(&self, target: &str) -> bool {
+        self.seen.hashes.contains(&self.seen.key.hash_one(target))
+    }
+
+    /// It is not taken.
+    pub(super) fn refuse(&mut self, place: &Place, code: &str, reason: &str) -> Result<(), CliError> {
         self.refused = self.refused.saturating_add(1);
         let count = self.by_reason.entry(plain(code)).or_default();
         *count = count.saturating_add(1);
-        self.write(number, code, reason)
+        self.write(place, code, reason)?;
+        self.goes_on(place);
+        Ok(())
     }
 
-    fn write(&mut self, number: u64, code: &str, reason: &str) -> Result<(), CliError> {
-        let words = format!("line {number}: {}: {}", plain(code), plain(reason));
+    fn goes_on(&mut self, place: &Place) {
+        self.last = Some(place.clone());
+        self.bar.set_position(self.read.load(Ordering::Relaxed));
+        self.bar.set_message(format!("{} taken, {} refused", self.taken, self.refused));
+    }
+
+    fn write(&mut self, place: &Place, code: &str, reason: &str) -> Result<(), CliError> {
+        let words = format!("{}: {}: {}", plain(&place.to_string()), plain(code), plain(reason));
         match &mut self.file {
             Some((path, file)) => writeln!(file, "{words}").map_err(|e| CliError::file(path, "write", &e)),
+            None if self.quiet => Ok(()),
             None => {
                 self.bar.suspend(|| say(words));
                 Ok(())
             }
         }
+    }
+
+    /// Prints beside the bar.
+    pub(super) fn beside<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.bar.suspend(print)
+    }
+
+    /// How many came twice in the file.
+    #[cfg(test)]
+    pub(super) const fn duplicates(&self) -> u64 {
+        self.duplicates
     }
 
     /// Lines taken, referred before, and refused.
@@ -120,10 +217,11 @@ impl Report {
         if let Some((_, file)) = &mut self.file {
             let _ = file.flush();
         }
+        let last = self.last.as_ref().map_or_else(|| "the beginning".to_owned(), |place| plain(&place.to_string()));
         let said = format!(
-            "{error}\nThe import ended early: {} taken, {} referred before, {} refused up to line {}. Give the same \
+            "{error}\nThe import ended early: {} taken, {} referred before, {} refused up to {last}. Give the same \
              command again: what was taken is skipped then.",
-            self.taken, self.known, self.refused, self.last_line
+            self.taken, self.known, self.refused
         );
         match error {
             CliError::Unreachable(_) => CliError::Unreachable(said),
@@ -145,25 +243,43 @@ impl Report {
             let mut out = Output::new(true);
             out.document(&CountJson {
                 taken: self.taken,
+                warned: self.warned,
                 known: self.known,
+                duplicates: self.duplicates,
                 refused: self.refused,
                 by_reason: &self.by_reason,
                 blank: summary.skipped.blank,
                 comments: summary.skipped.comments,
+                others: summary.skipped.others,
                 seconds,
                 per_second,
             })?;
             out.flush()?;
             return self.outcome(lines);
         }
+        let taken = if self.quiet { "would be taken" } else { "taken" };
+        let duplicates = match self.duplicates {
+            0 => String::new(),
+            count => format!(" ({count} of them earlier in the file)"),
+        };
+        let Skipped { blank, comments, others } = summary.skipped;
+        let passed = [(blank, "blank lines"), (comments, "comments"), (others, "objects that describe no target")];
+        let passed: String =
+            passed.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("; {count} {what}")).collect();
         say(format_args!(
-            "{} taken, {} referred before, {} refused; {} blank lines, {} comments; {seconds:.1} s, {per_second:.0} lines/s",
-            self.taken, self.known, self.refused, summary.skipped.blank, summary.skipped.comments
+            "{} {taken}, {} referred before{duplicates}, {} refused{passed}; {seconds:.1} s, {per_second:.0} lines/s",
+            self.taken, self.known, self.refused
         ));
+        if self.warned > 0 {
+            say(format_args!(
+                "  {} of those taken are held or disputed: look at them with `entente show`",
+                self.warned
+            ));
+        }
         for (code, count) in &self.by_reason {
             say(format_args!("  {count} {code}"));
         }
-        if let Some((path, _)) = self.file.as_ref().filter(|_| lines > self.taken) {
+        if let Some((path, _)) = self.file.as_ref().filter(|_| lines > self.taken || self.warned > 0) {
             say(format_args!("the lines not taken are in {}", path.display()));
         }
         self.outcome(lines)

@@ -1,7 +1,8 @@
 //! The reading side: a thread that parses a file into batches.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,13 +16,13 @@ use crate::cli::inputs::unreadable;
 use crate::cli::refer::referral;
 use crate::cli::submit::submission;
 use crate::import::fields::Fields;
-use crate::import::{Fault, Format, Line, Reader, Skipped};
+use crate::import::{Fault, Options, Place, Reader, Skipped};
 
 /// Bytes of one batch's statements: the node takes 3 MiB in a call.
 const BATCH_BYTES_MAX: usize = 2 << 20;
 
 /// Lines with the statement each makes, or why it makes none.
-pub(super) type Batch = Vec<(u64, Result<Submission, Fault>)>;
+pub(super) type Batch = Vec<(Place, Result<Submission, Fault>)>;
 
 /// What is known only at the end of the file.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,13 +48,18 @@ impl Opened {
 }
 
 /// Opens a file, or stdin for `-`.
-pub(super) fn open(name: &str, format: Option<Format>) -> Result<Opened, CliError> {
+pub(super) fn open(name: &str, options: impl Into<Options>) -> Result<Opened, CliError> {
     let read = Arc::new(AtomicU64::new(0));
-    let input = crate::cli::inputs::open(name)?;
-    let plain = if name == "-" { None } else { File::open(name).and_then(|file| file.metadata()).ok() };
+    let plain = if name == "-" { None } else { std::fs::metadata(name).ok() };
     let size = plain.filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
-    let counted = BufReader::with_capacity(64 << 10, Counted { input, read: Arc::clone(&read) });
-    let reader = Reader::new(counted, format).map_err(|e| unreadable(name, &e))?;
+    let reader = if size.is_some() {
+        let input = File::open(name).map_err(|e| CliError::file(Path::new(name), "open", &e))?;
+        Reader::of_file(Counted { input, read: Arc::clone(&read) }, options)
+    } else {
+        let input = crate::cli::inputs::open(name)?;
+        Reader::new(BufReader::with_capacity(64 << 10, Counted { input, read: Arc::clone(&read) }), options)
+    };
+    let reader = reader.map_err(|e| unreadable(name, &e))?;
     Ok(Opened { reader, size, name: name.to_owned(), read })
 }
 
@@ -71,8 +77,8 @@ pub(super) fn read(
         let mut batch = Batch::new();
         let mut bytes = 0_usize;
         for line in reader.by_ref() {
-            let (number, content) = match line {
-                Ok(Line { number, content }) => (number, content.and_then(|item| referral(item, &defaults))),
+            let (place, content) = match line {
+                Ok(line) => (line.place(), line.content.and_then(|item| referral(item, &defaults))),
                 Err(e) => {
                     let _ = to.blocking_send(Ok(batch));
                     let _ = to.blocking_send(Err(unreadable(&name, &e.into())));
@@ -88,7 +94,7 @@ pub(super) fn read(
                 }
             }
             bytes = bytes.saturating_add(size);
-            batch.push((number, line));
+            batch.push((place, line));
         }
         let _ = to.blocking_send(Ok(batch));
         let _ = end.send(Summary { skipped: reader.skipped() });
@@ -96,7 +102,7 @@ pub(super) fn read(
     (batches, summary)
 }
 
-/// Counts what is read through it.
+/// Counts what is read through it, or how far a file is read.
 struct Counted<R> {
     input: R,
     read: Arc<AtomicU64>,
@@ -107,5 +113,13 @@ impl<R: Read> Read for Counted<R> {
         let count = self.input.read(out)?;
         self.read.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
+    }
+}
+
+impl<S: Seek> Seek for Counted<S> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = self.input.seek(to)?;
+        self.read.store(at, Ordering::Relaxed);
+        Ok(at)
     }
 }

@@ -24,7 +24,8 @@ async fn lines_become_batches_in_order_each_with_an_id_of_its_own() {
     while let Some(batch) = batches.recv().await {
         let batch = batch.unwrap();
         sizes.push(batch.len());
-        for (number, line) in batch {
+        for (place, line) in batch {
+            let number = place.number;
             numbers.push(number);
             match line {
                 Ok(submission) => {
@@ -70,7 +71,7 @@ async fn a_line_without_a_category_anywhere_is_named() {
     let (mut batches, _) = read(opened, Fields::default(), 10, 1);
     let batch = batches.recv().await.unwrap().unwrap();
     assert!(batch[0].1.is_ok());
-    assert_eq!((batch[1].0, batch[1].1.as_ref().unwrap_err().code), (3, "no-category"));
+    assert_eq!((batch[1].0.number, batch[1].1.as_ref().unwrap_err().code), (3, "no-category"));
 }
 
 #[tokio::test]
@@ -83,12 +84,12 @@ async fn a_node_that_is_killed_during_an_import_loses_and_doubles_nothing() {
     let submitter = keeper.submitter(Duration::from_secs(60)).await;
 
     let opened = open(file.path().to_str().unwrap(), None).unwrap();
-    let mut report =
-        Report::new(Some(&file.path().with_extension("faults")), opened.size, opened.read_bytes()).unwrap();
+    let mut report = Report::new(Some(&file.path().with_extension("faults")), &opened, false).unwrap();
     let defaults = Fields { categories: vec![Category::Incites], ..Fields::default() };
     feed(opened, defaults, 100, &submitter, &mut report).await.unwrap();
 
     assert_eq!(report.counts(), (2_000, 1, 2));
+    assert_eq!(report.duplicates(), 1, "it came before in the file");
     let targets = keeper.targets();
     assert_eq!(targets.len(), 2_000);
     assert!(targets.values().all(|times| *times == 1));
@@ -96,5 +97,5 @@ async fn a_node_that_is_killed_during_an_import_loses_and_doubles_nothing() {
     let faults = std::fs::read_to_string(file.path().with_extension("faults")).unwrap();
     std::fs::remove_file(file.path().with_extension("faults")).unwrap();
     let lines: Vec<_> = faults.lines().map(|line| line.split(": ").take(2).collect::<Vec<_>>().join(" ")).collect();
-    assert_eq!(lines, ["line 2001 e-mail", "line 2002 known", "line 2003 control-character"]);
+    assert_eq!(lines, ["line 2001 e-mail", "line 2002 duplicate", "line 2003 control-character"]);
 }

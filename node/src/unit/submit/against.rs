@@ -5,6 +5,7 @@ use entente_proto::ids::RecordId;
 use entente_proto::list;
 use entente_proto::record::{self, Target};
 
+use super::super::words::DISPUTED;
 use super::{Judge, Refusal, refusal};
 use crate::core::Core;
 use crate::guard::Hit;
@@ -30,7 +31,7 @@ impl Against {
         let mut against = Self { holds: holds(state, target), ..Self::default() };
         match state.fold.status(target) {
             Some(list::Status::Disputed) => {
-                against.note(format!("a referral of {target} is disputed; see `entente show {target}`"));
+                against.note(format!("a referral of {target} {DISPUTED}; see `entente show {target}`"));
             }
             Some(list::Status::Listed) if !again => {
                 against.note(format!("{target} is already listed; see `entente show {target}`"));
@@ -40,7 +41,7 @@ impl Against {
         for parent in record::parents(target) {
             match state.fold.status(&parent) {
                 Some(list::Status::Disputed) => {
-                    against.note(format!("{parent}, above it, is disputed; see `entente show {parent}`"));
+                    against.note(format!("{parent}, above it, {DISPUTED}; see `entente show {parent}`"));
                 }
                 Some(list::Status::Listed) => {
                     against.note(format!("{parent}, above it, is already listed; see `entente show {parent}`"));

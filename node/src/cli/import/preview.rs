@@ -1,0 +1,173 @@
+//! `entente import --dry-run`: what would become of each line, and what is known of its target.
+//!
+//! Lines are judged here by the rules by which the node judges them, which are those of the protocol crate; the node is
+//! asked what it knows of their targets. In between somebody may refer or hold one of them: a preview promises nothing.
+
+use entente_proto::record::{encode, from_input};
+use entente_proto::wire::record::Body;
+use entente_proto::wire::{CheckRequest, Checked, Record, Status, Submission};
+use serde::Serialize;
+
+use super::report::Report;
+use super::source::{self, Opened, Summary};
+use crate::cli::client::{Node, misfit};
+use crate::cli::error::CliError;
+use crate::cli::output::Output;
+use crate::cli::words::{plain, record_id, word};
+use crate::import::fields::Fields;
+use crate::import::{Fault, Place};
+
+/// Lines of one call.
+const LINES: usize = 500;
+
+/// What would become of a line.
+#[derive(Serialize)]
+struct VerdictJson<'a> {
+    place: String,
+    target: Option<&'a str>,
+    /// `take`, `known`, `duplicate` or `refuse`.
+    would: &'static str,
+    status: &'static str,
+    via: Option<&'a str>,
+    pending: bool,
+    own: Option<String>,
+    code: Option<&'a str>,
+    reason: Option<&'a str>,
+    notices: &'a [String],
+}
+
+/// A line that would be taken if nothing is known of it.
+struct Candidate {
+    place: Place,
+    target: String,
+    notices: Vec<String>,
+}
+
+/// Judges a file's lines, prints what would become of each, and brings it to the report.
+pub(super) async fn feed(
+    opened: Opened,
+    defaults: Fields,
+    node: &Node,
+    report: &mut Report,
+    json: bool,
+) -> Result<Summary, CliError> {
+    let (mut batches, summary) = source::read(opened, defaults, LINES, 2);
+    let mut out = Output::new(json);
+    while let Some(batch) = batches.recv().await {
+        let judged: Vec<(Place, Result<Candidate, Fault>)> =
+            batch?.into_iter().map(|(place, line)| (place.clone(), line.and_then(|line| judge(place, line)))).collect();
+        let inputs: Vec<String> =
+            judged.iter().filter_map(|(_, line)| Some(line.as_ref().ok()?.target.clone())).collect();
+        let asked = inputs.len();
+        let mut checked = Vec::new();
+        if asked > 0 {
+            checked = node.client().check(node.request(CheckRequest { inputs })).await?.into_inner().checked;
+        }
+        if checked.len() != asked {
+            return Err(misfit("it has not one answer for each input"));
+        }
+        let mut checked = checked.into_iter();
+        for (place, line) in judged {
+            match (line, &mut checked) {
+                (Ok(candidate), checked) => {
+                    let checked = checked.next().ok_or_else(|| misfit("it has not one answer for each input"))?;
+                    known_or_taken(&candidate, &checked, report, &mut out)?;
+                }
+                (Err(fault), _) => {
+                    report.refuse(&place, fault.code, &fault.reason)?;
+                    report.beside(|| refused(&place, &fault, &mut out))?;
+                }
+            }
+        }
+    }
+    out.flush()?;
+    Ok(summary.await.unwrap_or_default())
+}
+
+/// A line by the rules of the protocol, as the node will judge it.
+fn judge(place: Place, line: Submission) -> Result<Candidate, Fault> {
+    let Some(Record { submission, body: Some(Body::Refer(mut refer)) }) = line.record else {
+        return Err(Fault::new("empty", "it says nothing"));
+    };
+    let understood = from_input(&refer.target).map_err(|e| Fault::new(e.code(), e.to_string()))?;
+    refer.target = understood.target.to_string();
+    let target = refer.target.clone();
+    let record = Record { submission, body: Some(Body::Refer(refer)) };
+    encode(&record).map_err(|e| Fault::new("invalid", e.to_string()))?;
+    Ok(Candidate { place, target, notices: understood.notices })
+}
+
+fn known_or_taken(
+    candidate: &Candidate,
+    checked: &Checked,
+    report: &mut Report,
+    out: &mut Output,
+) -> Result<(), CliError> {
+    let Candidate { place, target, notices } = candidate;
+    let own = checked.own.as_ref().map(record_id);
+    let status = word::<Status>(checked.status).unwrap_or("unknown");
+    let would = match &own {
+        Some(id) if report.know(place, target, Some(id))? => "duplicate",
+        Some(_) => "known",
+        None if report.seen(target) => {
+            report.know(place, target, None)?;
+            "duplicate"
+        }
+        None => {
+            let warns = [Status::Held as i32, Status::Disputed as i32].contains(&checked.status);
+            let by = if checked.via.is_empty() { target } else { &checked.via };
+            let warning = warns.then(|| format!("{by} is {status}"));
+            report.take(place, target, warning.as_slice())?;
+            "take"
+        }
+    };
+    report.beside(|| {
+        if out.is_json() {
+            return out.document(&VerdictJson {
+                place: place.to_string(),
+                target: Some(target),
+                would,
+                status,
+                via: (!checked.via.is_empty()).then_some(checked.via.as_str()),
+                pending: checked.pending,
+                own,
+                code: None,
+                reason: None,
+                notices,
+            });
+        }
+        let mut words = format!("{}: {would} {target}", plain(&place.to_string()));
+        if status != "unknown" {
+            words.push_str(&format!("; {status}"));
+        }
+        if !checked.via.is_empty() {
+            words.push_str(&format!(" by {}", plain(&checked.via)));
+        }
+        if let Some(id) = own {
+            words.push_str(&format!("; {id}"));
+        }
+        if checked.pending {
+            words.push_str("; something not yet certified is known");
+        }
+        notices.iter().for_each(|notice| words.push_str(&format!("; {}", plain(notice))));
+        out.line(words)
+    })
+}
+
+fn refused(place: &Place, fault: &Fault, out: &mut Output) -> Result<(), CliError> {
+    if out.is_json() {
+        return out.document(&VerdictJson {
+            place: place.to_string(),
+            target: None,
+            would: "refuse",
+            status: "unknown",
+            via: None,
+            pending: false,
+            own: None,
+            code: Some(fault.code),
+            reason: Some(&fault.reason),
+            notices: &[],
+        });
+    }
+    out.line(format_args!("{}: refuse {}: {}", plain(&place.to_string()), fault.code, plain(&fault.reason)))
+}
