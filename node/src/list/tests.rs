@@ -57,6 +57,7 @@ fn listing() -> (Arc<Listing>, std::sync::mpsc::Receiver<Hash>) {
         charter: Hash::of(b"charter"),
         frontier: Box::new(move || BTreeMap::from([(unit("BE"), (certified, Hash::of(b"root")))])),
         folded: Box::new(move |_, digest| digests.send(digest).unwrap()),
+        ended: Box::new(|_, _| {}),
         damaged: Box::new(|reason| panic!("{reason}")),
     };
     std::thread::spawn(move || run(around, &news));

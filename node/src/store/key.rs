@@ -12,6 +12,8 @@
 //! | `g` unit u64 | empty: the body of this entry is missing |
 //! | `h` unit kind u8 | a note, in parts |
 //! | `s` 16 bytes | u64: the index that a submission was given |
+//! | `w` unit u64 | u64: the index of the first `Erase` that names this entry, until that is settled |
+//! | `z` | u64 u64: since when a scrub is due (Unix milliseconds), and how many bodies were deleted since the last |
 
 use entente_proto::ids::UnitId;
 
@@ -22,6 +24,8 @@ pub(super) const BLOCK: u8 = b'e';
 pub(super) const PART: u8 = b'x';
 pub(super) const LEVEL1: u8 = b'1';
 pub(super) const GAP: u8 = b'g';
+pub(super) const WITHHELD: u8 = b'w';
+pub(super) const SCRUB_DUE: &[u8] = b"z";
 const HEAD: u8 = b'h';
 const SUBMISSION: u8 = b's';
 

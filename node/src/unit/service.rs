@@ -13,7 +13,7 @@ use tokio_stream::wrappers::{BroadcastStream, ReceiverStream};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
-use super::{query, status, submit, words};
+use super::{query, scrub, status, submit, words};
 use crate::core::Core;
 use crate::net::PeerInfo;
 use crate::peer::Partners;
@@ -60,6 +60,7 @@ impl UnitService {
 #[tonic::async_trait]
 impl Unit for UnitService {
     type ListStream = ReceiverStream<Result<wire::ListedRow, Status>>;
+    type ScrubStream = scrub::Reports;
     type WatchStream = Pin<Box<dyn Stream<Item = Result<wire::Change, Status>> + Send>>;
 
     async fn status(&self, request: Request<wire::StatusRequest>) -> Result<Response<wire::StatusReply>, Status> {
@@ -133,5 +134,14 @@ impl Unit for UnitService {
             Err(BroadcastStreamRecvError::Lagged(missed)) => Some(Ok(wire::Change { missed, ..Default::default() })),
         });
         Ok(Response::new(Box::pin(changes)))
+    }
+
+    async fn scrub(&self, request: Request<wire::ScrubRequest>) -> Result<Response<Self::ScrubStream>, Status> {
+        self.admit(&request, false)?;
+        let auditor = |info: &PeerInfo| matches!(info.identity.role, Role::Auditor(_));
+        if request.extensions().get::<PeerInfo>().is_some_and(auditor) {
+            return Err(Status::permission_denied("auditors only read: a scrub is for operators and officers"));
+        }
+        Ok(Response::new(scrub::reports(self.core.scrub())))
     }
 }

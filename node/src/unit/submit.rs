@@ -145,6 +145,14 @@ fn prepare(core: &Core, state: &State, submission: wire::Submission) -> Result<P
             let id = RecordId { unit: core.unit.clone(), index: withdraw.index };
             target = if again { target_of(state, &id) } else { withdrawable(core, state, &id)? };
         }
+        Body::Erase(erase) => {
+            let id = RecordId { unit: core.unit.clone(), index: erase.index };
+            if !again {
+                erasable(core, state, &id)?;
+            }
+            // Whoever reads the answer should not learn from it what was erased.
+            target = None;
+        }
         Body::Opinion(opinion) => {
             let on = opinion
                 .on
@@ -206,18 +214,7 @@ fn standing_against(core: &Core, state: &State, target: &Target, again: bool) ->
 /// An own statement that still counts and can be taken back; gives its target.
 fn withdrawable(core: &Core, state: &State, id: &RecordId) -> Result<Option<Target>, Refusal> {
     let kind = kind_of(core, id)?;
-    let can = matches!(
-        kind,
-        RecordKind::Refer
-            | RecordKind::Hold
-            | RecordKind::Opinion
-            | RecordKind::Dispatch
-            | RecordKind::Outcome
-            | RecordKind::Observe
-            | RecordKind::Link
-            | RecordKind::Evidence
-    );
-    if !can {
+    if !kind.can_end() {
         return Err(refusal(
             "not-withdrawable",
             format!("{id} is of the kind {}: it cannot be taken back", kind.word()),
@@ -235,6 +232,28 @@ fn withdrawable(core: &Core, state: &State, id: &RecordId) -> Result<Option<Targ
         return Err(refusal("withdrawn", format!("{id} was taken back before; that is not yet certified")));
     }
     Ok(target_of(state, id))
+}
+
+/// An own record whose payload can be erased and is not. It may have been withdrawn.
+fn erasable(core: &Core, state: &State, id: &RecordId) -> Result<(), Refusal> {
+    let kind = kind_of(core, id)?;
+    if !kind.can_end() {
+        return Err(refusal(
+            "not-erasable",
+            format!(
+                "{id} is of the kind {}: its payload is never erased, only those of referrals, holds, opinions, dispatches, \
+                 outcomes, observations, links and evidence are",
+                kind.word()
+            ),
+        ));
+    }
+    if let Standing::Erased { by } = state.fold.standing(&id.unit, id.index) {
+        return Err(refusal("erased", format!("{id} was erased before, by {}/{by}", id.unit)));
+    }
+    if let Some(by) = core.store.withheld(&id.unit, id.index) {
+        return Err(refusal("erased", format!("{id} was erased before, by {}/{by}; that is not yet certified", id.unit)));
+    }
+    Ok(())
 }
 
 /// A referral of another unit, known here; gives its target.
