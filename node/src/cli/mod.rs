@@ -15,6 +15,7 @@ mod answers;
 mod charter;
 mod check;
 pub(crate) mod client;
+mod erase;
 mod error;
 mod hold;
 mod import;
@@ -26,6 +27,7 @@ mod object;
 pub(crate) mod output;
 mod refer;
 mod run;
+mod scrub;
 mod show;
 mod status;
 pub(crate) mod submit;
@@ -115,6 +117,8 @@ enum Verb {
     Check(check::Args),
     Watch(watch::Args),
     Import(import::Args),
+    Erase(erase::Args),
+    Scrub(scrub::Args),
 }
 
 /// Runs the program with the arguments of the process.
@@ -157,6 +161,8 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Verb::Check(args) => wait_for(check::run(args, global)),
         Verb::Watch(args) => wait_for(watch::run(args, global)),
         Verb::Import(args) => wait_for(import::run(args, global)),
+        Verb::Erase(args) => wait_for(erase::run(args, global)),
+        Verb::Scrub(args) => wait_for(scrub::run(args, global)),
     }
 }
 

@@ -108,7 +108,7 @@ fn a_home_directory_that_is_damaged_too_open_or_anothers_is_refused_in_plain_wor
         (
             "a database that lost its end",
             |be, _| {
-                let file = fs::File::options().write(true).open(be.data().join("db")).unwrap();
+                let file = fs::File::options().write(true).open(be.data().join("g-1/db")).unwrap();
                 file.set_len(10).unwrap();
             },
             &["is damaged", "aside"],

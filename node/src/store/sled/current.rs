@@ -65,11 +65,11 @@ pub(super) fn read(directory: &Path) -> Result<Generation, StoreError> {
     };
     let generation = std::str::from_utf8(&bytes).ok().and_then(|text| Generation::parse(text.strip_suffix('\n')?));
     let generation = generation.ok_or_else(|| StoreError::Damaged {
-        path: path.clone(),
-        why: "it does not name a database".into(),
+        path: directory.into(),
+        why: format!("the file {NAME} in it does not name a database"),
     })?;
     if !generation.path(directory).join("db").is_file() {
-        return Err(StoreError::Missing(generation.path(directory)));
+        return Err(StoreError::Missing(directory.into()));
     }
     Ok(generation)
 }

@@ -156,7 +156,12 @@ impl SledStore {
             tracing::warn!(free, "the disk is nearly full: released the ballast");
             ballast(directory, &options).release().map_err(io_error(directory, "release the ballast of"))?;
         }
-        let base = Base::open(&generation.path(directory), options.cache_bytes)?;
+        // The whole directory is what an operator moves aside.
+        let base = Base::open(&generation.path(directory), options.cache_bytes).map_err(|error| match error {
+            StoreError::Damaged { why, .. } => StoreError::Damaged { path: directory.into(), why },
+            StoreError::Locked(_) => StoreError::Locked(directory.into()),
+            error => error,
+        })?;
         // Only now, with sled's lock: nobody else works here.
         current::clean_up(directory, generation).map_err(io_error(directory, "clean up in"))?;
         let store = Self::over(base, generation, directory, options)?;
