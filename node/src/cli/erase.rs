@@ -21,7 +21,9 @@ use crate::import::{Fault, Format, Item};
 /// Bytes leave a node's disk within an hour, or at once with `entente scrub` there. What left the nodes before, backups,
 /// exports and what was told to providers, is for the units to look after.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  entente erase BE/17 --reason court-order --wait certified\n  entente erase --from due.txt --reason retention")]
+#[command(
+    after_help = "Examples:\n  entente erase BE/17 --reason court-order --wait certified\n  entente erase --from due.txt --reason retention"
+)]
 pub(crate) struct Args {
     /// Records of the own unit, such as BE/17; withdrawn ones, too
     #[arg(value_name = "ID", required_unless_present = "from")]

@@ -68,7 +68,8 @@ fn print_record(shown: &ShownRecord, out: &mut Output) -> Result<(), CliError> {
         let units = erased.cosigned_by.join(" ");
         let units = if units.is_empty() { "no unit yet".to_owned() } else { plain(&units) };
         out.line(format_args!("    the erasure is cosigned by {units}"))?;
-        let here = if erased.payload_kept { "withheld here, and deleted once that is certified" } else { "deleted here" };
+        let here =
+            if erased.payload_kept { "withheld here, and deleted once that is certified" } else { "deleted here" };
         out.line(format_args!("    what it said is {here}"))?;
     }
     if !shown.cosigned_by.is_empty() {

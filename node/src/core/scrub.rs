@@ -119,9 +119,7 @@ pub(super) fn run(core: &Arc<Core>, inbox: &Inbox, after: Duration) {
     let mut rest_until = Instant::now();
     while core.scrub.goes_on() {
         let next = match due_in(core, after) {
-            Some(wait) => {
-                inbox.0.recv_timeout(wait.max(rest_until.saturating_duration_since(Instant::now())))
-            }
+            Some(wait) => inbox.0.recv_timeout(wait.max(rest_until.saturating_duration_since(Instant::now()))),
             None => inbox.0.recv().map_err(Into::into),
         };
         let mut callers = match next {
@@ -188,7 +186,8 @@ impl Work<'_> {
                 };
                 journal.compact(Box::new(then)).map_err(|error| error.to_string())?;
                 let stopping = "the node is stopping";
-                done.journal_bytes = compacted.recv().map_err(|_| stopping.to_owned())?.map_err(|error| error.to_string())?;
+                done.journal_bytes =
+                    compacted.recv().map_err(|_| stopping.to_owned())?.map_err(|error| error.to_string())?;
             }
             None => done.notes.push(
                 "the journal is missing or damaged and was not rewritten: bytes of erased records may be in it".into(),
@@ -205,13 +204,18 @@ impl Work<'_> {
 
     /// Waits until everything certified by now is folded, and what that erases is deleted.
     fn wait_folded(&mut self) -> Result<(), String> {
-        let certified: Vec<_> = self.core.logs().into_iter().filter_map(|log| {
-            Some((log.unit, log.certified?.checkpoint().size.get()))
-        }).collect();
+        let certified: Vec<_> = self
+            .core
+            .logs()
+            .into_iter()
+            .filter_map(|log| Some((log.unit, log.certified?.checkpoint().size.get())))
+            .collect();
         let begun = Instant::now();
         while certified.iter().any(|(unit, size)| self.core.list.folded(unit) < *size) {
             if begun.elapsed() > FOLD_WAIT || !self.core.scrub.goes_on() {
-                return Err("the list is not folded yet, so it is not known what is erased: see `entente status`".into());
+                return Err(
+                    "the list is not folded yet, so it is not known what is erased: see `entente status`".into()
+                );
             }
             self.tell(Stage::Waiting, nothing());
             std::thread::sleep(FOLD_PAUSE);

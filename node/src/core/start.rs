@@ -182,8 +182,9 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
     let driven = core.clone();
     let engine = std::thread::Builder::new().name("engine".into()).spawn(move || drive::run(&driven, &engine_inbox))?;
     let scrubbed = core.clone();
-    let scrub =
-        std::thread::Builder::new().name("scrub".into()).spawn(move || scrub::run(&scrubbed, &scrub_inbox, scrub_after))?;
+    let scrub = std::thread::Builder::new()
+        .name("scrub".into())
+        .spawn(move || scrub::run(&scrubbed, &scrub_inbox, scrub_after))?;
     Ok(Running { core, engine, scrub })
 }
 

@@ -8,11 +8,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use super::disk;
-use super::{AppendError, JournalError};
 use super::file::{Journal, bounded};
 use super::format::BODY_BYTES_MAX;
 use super::marks::Marks;
 use super::record::JournalRecord;
+use super::{AppendError, JournalError};
 
 /// What runs once an append is durable: on the writer's thread, so it must be short and must not append itself.
 pub type Callback = Box<dyn FnOnce() + Send>;

@@ -106,7 +106,9 @@ async fn serve(
         let place = outbound.reserve().await.ok()?;
         // A slow partner may have kept the frame waiting: what was erased meanwhile does not go out.
         if core.store.announcements() != announcements {
-            frame = withhold(frame, |unit, index| core.store.withheld(unit, index).is_some() || core.store.lacks(unit, index));
+            frame = withhold(frame, |unit, index| {
+                core.store.withheld(unit, index).is_some() || core.store.lacks(unit, index)
+            });
         }
         place.send(Ok(frame));
     }

@@ -13,7 +13,8 @@ use entente_proto::limits::{BUNDLE_ENTRIES, OPENING_BYTES, PAYLOAD_BYTES_MAX};
 use entente_proto::record::RecordKind;
 
 use super::{
-    Append, Batch, Erasure, Fill, HeadKind, Refused, ScrubDue, ScrubStep, Scrubbed, Store, StoreError, StoredLog, SubmissionId,
+    Append, Batch, Erasure, Fill, HeadKind, Refused, ScrubDue, ScrubStep, Scrubbed, Store, StoreError, StoredLog,
+    SubmissionId,
 };
 
 /// How a commit fails.

@@ -114,12 +114,7 @@ fn targets_after(state: &State, after: Option<&Target>, count: usize) -> Vec<Tar
     targets.into_iter().take(count).collect()
 }
 
-fn listed_row(
-    core: &Core,
-    state: &State,
-    withheld: &Withheld,
-    target: &Target,
-) -> Result<wire::ListedRow, ListError> {
+fn listed_row(core: &Core, state: &State, withheld: &Withheld, target: &Target) -> Result<wire::ListedRow, ListError> {
     let mut certified = state.fold.row(target, &Stored(&*core.store))?;
     if let Some(row) = &mut certified {
         withheld.strip(row);
@@ -236,7 +231,10 @@ pub(super) fn show(core: &Core, what: &str) -> Result<wire::ShowReply, Answer> {
     if records.is_empty() {
         return Err(Answer::not_found(format!("nothing is known of {what}")));
     }
-    let row = target.map(|target| listed_row(core, &state, &withheld, &target)).transpose().map_err(|error| unreadable(&error))?;
+    let row = target
+        .map(|target| listed_row(core, &state, &withheld, &target))
+        .transpose()
+        .map_err(|error| unreadable(&error))?;
     Ok(wire::ShowReply { row, records })
 }
 
@@ -253,7 +251,9 @@ fn shown(core: &Core, state: &State, id: &RecordId) -> Result<Option<wire::Shown
     };
     let erased = erasure(core, state, id, &entry)?;
     let inert = match state.fold.standing(&id.unit, id.index) {
-        _ if let Some(by) = erased.as_ref().filter(|erased| !erased.certified).and_then(|erased| erased.by.as_ref()) => {
+        _ if let Some(by) =
+            erased.as_ref().filter(|erased| !erased.certified).and_then(|erased| erased.by.as_ref()) =>
+        {
             format!("erased by {}/{}, not yet certified", by.unit, by.index)
         }
         Standing::Withdrawn { by } => format!("taken back by {}/{by}", id.unit),

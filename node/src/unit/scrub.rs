@@ -36,11 +36,7 @@ fn progress(stage: Stage, step: ScrubStep) -> wire::ScrubProgress {
         (Stage::Store, ScrubPhase::Swapping) => wire::ScrubPhase::Swapping,
         (Stage::Store, ScrubPhase::Deleting) => wire::ScrubPhase::Deleting,
     };
-    wire::ScrubProgress {
-        phase: phase.into(),
-        copied_bytes: step.copied_bytes,
-        original_bytes: step.original_bytes,
-    }
+    wire::ScrubProgress { phase: phase.into(), copied_bytes: step.copied_bytes, original_bytes: step.original_bytes }
 }
 
 fn done_message(done: Done) -> wire::ScrubDone {

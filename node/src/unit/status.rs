@@ -124,7 +124,8 @@ fn warnings(
         warnings.push(error);
     }
     if let Some(error) = core.scrub_failed() {
-        warnings.push(format!("bytes of erased records may still be on the disk, for they could not be scrubbed: {error}"));
+        warnings
+            .push(format!("bytes of erased records may still be on the disk, for they could not be scrubbed: {error}"));
     }
     warnings
 }

@@ -251,7 +251,10 @@ fn erasable(core: &Core, state: &State, id: &RecordId) -> Result<(), Refusal> {
         return Err(refusal("erased", format!("{id} was erased before, by {}/{by}", id.unit)));
     }
     if let Some(by) = core.store.withheld(&id.unit, id.index) {
-        return Err(refusal("erased", format!("{id} was erased before, by {}/{by}; that is not yet certified", id.unit)));
+        return Err(refusal(
+            "erased",
+            format!("{id} was erased before, by {}/{by}; that is not yet certified", id.unit),
+        ));
     }
     Ok(())
 }

@@ -57,7 +57,8 @@ impl Withheld {
             return;
         }
         let stays = |id: &Option<wire::RecordRef>| {
-            let id = id.as_ref().and_then(|id| Some(RecordId { unit: id.unit.parse::<UnitId>().ok()?, index: id.index }));
+            let id =
+                id.as_ref().and_then(|id| Some(RecordId { unit: id.unit.parse::<UnitId>().ok()?, index: id.index }));
             id.is_none_or(|id| !self.records.contains(&id))
         };
         row.availability = row.availability.take().filter(|row| stays(&row.id));
@@ -71,7 +72,12 @@ impl Withheld {
 }
 
 /// The erasure of a record, certified or not, and who is known to have to obey it.
-pub(super) fn erasure(core: &Core, state: &State, id: &RecordId, entry: &Entry) -> Result<Option<wire::Erasure>, Answer> {
+pub(super) fn erasure(
+    core: &Core,
+    state: &State,
+    id: &RecordId,
+    entry: &Entry,
+) -> Result<Option<wire::Erasure>, Answer> {
     let withheld = || {
         let can_end = RecordKind::of_number(entry.header().kind).can_end();
         core.store.withheld(&id.unit, id.index).filter(|_| can_end)
@@ -82,12 +88,11 @@ pub(super) fn erasure(core: &Core, state: &State, id: &RecordId, entry: &Entry) 
     };
     let Some((by, certified)) = by else { return Ok(None) };
     let erase = core.store.entry(&id.unit, by).map_err(|error| unreadable(&error.into()))?;
-    let reason = erase.as_ref().and_then(|erase| {
-        match record::parse(erase.header().kind, erase.payload()?).ok()?.into_body() {
+    let reason =
+        erase.as_ref().and_then(|erase| match record::parse(erase.header().kind, erase.payload()?).ok()?.into_body() {
             Body::Erase(erase) => Some(erase.reason),
             _ => None,
-        }
-    });
+        });
     let covering = |log: LogView| -> Vec<String> {
         let covers = log.cosigners.iter().filter(|(_, size)| size.get() > by);
         covers.map(|(unit, _)| unit.to_string()).collect()

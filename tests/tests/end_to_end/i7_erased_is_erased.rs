@@ -59,7 +59,8 @@ impl Marked {
     }
 
     fn erase(&self, node: &Node) -> Value {
-        let answer = node.call(&["erase", &self.id, "--reason", "court-order", "--wait", "certified"]).ended(0).document();
+        let answer =
+            node.call(&["erase", &self.id, "--reason", "court-order", "--wait", "certified"]).ended(0).document();
         assert_eq!((&answer["certified"], &answer["target"]), (&true.into(), &Value::Null), "{answer}");
         answer
     }
@@ -145,7 +146,11 @@ fn an_erased_record_leaves_every_disk_also_of_a_node_that_was_off_and_never_come
     first.is_gone_from(uk);
     assert_eq!(uk.status_of(&kept.target), "listed");
     let record = shown(uk, &first.id);
-    assert_eq!((&record["erased_by"], &record["erasure"]["reason"]), (&"BE/3".into(), &"court-order".into()), "{record}");
+    assert_eq!(
+        (&record["erased_by"], &record["erasure"]["reason"]),
+        (&"BE/3".into(), &"court-order".into()),
+        "{record}"
+    );
     assert_eq!((&record["erasure"]["certified"], &record["erasure"]["payload_kept"]), (&true.into(), &false.into()));
 
     // One that is off meanwhile has it until it comes back.
@@ -168,7 +173,9 @@ fn an_erased_record_leaves_every_disk_also_of_a_node_that_was_off_and_never_come
     second.is_not_shown_by(nl);
     scrub(nl);
     second.is_gone_from(nl);
-    until_so("NL cosigns it", || shown(be, &second.id)["erasure"]["cosigned_by"] == serde_json::json!(["FR", "NL", "UK"]));
+    until_so("NL cosigns it", || {
+        shown(be, &second.id)["erasure"]["cosigned_by"] == serde_json::json!(["FR", "NL", "UK"])
+    });
     // Nothing of it hangs on what is in memory.
     for node in network.nodes() {
         node.kill();
@@ -217,7 +224,10 @@ fn an_erasure_that_is_not_certified_is_obeyed_and_can_be_told_and_deletes_nothin
         until_so("it is heard of", || shown(node, &marked.id)["erased_by"] == answer["id"]);
         marked.is_not_shown_by(node);
         let record = shown(node, &marked.id);
-        assert_eq!((&record["erasure"]["certified"], &record["erasure"]["payload_kept"]), (&false.into(), &true.into()));
+        assert_eq!(
+            (&record["erasure"]["certified"], &record["erasure"]["payload_kept"]),
+            (&false.into(), &true.into())
+        );
         assert!(record["inert"].as_str().unwrap().contains("not yet certified"), "{record}");
         assert_eq!(scrub(node)["records"], 0);
         assert!(!marked.stands_in(node).is_empty());

@@ -10,9 +10,7 @@ pub(crate) use self::body::kind_word;
 pub(crate) use self::row::{RowJson, status_word};
 pub(crate) use self::status::StatusJson;
 
-use entente_proto::wire::{
-    Change, Checked, EraseReason, Erasure, Pending, RecordRef, ShowReply, ShownRecord, Status,
-};
+use entente_proto::wire::{Change, Checked, EraseReason, Erasure, Pending, RecordRef, ShowReply, ShownRecord, Status};
 use serde::Serialize;
 
 use self::body::BodyJson;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use entente_proto::wire::unit_server::{Unit, UnitServer};
 use entente_proto::wire::{
-    Accepted, Change, CheckReply, CheckRequest, Known, ListRequest, ListedRow, RecordRef, Refused, ShowReply,
-    ScrubReply, ScrubRequest, ShowRequest, StatusReply, StatusRequest, SubmitReply, SubmitResult, WatchRequest,
+    Accepted, Change, CheckReply, CheckRequest, Known, ListRequest, ListedRow, RecordRef, Refused, ScrubReply,
+    ScrubRequest, ShowReply, ShowRequest, StatusReply, StatusRequest, SubmitReply, SubmitResult, WatchRequest,
 };
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;

@@ -15,7 +15,9 @@ use entente_proto::record::RecordKind;
 use super::base::Base;
 use super::{Log, SledStore, failed, lock};
 use crate::store::block::{Slot, Stored, join_parts, parted, unpack};
-use crate::store::{Batch, Erasure, HeadKind, ScrubDue, ScrubStep, Scrubbed, Store, StoreError, StoredLog, SubmissionId, key};
+use crate::store::{
+    Batch, Erasure, HeadKind, ScrubDue, ScrubStep, Scrubbed, Store, StoreError, StoredLog, SubmissionId, key,
+};
 
 impl Store for SledStore {
     fn commit(&self, group: &[Batch]) -> Result<Vec<Result<(), StoreError>>, StoreError> {

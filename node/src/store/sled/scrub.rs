@@ -129,7 +129,8 @@ impl SledStore {
             return Err(StoreError::NoRoom { path: self.directory.clone(), needed, free });
         }
         let generation = lock(&self.generation).next();
-        current::clean_up(&self.directory, *lock(&self.generation)).map_err(io_error(&self.directory, "clean up in"))?;
+        current::clean_up(&self.directory, *lock(&self.generation))
+            .map_err(io_error(&self.directory, "clean up in"))?;
         let base = Base::create(&generation.path(&self.directory), self.options.cache_bytes)?;
         let options = Options { low_bytes: 0, ballast_bytes: 0, ..self.options.clone() };
         let store = Self::over(base, generation, &self.directory, options)?;
@@ -168,7 +169,8 @@ impl SledStore {
         let before_bytes = copy.original_bytes;
         drop(copy);
         close(old);
-        current::remove(&self.directory, old_generation).map_err(io_error(&self.directory, "delete the old database in"))?;
+        current::remove(&self.directory, old_generation)
+            .map_err(io_error(&self.directory, "delete the old database in"))?;
         let after_bytes = self.base().disk_bytes().map_err(io_error(&self.directory, "find the size of"))?;
         Ok(Scrubbed { before_bytes, after_bytes, records })
     }
@@ -243,7 +245,8 @@ impl SledStore {
         let end = copy.store.size(unit).bundles();
         let first = copy.checked.get(unit).copied().unwrap_or(0);
         for bundle in first..end {
-            let entries = copy.store.entries_to_fold(unit, bundle.saturating_mul(BUNDLE_ENTRIES), BUNDLE, usize::MAX)?;
+            let entries =
+                copy.store.entries_to_fold(unit, bundle.saturating_mul(BUNDLE_ENTRIES), BUNDLE, usize::MAX)?;
             let hashes: Vec<_> = entries.iter().map(entente_proto::entry::Entry::leaf_hash).collect();
             let signed = self.guard(|| self.base().tree.get(key::at(key::LEVEL1, unit, bundle)))?;
             let copied = tree::level1(&hashes).ok();

@@ -325,7 +325,8 @@ pub(super) fn what_an_announced_erasure_names_is_for_the_fold_alone<S: Subject>(
     let before = subject.store().announcements();
     // Named by the batch that brings it, by a later one, and by two of which the first counts.
     let first = Batch { announced: vec![erasure("BE", 4, 9)], ..appends(referrals("BE", 0, 10)) };
-    let later = Batch { announced: vec![erasure("BE", 3, 40), erasure("BE", 4, 41)], ..appends(referrals("BE", 10, 60)) };
+    let later =
+        Batch { announced: vec![erasure("BE", 3, 40), erasure("BE", 4, 41)], ..appends(referrals("BE", 10, 60)) };
     for batch in [&first, &later, &later] {
         subject.store().commit_one(batch).unwrap();
     }
