@@ -6,7 +6,8 @@
 //!   keys/ (0700)         charter.key log.key mirror.key ca.pem node.pem officer-<name>.pem   (0600 each)
 //!   certs/               ca.pem node.pem officer-<name>.pem
 //!   charter/<version>.note                                     journal     what the node has put its name to
-//!   data/                the database                          deny        keys that this node does not accept
+//!   data/                the database: `current` names the one of its directories that counts
+//!   deny                 keys that this node does not accept
 //!   lock                 held by the process that works here
 //! ```
 

@@ -26,7 +26,7 @@ use super::{Core, Input, Leaves, drive, erasure, lock};
 use crate::clock::Clock;
 use crate::journal;
 use crate::list::{self, Listing};
-use crate::store::{self, Append, Batch, Refused, Store, StoreError};
+use crate::store::{self, Append, Batch, Refused, Store, StoreError, StoredLog};
 
 /// How many calls may wait for the author's thread.
 const CALLS_MAX: usize = 256;
@@ -264,7 +264,7 @@ fn read_log(
     let cosigned = memory.and_then(|memory| memory.cosigned.get(unit)).map_or(0, |cosigned| cosigned.size.get());
     let ordered = if own.is_some() { log.size.get() } else { cosigned };
     let (last_time_ms, time_goes_back) = read_times(unit, store, ordered.saturating_sub(1), log.size.get())?;
-    let (gaps, missing) = find_gaps(unit, store, log.size.get(), &log.gaps)?;
+    let (gaps, missing) = find_gaps(unit, store, &log)?;
     let mut restored = Restored {
         level1: log.level1,
         tail: log.tail_leaves,
@@ -305,19 +305,22 @@ fn read_times(unit: &UnitId, store: &dyn Store, from: u64, size: u64) -> Result<
     Ok((latest, back))
 }
 
-/// Which missing payloads no erasure below explains. Only a log that misses some is looked through.
-fn find_gaps(
-    unit: &UnitId,
-    store: &dyn Store,
-    size: u64,
-    missing: &[u64],
-) -> Result<(Gaps, BTreeMap<u64, Hash>), StartError> {
+/// Which missing payloads no erasure below explains. Only a log that misses some of which the store does not know the
+/// erasure is looked through.
+fn find_gaps(unit: &UnitId, store: &dyn Store, log: &StoredLog) -> Result<(Gaps, BTreeMap<u64, Hash>), StartError> {
     let (mut gaps, mut hashes) = (Gaps::default(), BTreeMap::new());
-    if missing.is_empty() {
+    if log.gaps.len() == log.erased.len() {
+        // Nothing else can be erased.
+        for (index, _) in &log.erased {
+            gaps.note_missing(*index, RecordKind::Refer).map_err(|e| StartError::Damaged(e.to_string()))?;
+        }
+        for (index, by) in &log.erased {
+            gaps.note_erase(*index, *by).map_err(|e| StartError::Damaged(e.to_string()))?;
+        }
         return Ok((gaps, hashes));
     }
     let mut at = 0;
-    while at < size {
+    while at < log.size.get() {
         // What is withheld is not missing.
         let entries = store.entries_to_fold(unit, at, STRETCH, usize::MAX)?;
         if entries.is_empty() {

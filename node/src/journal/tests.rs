@@ -487,7 +487,8 @@ fn an_immediate_writer_has_written_when_append_returns() {
     answer.try_recv().unwrap();
     assert_eq!(home.memory().own_size(), 1);
     let (told, answer) = mpsc::channel();
-    writer.compact(Box::new(move |done| told.send(done.map(drop).unwrap()).unwrap())).unwrap();
-    answer.try_recv().unwrap();
+    writer.compact(Box::new(move |done| told.send(done.unwrap()).unwrap())).unwrap();
+    let (before, after) = answer.try_recv().unwrap();
+    assert!(after > 0 && after <= before, "{before} {after}");
     assert!(writer.close().is_some());
 }

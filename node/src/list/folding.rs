@@ -21,6 +21,9 @@ const STRETCH: u64 = 512;
 const DIGEST_QUIET: Duration = Duration::from_millis(10);
 const DIGEST_SHARE: u32 = 8;
 
+/// Is told whose log it is, and what its erasures name.
+pub type TellEnded = dyn Fn(&UnitId, &[Ended]) + Send;
+
 /// What the thread needs to know of the node.
 pub struct Around {
     /// The list.
@@ -34,7 +37,7 @@ pub struct Around {
     /// Told when a digest was computed: of the frontier, and of the list.
     pub folded: Box<dyn Fn(Hash, Hash) + Send>,
     /// Told of erasures that were certified and folded: nothing that the fold counts needs what they name.
-    pub ended: Box<dyn Fn(&UnitId, &[Ended]) + Send>,
+    pub ended: Box<TellEnded>,
     /// Told when stored entries turn out not to be readable.
     pub damaged: Box<dyn Fn(String) + Send>,
 }

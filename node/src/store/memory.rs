@@ -57,6 +57,7 @@ struct Content {
     heads: BTreeMap<(UnitId, HeadKind), Bytes>,
     submissions: BTreeMap<SubmissionId, u64>,
     withheld: BTreeMap<(UnitId, u64), u64>,
+    erased: BTreeMap<(UnitId, u64), u64>,
     announcements: u64,
     due: Option<ScrubDue>,
 }
@@ -166,6 +167,8 @@ impl Store for MemoryStore {
             let bundled = stored.size.bundled().get();
             stored.tail_leaves =
                 numbered.clone().filter(|(i, _)| *i >= bundled).map(|(_, entry)| entry.leaf_hash()).collect();
+            let erased = disk.content.erased.iter().filter(|((of, _), _)| of == unit);
+            stored.erased = erased.map(|((_, index), by)| (*index, *by)).collect();
             stored.gaps = numbered.filter(|(_, entry)| entry.body().is_none()).map(|(i, _)| i).collect();
         }
         Ok(stored)
@@ -267,6 +270,7 @@ impl Content {
             if let Some(entry) = self.entry_mut(unit, *index) {
                 let whole = entry.with_body(body.clone());
                 *entry = whole.map_err(|fault| Refused::Body { unit: unit.clone(), index: *index, fault })?;
+                self.erased.remove(&(unit.clone(), *index));
             }
         }
         for Erasure { unit, index, by } in &batch.announced {
@@ -285,7 +289,12 @@ impl Content {
             }
         }
         for (unit, index) in &batch.settled {
-            self.withheld.remove(&(unit.clone(), *index));
+            there(unit, *index)?;
+            let Some(by) = self.withheld.remove(&(unit.clone(), *index)) else { continue };
+            let gone = |entry: &Entry| entry.body().is_none() && RecordKind::of_number(entry.header().kind).can_end();
+            if self.log(unit).and_then(|log| log.get(*index)).is_some_and(gone) {
+                self.erased.insert((unit.clone(), *index), by);
+            }
         }
         if let Some(since_ms) = batch.erased_ms.filter(|_| deleted > 0) {
             let due = self.due.get_or_insert(ScrubDue { since_ms, records: 0 });

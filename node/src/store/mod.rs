@@ -141,6 +141,8 @@ pub struct StoredLog {
     pub bridge: Option<Bytes>,
     /// The indexes of entries without a body, ascending.
     pub gaps: Vec<u64>,
+    /// Those of them whose `Erase` was [settled](Batch::settled), each with its index, ascending.
+    pub erased: Vec<(u64, u64)>,
 }
 
 /// Where logs are kept.

@@ -149,6 +149,24 @@ async fn an_auditor_reads_and_changes_nothing() {
     client.status(wire::StatusRequest {}).await.unwrap();
     let refused = client.submit(wire::SubmitRequest::default()).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::PermissionDenied, "{refused}");
+    let refused = client.scrub(wire::ScrubRequest {}).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::PermissionDenied, "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_scrubs_and_submits_nothing() {
+    let network = a_node();
+    let otto = entente_certs::identity::Identity { unit: HOST.parse().unwrap(), role: Role::Operator("otto".into()) };
+    let issued = authority(&network, HOST).issue(&otto, &[], valid_from(now_ms())).unwrap();
+    let mut client = Caller::issued(&issued).unit(&network, HOST).await.unwrap();
+    let mut replies = client.scrub(wire::ScrubRequest {}).await.unwrap().into_inner();
+    let mut last = None;
+    while let Some(reply) = replies.message().await.unwrap() {
+        last = reply.reply;
+    }
+    assert!(matches!(last, Some(wire::scrub_reply::Reply::Done(_))), "{last:?}");
+    let refused = client.submit(wire::SubmitRequest::default()).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::PermissionDenied, "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -150,8 +150,10 @@ impl SledStore {
             }
             log.withheld.extend(change.announced);
             log.gaps.extend(change.opened);
+            log.erased.extend(change.erased);
             for index in change.closed {
                 log.gaps.remove(&index);
+                log.erased.remove(&index);
             }
         }
     }

@@ -102,6 +102,8 @@ struct Log {
     size: u64,
     /// Entries without a body.
     gaps: BTreeSet<u64>,
+    /// Those of them that are erased for good, each with the index of its `Erase`.
+    erased: BTreeMap<u64, u64>,
     /// Entries whose erasure was announced and is not settled, each with the index of its `Erase`.
     withheld: BTreeMap<u64, u64>,
 }

@@ -8,6 +8,7 @@ use entente_proto::entry::{Entry, EntryHeader};
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
 use entente_proto::limits::{BUNDLE_ENTRIES, OPENING_BYTES};
+use entente_proto::record::RecordKind;
 
 use super::commit::Gathered;
 use super::read::corrupt;
@@ -38,6 +39,8 @@ pub(super) struct Change {
     pub(super) closed: BTreeSet<u64>,
     /// Erasures that are announced: index, and index of the `Erase`.
     pub(super) announced: BTreeMap<u64, u64>,
+    /// Gaps that are erased for good: index, and index of the `Erase`.
+    pub(super) erased: BTreeMap<u64, u64>,
     /// Announcements that go.
     pub(super) settled: BTreeSet<u64>,
 }
@@ -83,7 +86,8 @@ impl<'a> Plan<'a> {
             plan.erase(unit, indexes)?;
         }
         for (unit, index) in &batch.settled {
-            plan.settle(unit, *index);
+            there(unit, *index)?;
+            plan.settle(unit, *index)?;
         }
         if let Some(now_ms) = batch.erased_ms.filter(|_| plan.erased > 0) {
             plan.scrub_is_due(now_ms, gathered);
@@ -174,6 +178,7 @@ impl<'a> Plan<'a> {
             if let Some(change) = self.changes.get_mut(unit) {
                 change.opened.remove(index);
                 change.closed.insert(*index);
+                change.erased.remove(index);
             }
         }
         Ok(())
@@ -217,12 +222,27 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    fn settle(&mut self, unit: &UnitId, index: u64) {
-        if let Some(change) = self.changes.get_mut(unit) {
-            change.announced.remove(&index);
-            change.settled.insert(index);
-            self.writes.push((key::at(key::WITHHELD, unit, index), None));
+    fn settle(&mut self, unit: &UnitId, index: u64) -> Result<(), StoreError> {
+        let gap = self.is_gap(unit, index);
+        let Some(change) = self.changes.get_mut(unit) else { return Ok(()) };
+        let stored = self.store.withheld(unit, index).filter(|_| !change.settled.contains(&index));
+        let Some(by) = change.announced.remove(&index).or(stored) else { return Ok(()) };
+        change.settled.insert(index);
+        self.writes.push((key::at(key::WITHHELD, unit, index), None));
+        if gap && self.can_end(unit, index)? {
+            self.writes.push((key::at(key::GAP, unit, index), Some(by.to_be_bytes().to_vec())));
+            if let Some(change) = self.changes.get_mut(unit) {
+                change.erased.insert(index, by);
+            }
         }
+        Ok(())
+    }
+
+    /// Whether an entry is of a kind that can be erased.
+    fn can_end(&self, unit: &UnitId, index: u64) -> Result<bool, StoreError> {
+        let (leaf, _) = self.stored(unit, index)?;
+        let header = EntryHeader::parse(&leaf).map_err(|fault| corrupt(unit, index, &fault.to_string()))?;
+        Ok(RecordKind::of_number(header.kind).can_end())
     }
 
     fn scrub_is_due(&mut self, now_ms: u64, gathered: &Gathered) {

@@ -43,6 +43,7 @@ impl Store for SledStore {
                 newest: self.note(unit, HeadKind::Newest)?,
                 bridge: self.note(unit, HeadKind::Bridge)?,
                 gaps: self.logs().get(unit).map(|log| log.gaps.iter().copied().collect()).unwrap_or_default(),
+                erased: self.logs().get(unit).map(|log| log.erased.clone().into_iter().collect()).unwrap_or_default(),
             })
         })
     }
@@ -303,11 +304,15 @@ impl SledStore {
                 logs.entry(unit).or_default().size = first.saturating_add(slots.len() as u64);
                 from = end;
             }
-            for found in base.tree.scan_prefix([key::GAP]).keys() {
-                let found = found.map_err(failed)?;
+            for pair in base.tree.scan_prefix([key::GAP]) {
+                let (found, by) = pair.map_err(failed)?;
                 let gap = key::unit(&found).and_then(|unit| {
                     let number = key::number(&found, &key::of_log(key::GAP, &unit))?;
-                    logs.get_mut(&unit).filter(|log| number < log.size)?.gaps.insert(number).then_some(())
+                    let log = logs.get_mut(&unit).filter(|log| number < log.size)?;
+                    if !by.is_empty() {
+                        log.erased.insert(number, by.as_ref().try_into().ok().map(u64::from_be_bytes)?);
+                    }
+                    log.gaps.insert(number).then_some(())
                 });
                 gap.ok_or_else(|| self.damaged("a gap is noted where there is no entry"))?;
             }

@@ -374,6 +374,8 @@ pub(super) fn a_settled_erasure_deletes_for_good_and_makes_a_scrub_due<S: Subjec
         assert_eq!(store.all_withheld(), []);
         assert_eq!([3, 4, 5].map(|index| store.lacks(&unit("BE"), index)), [true, false, true]);
         assert!(store.entries_to_fold(&unit("BE"), 3, 1, 0).unwrap()[0].body().is_none());
+        let log = store.log(&unit("BE")).unwrap();
+        assert_eq!((log.gaps, log.erased), (vec![3, 5], vec![(3, 9), (5, 9)]), "the store knows what erased them");
         assert_eq!(store.scrub_due(), Some(ScrubDue { since_ms: 70, records: 2 }), "one was deleted once");
         subject.reopen();
     }
@@ -414,4 +416,19 @@ pub(super) fn a_scrub_keeps_everything_that_counts<S: Subject>() {
     subject.store().commit_one(&appends(referrals("BE", 700, 800))).unwrap();
     subject.reopen();
     assert_eq!(subject.store().size(&unit("BE")), size(800));
+}
+
+pub(super) fn of_a_body_that_never_came_the_store_knows_the_erasure_too<S: Subject>() {
+    let mut subject = S::new();
+    let mut stripped = referrals("BE", 0, 10);
+    stripped.entries[3] = stripped.entries[3].without_body();
+    subject.store().commit_one(&Batch { announced: vec![erasure("BE", 3, 9)], ..appends(stripped) }).unwrap();
+    assert_eq!(subject.store().log(&unit("BE")).unwrap().erased, []);
+    subject.store().commit_one(&ends("BE", 3, 1)).unwrap();
+    for _ in 0..2 {
+        let log = subject.store().log(&unit("BE")).unwrap();
+        assert_eq!((log.gaps, log.erased), (vec![3], vec![(3, 9)]));
+        assert_eq!(subject.store().scrub_due(), None, "nothing was deleted");
+        subject.reopen();
+    }
 }

@@ -192,5 +192,6 @@ both_stores!(
     what_an_announced_erasure_names_is_for_the_fold_alone,
     an_erasure_of_what_cannot_be_erased_withholds_nothing,
     a_settled_erasure_deletes_for_good_and_makes_a_scrub_due,
+    of_a_body_that_never_came_the_store_knows_the_erasure_too,
     a_scrub_keeps_everything_that_counts,
 );
