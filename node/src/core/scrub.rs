@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::{Core, erasure, lock};
+use crate::journal;
 use crate::store::{Batch, ScrubPhase, ScrubStep, Scrubbed, StoreError};
 
 /// How long after a scrub that failed the next is tried, at the most.
@@ -118,7 +119,9 @@ impl Scrubber {
 pub(super) fn run(core: &Arc<Core>, inbox: &Inbox, after: Duration) {
     let mut rest_until = Instant::now();
     while core.scrub.goes_on() {
-        let next = match due_in(core, after) {
+        // One that failed is tried again, whatever it had done.
+        let failed = core.scrub.failed().map(|_| Duration::ZERO);
+        let next = match due_in(core, after).or(failed) {
             Some(wait) => inbox.0.recv_timeout(wait.max(rest_until.saturating_duration_since(Instant::now()))),
             None => inbox.0.recv().map_err(Into::into),
         };
@@ -174,36 +177,33 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn scrub(&mut self) -> Result<Done, String> {
-        self.wait_folded()?;
+        self.wait_deleted()?;
         let mut done = Done { notes: (self.core.remains)(), ..Done::default() };
         self.tell(Stage::Journal, nothing());
-        match &self.core.journal {
-            Some(journal) => {
-                let (then, compacted) = channel();
-                let then = move |result| {
-                    // The thread waits for it below.
-                    let _ = then.send(result);
-                };
-                journal.compact(Box::new(then)).map_err(|error| error.to_string())?;
-                let stopping = "the node is stopping";
-                done.journal_bytes =
-                    compacted.recv().map_err(|_| stopping.to_owned())?.map_err(|error| error.to_string())?;
-            }
-            None => done.notes.push(
-                "the journal is missing or damaged and was not rewritten: bytes of erased records may be in it".into(),
-            ),
-        }
+        let journal = match &self.core.journal {
+            Some(journal) => compact(journal),
+            None => Err("it is missing or damaged".to_owned()),
+        };
         let core = self.core;
         let scrubbed = core.store.scrub(&mut |step| self.step(step));
         done.store = scrubbed.map_err(|error| match error {
             StoreError::Interrupted => "the node is stopping; it scrubs when it runs again".to_owned(),
             error => error.to_string(),
         })?;
+        let words =
+            "the database was scrubbed, but the journal was not rewritten, and bytes of erased records may be in it";
+        match journal {
+            Ok(bytes) => done.journal_bytes = bytes,
+            // Without a journal the node signs nothing, and says so itself.
+            Err(error) if core.journal.is_none() => done.notes.push(format!("{words}: {error}")),
+            Err(error) => return Err(format!("{words}: {error}")),
+        }
         Ok(done)
     }
 
-    /// Waits until everything certified by now is folded, and what that erases is deleted.
-    fn wait_folded(&mut self) -> Result<(), String> {
+    /// Waits until what is known to be erased is deleted. Whoever asks for a scrub means everything that is certified by
+    /// now, so that must be folded first.
+    fn wait_deleted(&mut self) -> Result<(), String> {
         let certified: Vec<_> = self
             .core
             .logs()
@@ -211,7 +211,7 @@ impl Work<'_> {
             .filter_map(|log| Some((log.unit, log.certified?.checkpoint().size.get())))
             .collect();
         let begun = Instant::now();
-        while certified.iter().any(|(unit, size)| self.core.list.folded(unit) < *size) {
+        while !self.callers.is_empty() && certified.iter().any(|(unit, size)| self.core.list.folded(unit) < *size) {
             if begun.elapsed() > FOLD_WAIT || !self.core.scrub.goes_on() {
                 return Err(
                     "the list is not folded yet, so it is not known what is erased: see `entente status`".into()
@@ -262,6 +262,18 @@ impl Work<'_> {
             }
         }
     }
+}
+
+/// Rewrites the journal; its length before and after.
+fn compact(journal: &journal::Writer) -> Result<(u64, u64), String> {
+    let (then, compacted) = channel();
+    let then = move |result| {
+        // The thread waits for it below.
+        let _ = then.send(result);
+    };
+    journal.compact(Box::new(then)).map_err(|error| error.to_string())?;
+    let done = compacted.recv().map_err(|_| "the node is stopping".to_owned())?;
+    done.map_err(|error| error.to_string())
 }
 
 fn nothing() -> ScrubStep {

@@ -39,7 +39,7 @@ const SYNC_BYTES: u64 = 8 << 20;
 const KEYS_MANY: usize = 10_000;
 /// So many may be left for the moment in which commits wait.
 const KEYS_FEW: usize = 500;
-/// With more than so many, commits outrun the copy: it is given up.
+/// With more than so many (about 100 MB of memory), commits outrun the copy: it is given up.
 const KEYS_MAX: usize = 1 << 20;
 /// How often it is tried to catch up before commits are made to wait.
 const ROUNDS_MAX: usize = 20;
