@@ -57,7 +57,8 @@ fn print_record(shown: &ShownRecord, out: &mut Output) -> Result<(), CliError> {
     };
     out.line(format_args!("{}  {}{certified}", plain(&id), moment(shown.time_ms)))?;
     out.line(format_args!("    {says}"))?;
-    if !shown.inert.is_empty() {
+    // Of an erased one the lines below say more.
+    if !shown.inert.is_empty() && shown.erased.is_none() {
         out.line(format_args!("    does not count: {}", plain(&shown.inert)))?;
     }
     if let Some(erased) = &shown.erased {
