@@ -80,6 +80,9 @@ pub struct StoreConfig {
     pub low_space_mib: u64,
     /// `cache_mib`: the database's page cache, in MiB. 64 unless set.
     pub cache_mib: u64,
+    /// `scrub_after_s`: how many seconds after a record was erased for good its bytes are taken off the disk, by rewriting
+    /// the database; 1 to 3,600. 1,800 unless set: an hour is the limit, and the rewriting takes time too.
+    pub scrub_after_s: u64,
 }
 
 /// `node.toml` is refused.
@@ -148,7 +151,7 @@ impl Config {
         let listen = top.required("listen", address);
         let api = top.required("api", address);
         let officer = top.required("officer", |text| Ok(text.to_owned()));
-        let approvals = top.number("approvals", "", 1, 1, 2);
+        let approvals = top.number("approvals", "officers", 1, 1, 2);
         let [peers, guard, log, store] = ["peers", "guard", "log", "store"].map(|name| top.section(name));
         top.end();
 
@@ -169,6 +172,7 @@ impl Config {
         let store = StoreConfig {
             low_space_mib: section.mebibytes("low_space_mib", 256, 16, 1 << 20),
             cache_mib: section.mebibytes("cache_mib", 64, 8, 1 << 20),
+            scrub_after_s: section.number("scrub_after_s", "seconds", 1_800, 1, 3_600),
         };
         section.end();
 
@@ -210,6 +214,7 @@ block = []    # units that are neither dialled nor let in, for emergencies
 [store]
 # low_space_mib = 256    # with less free space than this nothing is accepted any more
 # cache_mib = 64         # the database's page cache
+# scrub_after_s = 1800   # so many seconds after an erasure, at most 3600, its bytes are taken off the disk
 "#
         )
     }
@@ -296,14 +301,14 @@ impl Section<'_> {
     }
 
     fn mebibytes(&mut self, key: &str, default: u64, least: u64, most: u64) -> u64 {
-        self.number(key, " of MiB", default, least, most)
+        self.number(key, "MiB", default, least, most)
     }
 
     fn number(&mut self, key: &str, of: &str, default: u64, least: u64, most: u64) -> u64 {
         let Some(value) = self.table.remove(key) else { return default };
         let found = value.as_integer().and_then(|n| u64::try_from(n).ok()).filter(|n| (least..=most).contains(n));
         found.unwrap_or_else(|| {
-            self.fault(key, format!("must be a whole number{of} from {least} to {most}"));
+            self.fault(key, format!("must be a whole number of {of} from {least} to {most}"));
             default
         })
     }
@@ -337,7 +342,7 @@ mod tests {
         let config = Config::parse(&template()).unwrap();
         assert_eq!((config.unit.as_str(), config.listen.as_str()), ("BE", "127.0.0.1:7401"));
         let spoken = template().replace("# format", "format").replace("# level", "level");
-        let spoken = spoken.replace("# low", "low").replace("# cache", "cache");
+        let spoken = spoken.replace("# low", "low").replace("# cache", "cache").replace("# scrub", "scrub");
         let spoken = spoken.replace("# approvals", "approvals").replace("# pages", "pages");
         assert_ne!(spoken, template());
         assert_eq!(Config::parse(&spoken).unwrap(), config);
@@ -350,13 +355,13 @@ mod tests {
         let config = Config::parse(&text).unwrap();
         assert_eq!(config.blocked.iter().map(UnitId::as_str).collect::<Vec<_>>(), ["FR", "UK"]);
         assert_eq!(config.log, LogConfig { format: LogFormat::Json, level: LogLevel::Debug });
-        assert_eq!(config.store, StoreConfig { low_space_mib: 256, cache_mib: 8 });
+        assert_eq!(config.store, StoreConfig { low_space_mib: 256, cache_mib: 8, scrub_after_s: 1_800 });
     }
 
     #[test]
     fn every_fault_is_named_at_once_with_its_key() {
         let text = "network = \"A B\"\nlisten = 7\nofficer = \"o\"\nfuture = 1\npeers = 3\n\
-                    [log]\nformat = \"xml\"\nlevl = \"info\"\n[store]\ncache_mib = -1\nlow_space_mib = \"1\"\n";
+                    [log]\nformat = \"xml\"\nlevl = \"info\"\n[store]\ncache_mib = -1\nlow_space_mib = \"1\"\nscrub_after_s = 3601\n";
         let expected = [
             "network",
             "unit",
@@ -368,6 +373,7 @@ mod tests {
             "log.levl",
             "store.low_space_mib",
             "store.cache_mib",
+            "store.scrub_after_s",
         ];
         assert_eq!(faults(text), expected);
         let words = Config::parse(text).unwrap_err().to_string();

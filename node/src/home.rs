@@ -8,6 +8,8 @@
 //!   charter/<version>.note                                     journal     what the node has put its name to
 //!   guard/               names that must not be referred by mistake
 //!   data/                the database                          deny        keys that this node does not accept
+//!   data/                the database: `current` names the one of its directories that counts
+//!   deny                 keys that this node does not accept
 //!   lock                 held by the process that works here
 //! ```
 

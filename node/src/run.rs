@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use entente_certs::members::SharedMembers;
 use entente_certs::tls::{self, Credentials};
@@ -162,6 +163,8 @@ fn open(home: &Home, config: Config, lock: HomeLock) -> Result<Opened, RunError>
         log_signer: Box::new(keys.log),
         mirror_signer: Box::new(keys.mirror),
         room,
+        remains: remains(home),
+        scrub_after: Duration::from_secs(config.store.scrub_after_s),
         instance: draw()?,
     };
     let running = core::start(parts).map_err(fault)?;
@@ -219,6 +222,20 @@ fn room(store: Arc<SledStore>, config: StoreConfig) -> Box<dyn Fn() -> Result<()
             store.directory().display()
         )),
         Err(error) => Err(format!("the free space of the disk cannot be found out: {error}")),
+    })
+}
+
+/// Directories that were moved aside hold what was erased since, too.
+fn remains(home: &Home) -> Box<dyn Fn() -> Vec<String> + Send + Sync> {
+    let (directory, data) = (home.directory().to_owned(), home.data());
+    Box::new(move || {
+        let prefix = format!("{}.aside-", data.file_name().unwrap_or_default().to_string_lossy());
+        let entries = std::fs::read_dir(&directory).into_iter().flatten().filter_map(Result::ok);
+        let aside = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
+        let words = |path: std::path::PathBuf| {
+            format!("{} was moved aside and may hold erased records: delete it when nobody needs it", path.display())
+        };
+        aside.map(|entry| words(entry.path())).collect()
     })
 }
 

@@ -17,6 +17,7 @@ mod check;
 pub(crate) mod client;
 mod custody;
 mod dispatch;
+mod erase;
 mod error;
 mod evidence;
 mod export;
@@ -34,6 +35,7 @@ pub(crate) mod output;
 mod receipt;
 mod refer;
 mod run;
+mod scrub;
 mod show;
 mod status;
 pub(crate) mod submit;
@@ -136,6 +138,8 @@ enum Verb {
     Import(import::Args),
     Receipt(receipt::Args),
     Export(export::Args),
+    Erase(erase::Args),
+    Scrub(scrub::Args),
 }
 
 /// Runs the program with the arguments of the process.
@@ -189,6 +193,8 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Verb::Import(args) => wait_for(import::run(args, global)),
         Verb::Receipt(args) => wait_for(receipt::run(args, global)),
         Verb::Export(args) => wait_for(export::run(args, global)),
+        Verb::Erase(args) => wait_for(erase::run(args, global)),
+        Verb::Scrub(args) => wait_for(scrub::run(args, global)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `entente show`: the story of a target or a record.
 
-use entente_proto::wire::{ShowReply, ShowRequest, ShownRecord};
+use entente_proto::wire::{EraseReason, ShowReply, ShowRequest, ShownRecord};
 
 use super::Global;
 use super::client::{Deadline, Node};
@@ -8,7 +8,7 @@ use super::error::CliError;
 use super::json::{ShowJson, kind_word};
 use super::output::Output;
 use super::summary::{advice, summary};
-use super::words::{moment, plain, record_id};
+use super::words::{moment, plain, record_id, word};
 
 /// Show all that is known of a target or a record
 ///
@@ -57,8 +57,21 @@ fn print_record(shown: &ShownRecord, out: &mut Output) -> Result<(), CliError> {
     };
     out.line(format_args!("{}  {}{certified}", plain(&id), moment(shown.time_ms)))?;
     out.line(format_args!("    {says}"))?;
-    if !shown.inert.is_empty() {
+    // Of an erased one the lines below say more.
+    if !shown.inert.is_empty() && shown.erased.is_none() {
         out.line(format_args!("    does not count: {}", plain(&shown.inert)))?;
+    }
+    if let Some(erased) = &shown.erased {
+        let by = erased.by.as_ref().map(record_id).unwrap_or_default();
+        let reason = word::<EraseReason>(erased.reason).unwrap_or("a reason that this release does not know");
+        let certified = if erased.certified { "" } else { ", NOT YET CERTIFIED" };
+        out.line(format_args!("    erased by {} {} ({reason}){certified}", plain(&by), moment(erased.time_ms)))?;
+        let units = erased.cosigned_by.join(" ");
+        let units = if units.is_empty() { "no unit yet".to_owned() } else { plain(&units) };
+        out.line(format_args!("    the erasure is cosigned by {units}"))?;
+        let here =
+            if erased.payload_kept { "withheld here, and deleted once that is certified" } else { "deleted here" };
+        out.line(format_args!("    what it said is {here}"))?;
     }
     if !shown.cosigned_by.is_empty() {
         out.line(format_args!("    cosigned by {}", plain(&shown.cosigned_by.join(" "))))?;

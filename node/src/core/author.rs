@@ -14,7 +14,7 @@ use entente_proto::wire;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Core, lock};
+use super::{Core, erasure, lock};
 use crate::journal::disk::AbortOnPanic;
 use crate::journal::{AppendError, JournalRecord, OwnEntry, Proposal, Submission, SubmissionId};
 use crate::store::{Append, Batch, StoreError};
@@ -400,10 +400,13 @@ impl Author {
                     self.referred.insert(target, index);
                 }
             }
-            RecordKind::Withdraw => {
-                if let Some(wire::record::Body::Withdraw(withdraw)) = statement().map(record::Statement::into_body) {
-                    self.referred.retain(|_, at| *at != withdraw.index);
-                }
+            RecordKind::Withdraw | RecordKind::Erase => {
+                let gone = match statement().map(record::Statement::into_body) {
+                    Some(wire::record::Body::Withdraw(withdraw)) => withdraw.index,
+                    Some(wire::record::Body::Erase(erase)) => erase.index,
+                    _ => return,
+                };
+                self.referred.retain(|_, at| *at != gone);
             }
             _ => {}
         }
@@ -468,6 +471,7 @@ impl Author {
             }
             core.list.taken(unit.clone(), first, &entries);
             let from = Size::new(first).unwrap_or_default();
+            let announced = erasure::announced(&unit, first, &entries);
             let append = Append { unit, from, entries: entries.clone(), level1 };
             let after = core.clone();
             let stored = move |result: Result<(), Arc<StoreError>>| match result {
@@ -475,7 +479,7 @@ impl Author {
                 Err(error) => super::drive::not_stored(&error),
             };
             core.store_writer
-                .submit(Batch { appends: vec![append], submissions, ..Batch::default() }, Box::new(stored));
+                .submit(Batch { appends: vec![append], announced, submissions, ..Batch::default() }, Box::new(stored));
         };
         match journal.append(&records, Box::new(journalled)) {
             Ok(()) => self.forget(),

@@ -12,6 +12,8 @@
 
 mod author;
 mod drive;
+mod erasure;
+mod scrub;
 mod start;
 
 use std::collections::BTreeMap;
@@ -28,6 +30,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 pub(crate) use author::kind_of;
 pub use author::{Answer, Draft, Second, Standby, Submit, Waiting};
+pub use scrub::{Done, Report, Stage};
 pub use start::{Parts, Running, StartError, start};
 
 pub(crate) use drive::log_close;
@@ -76,6 +79,8 @@ pub struct Core {
     /// Where submissions of this run stand, until the store knows them.
     placed: Mutex<BTreeMap<SubmissionId, u64>>,
     room: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    remains: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    scrub: scrub::Scrubber,
     streams: Mutex<BTreeMap<StreamId, Stream>>,
     next_stream: AtomicU64,
     certified: watch::Sender<u64>,
@@ -208,6 +213,18 @@ impl Core {
     /// In words, what is low and what to do.
     pub fn store_has_room(&self) -> Result<(), String> {
         (self.room)()
+    }
+
+    /// Asks for a scrub: what it reports, and at last that it is done or failed. It goes on if nobody listens.
+    #[must_use]
+    pub fn scrub(&self) -> mpsc::Receiver<Report> {
+        self.scrub.ask()
+    }
+
+    /// Why the last scrub failed, in words.
+    #[must_use]
+    pub fn scrub_failed(&self) -> Option<String> {
+        self.scrub.failed()
     }
 
     /// Whether the node signs.

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use entente_proto::charter::Charter;
 use entente_proto::checkpoint::CosignedCheckpoint;
@@ -15,17 +16,17 @@ use entente_proto::ids::{Size, UnitId};
 use entente_proto::limits::BUNDLE_ENTRIES;
 use entente_proto::list::{Fold, Gaps};
 use entente_proto::note::Signer;
-use entente_proto::record::{self, RecordKind};
-use entente_proto::sync::{Engine, Event, LogKeys, Restored, Setup, Standing};
-use entente_proto::wire::record::Body;
+use entente_proto::record::RecordKind;
+use entente_proto::sync::{Engine, Event, LogKeys, Restored, Setup, Standing, erased_by};
 use tokio::sync::{mpsc, watch};
 
 use super::author::Author;
-use super::{Core, Input, Leaves, drive, lock};
+use super::scrub::{self, Scrubber};
+use super::{Core, Input, Leaves, drive, erasure, lock};
 use crate::clock::Clock;
 use crate::journal;
 use crate::list::{self, Listing};
-use crate::store::{self, Append, Batch, Refused, Store, StoreError};
+use crate::store::{self, Append, Batch, Refused, Store, StoreError, StoredLog};
 
 /// How many calls may wait for the author's thread.
 const CALLS_MAX: usize = 256;
@@ -50,6 +51,10 @@ pub struct Parts {
     pub mirror_signer: Box<dyn Signer>,
     /// Whether the disk has room, or in words what is low.
     pub room: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// Other places where bytes of erased records may be left, in words.
+    pub remains: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// How long after a payload was deleted the node scrubs by itself.
+    pub scrub_after: Duration,
     /// Drawn at random for this process.
     pub instance: [u8; 16],
 }
@@ -85,11 +90,14 @@ pub struct Running {
     /// What everything shares.
     pub core: Arc<Core>,
     engine: JoinHandle<()>,
+    scrub: JoinHandle<()>,
 }
 
 impl Running {
     /// Writes what waits and ends the threads. Listeners and partners must have been ended before.
     pub fn stop(self) {
+        self.core.scrub.stop();
+        let _ = self.scrub.join();
         let _ = self.core.inbox.send(Input::Stop);
         // A thread that panicked has been reported where it happened.
         let _ = self.engine.join();
@@ -105,7 +113,8 @@ impl Running {
 /// # Errors
 /// [`StartError`]; nothing was signed then.
 pub fn start(parts: Parts) -> Result<Running, StartError> {
-    let Parts { unit, charter, clock, store, journal, log_signer, mirror_signer, room, instance } = parts;
+    let Parts { unit, charter, clock, store, journal, log_signer, mirror_signer, room, .. } = parts;
+    let Parts { remains, scrub_after, instance, .. } = parts;
     let fold =
         Fold::new(charter.units().keys().cloned(), charter.fold()).map_err(|_| StartError::Fold(charter.fold()))?;
     let (journal, memory, mut fault) = match journal {
@@ -133,6 +142,7 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
     let standing = watch::channel(engine.standing().clone()).0;
     let certified = engine.log(&unit).and_then(|log| Some(log.certified?.checkpoint().size.get())).unwrap_or_default();
     let logs: Vec<_> = engine.logs().collect();
+    let (scrubber, scrub_inbox) = Scrubber::new();
 
     let core = Arc::new(Core {
         unit,
@@ -150,6 +160,8 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
         outbox: AtomicU64::new(0),
         placed: Mutex::default(),
         room,
+        remains,
+        scrub: scrubber,
         streams: Mutex::default(),
         next_stream: AtomicU64::new(1),
         certified: watch::channel(certified).0,
@@ -169,7 +181,11 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
     std::thread::Builder::new().name("author".into()).spawn(move || author.run(author_inbox))?;
     let driven = core.clone();
     let engine = std::thread::Builder::new().name("engine".into()).spawn(move || drive::run(&driven, &engine_inbox))?;
-    Ok(Running { core, engine })
+    let scrubbed = core.clone();
+    let scrub = std::thread::Builder::new()
+        .name("scrub".into())
+        .spawn(move || scrub::run(&scrubbed, &scrub_inbox, scrub_after))?;
+    Ok(Running { core, engine, scrub })
 }
 
 fn setup(unit: &UnitId, charter: &Charter, instance: [u8; 16]) -> Setup {
@@ -224,9 +240,10 @@ fn put_back(unit: &UnitId, store: &dyn Store, memory: &journal::Memory) -> Resul
             }
         }
         let end = from + entries.len() as u64;
+        let announced = erasure::announced(unit, from, &entries);
         let size = Size::new(from).map_err(|e| StartError::Damaged(e.to_string()))?;
         let append = Append { unit: unit.clone(), from: size, entries, level1 };
-        store.commit_one(&Batch { appends: vec![append], submissions, ..Batch::default() })?;
+        store.commit_one(&Batch { appends: vec![append], announced, submissions, ..Batch::default() })?;
         from = end;
     }
     if !lost.is_empty() {
@@ -247,7 +264,7 @@ fn read_log(
     let cosigned = memory.and_then(|memory| memory.cosigned.get(unit)).map_or(0, |cosigned| cosigned.size.get());
     let ordered = if own.is_some() { log.size.get() } else { cosigned };
     let (last_time_ms, time_goes_back) = read_times(unit, store, ordered.saturating_sub(1), log.size.get())?;
-    let (gaps, missing) = find_gaps(unit, store, log.size.get(), &log.gaps)?;
+    let (gaps, missing) = find_gaps(unit, store, &log)?;
     let mut restored = Restored {
         level1: log.level1,
         tail: log.tail_leaves,
@@ -288,20 +305,24 @@ fn read_times(unit: &UnitId, store: &dyn Store, from: u64, size: u64) -> Result<
     Ok((latest, back))
 }
 
-/// Which missing payloads no erasure below explains. Only a log that misses some is looked through.
-fn find_gaps(
-    unit: &UnitId,
-    store: &dyn Store,
-    size: u64,
-    missing: &[u64],
-) -> Result<(Gaps, BTreeMap<u64, Hash>), StartError> {
+/// Which missing payloads no erasure below explains. Only a log that misses some of which the store does not know the
+/// erasure is looked through.
+fn find_gaps(unit: &UnitId, store: &dyn Store, log: &StoredLog) -> Result<(Gaps, BTreeMap<u64, Hash>), StartError> {
     let (mut gaps, mut hashes) = (Gaps::default(), BTreeMap::new());
-    if missing.is_empty() {
+    if log.gaps.len() == log.erased.len() {
+        // Nothing else can be erased.
+        for (index, _) in &log.erased {
+            gaps.note_missing(*index, RecordKind::Refer).map_err(|e| StartError::Damaged(e.to_string()))?;
+        }
+        for (index, by) in &log.erased {
+            gaps.note_erase(*index, *by).map_err(|e| StartError::Damaged(e.to_string()))?;
+        }
         return Ok((gaps, hashes));
     }
     let mut at = 0;
-    while at < size {
-        let entries = store.entries(unit, at, STRETCH, usize::MAX)?;
+    while at < log.size.get() {
+        // What is withheld is not missing.
+        let entries = store.entries_to_fold(unit, at, STRETCH, usize::MAX)?;
         if entries.is_empty() {
             return Err(StoreError::Refused(Refused::NoEntry { unit: unit.clone(), index: at }).into());
         }
@@ -313,10 +334,8 @@ fn find_gaps(
                     hashes.insert(at, entry.leaf_hash());
                 }
                 Some(payload) if entry.header().kind == RecordKind::Erase.number() => {
-                    if let Ok(Body::Erase(erase)) =
-                        record::parse(entry.header().kind, payload).map(record::Statement::into_body)
-                    {
-                        gaps.note_erase(erase.index, at).map_err(|e| StartError::Damaged(e.to_string()))?;
+                    if let Some(erased) = erased_by(entry.header().kind, payload) {
+                        gaps.note_erase(erased, at).map_err(|e| StartError::Damaged(e.to_string()))?;
                     }
                 }
                 Some(_) => {}
@@ -324,12 +343,14 @@ fn find_gaps(
             at += 1;
         }
     }
+    // Nobody wants the payload of what is erased any more.
+    hashes.retain(|index, _| gaps.is_missing(*index));
     Ok((gaps, hashes))
 }
 
 /// What the folding thread is given of the node.
 fn around(core: &Arc<Core>) -> list::Around {
-    let (frontier, folded, damaged) = (core.clone(), core.clone(), core.clone());
+    let (frontier, folded, damaged, ending) = (core.clone(), core.clone(), core.clone(), core.clone());
     list::Around {
         list: core.list.clone(),
         store: core.store.clone(),
@@ -343,6 +364,7 @@ fn around(core: &Arc<Core>) -> list::Around {
             lock(&frontier.engine).logs().map(log).collect()
         }),
         folded: Box::new(move |frontier, digest| folded.tell(Event::Folded { frontier, digest }, None)),
+        ended: Box::new(move |unit, ended| erasure::settle(&ending, unit, ended)),
         damaged: Box::new(move |reason| damaged.tell(Event::Damaged { reason }, None)),
     }
 }

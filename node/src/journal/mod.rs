@@ -50,7 +50,7 @@ pub use file::Journal;
 pub use marks::{Contradiction, Marks};
 pub use memory::Memory;
 pub use record::{Cosigned, JournalRecord, OwnCheckpoint, OwnEntry, Proposal, Submission, SubmissionId};
-pub use writer::{Callback, Limits, Writer};
+pub use writer::{Callback, Compacted, Limits, Writer};
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]

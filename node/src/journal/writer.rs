@@ -7,15 +7,18 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use super::AppendError;
 use super::disk;
 use super::file::{Journal, bounded};
 use super::format::BODY_BYTES_MAX;
 use super::marks::Marks;
 use super::record::JournalRecord;
+use super::{AppendError, JournalError};
 
 /// What runs once an append is durable: on the writer's thread, so it must be short and must not append itself.
 pub type Callback = Box<dyn FnOnce() + Send>;
+
+/// What runs once the journal was compacted: with its length before and after, in bytes, or why it was not.
+pub type Compacted = Box<dyn FnOnce(Result<(u64, u64), JournalError>) + Send>;
 
 /// When a writer blocks, and when it compacts.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +72,7 @@ struct State {
 
 enum Job {
     Write { body: Vec<u8>, then: Callback },
-    Compact { then: Callback },
+    Compact { then: Compacted },
 }
 
 impl std::fmt::Debug for Job {
@@ -127,11 +130,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Compacts now, whatever still counts; `then` runs when the new file stands. For `scrub`: erased payloads leave.
+    /// Compacts now, whatever still counts; `then` runs when the new file stands, or when the old one stays since it could
+    /// not be written. For `scrub`: erased payloads leave.
     ///
     /// # Errors
     /// [`AppendError::Closed`].
-    pub fn compact(&self, then: Callback) -> Result<(), AppendError> {
+    pub fn compact(&self, then: Compacted) -> Result<(), AppendError> {
         let mut state = self.shared.lock();
         if state.closed {
             return Err(AppendError::Closed);
@@ -186,7 +190,7 @@ impl Drop for Writer {
 /// What is done at once.
 enum Group {
     Write { body: Vec<u8>, then: Vec<Callback> },
-    Compact { then: Callback },
+    Compact { then: Compacted },
 }
 
 impl Shared {
@@ -239,13 +243,10 @@ impl Shared {
                 then.into_iter().for_each(|then| then());
                 let live = self.lock().marks.live_bytes();
                 if journal.wants_compaction(live, self.limits.compact_bytes_min) {
-                    compact(journal);
+                    let _ = compact(journal);
                 }
             }
-            Group::Compact { then } => {
-                compact(journal);
-                then();
-            }
+            Group::Compact { then } => then(compact(journal)),
         }
     }
 }
@@ -273,11 +274,15 @@ impl State {
 }
 
 /// Compacts; the old file serves on if that fails, unless it is no longer known which file has the name.
-fn compact(journal: &mut Journal) {
+fn compact(journal: &mut Journal) -> Result<(u64, u64), JournalError> {
     let before = journal.file_bytes();
     match journal.compact() {
         Ok(()) => tracing::debug!(before, after = journal.file_bytes(), "compacted the journal"),
         Err(error) if journal.failed() => disk::fatal(&error.to_string()),
-        Err(error) => tracing::error!("the journal was not compacted: {error}"),
+        Err(error) => {
+            tracing::error!("the journal was not compacted: {error}");
+            return Err(error);
+        }
     }
+    Ok((before, journal.file_bytes()))
 }

@@ -1,6 +1,6 @@
 //! The thread that folds.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{RecordId, Size, UnitId};
-use entente_proto::list::{Frontier, Prepared};
-use entente_proto::record::{self, Target};
+use entente_proto::list::{Frontier, Prepared, Standing};
+use entente_proto::record::{self, RecordKind, Target};
+use entente_proto::sync::erased_by;
 
 use super::{Change, ListError, Listing, News, Stored};
 use crate::journal::disk::AbortOnPanic;
@@ -23,6 +24,9 @@ const SHARED_MIN: usize = 128;
 const DIGEST_QUIET: Duration = Duration::from_millis(10);
 const DIGEST_SHARE: u32 = 8;
 
+/// Is told whose log it is, and what its erasures name.
+pub type TellEnded = dyn Fn(&UnitId, &[Ended]) + Send;
+
 /// What the thread needs to know of the node.
 pub struct Around {
     /// The list.
@@ -35,8 +39,19 @@ pub struct Around {
     pub frontier: Box<dyn Fn() -> BTreeMap<UnitId, (Size, Hash)> + Send>,
     /// Told when a digest was computed: of the frontier, and of the list.
     pub folded: Box<dyn Fn(Hash, Hash) + Send>,
+    /// Told of erasures that were certified and folded: nothing that the fold counts needs what they name.
+    pub ended: Box<TellEnded>,
     /// Told when stored entries turn out not to be readable.
     pub damaged: Box<dyn Fn(String) + Send>,
+}
+
+/// What a certified `Erase` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// The record's index.
+    pub index: u64,
+    /// Whether the record is erased by it; or else by another, or it cannot be.
+    pub counts: bool,
 }
 
 impl std::fmt::Debug for Around {
@@ -162,14 +177,8 @@ impl Folding {
     /// Entries from memory, or else from the store.
     fn read(&mut self, unit: &UnitId, from: u64, end: u64) -> Result<Vec<Entry>, StoreError> {
         let folded = self.logs.get(unit).map_or(0, |log| log.folded);
+        self.let_go(unit, folded.min(from));
         if let Some(log) = self.logs.get_mut(unit) {
-            while let Some((first, entries)) = log.kept.front() {
-                if first + entries.len() as u64 > folded.min(from) {
-                    break;
-                }
-                self.around.list.let_go(entries);
-                log.kept.pop_front();
-            }
             let mut found = Vec::new();
             for (first, entries) in &log.kept {
                 let at = from + found.len() as u64;
@@ -184,7 +193,7 @@ impl Folding {
                 return Ok(found);
             }
         }
-        let entries = self.around.store.entries(unit, from, (end - from) as usize, usize::MAX)?;
+        let entries = self.around.store.entries_to_fold(unit, from, (end - from) as usize, usize::MAX)?;
         if entries.is_empty() {
             Err(StoreError::Refused(Refused::NoEntry { unit: unit.clone(), index: from }))
         } else {
@@ -192,10 +201,23 @@ impl Folding {
         }
     }
 
+    /// Forgets the entries in memory below an index.
+    fn let_go(&mut self, unit: &UnitId, below: u64) {
+        let Some(log) = self.logs.get_mut(unit) else { return };
+        while let Some((first, entries)) = log.kept.front() {
+            if first + entries.len() as u64 > below {
+                break;
+            }
+            self.around.list.let_go(entries);
+            log.kept.pop_front();
+        }
+    }
+
     fn fold(&mut self, unit: &UnitId, from: u64, entries: &[Entry]) -> Result<(), ListError> {
         let list = self.around.list.clone();
-        let mut published = Vec::new();
+        let (mut published, mut ended) = (Vec::new(), Vec::new());
         let watched = list.changes.receiver_count() > 0;
+        let withheld = if watched { self.withheld(unit) } else { BTreeSet::new() };
         let mut end = from;
         let mut result = Ok(());
         let prepared = match &self.reader {
@@ -214,11 +236,15 @@ impl Folding {
                     }
                 };
                 changes.iter().for_each(|change| state.note_status(change));
+                if let Some(index) = entry.payload().and_then(|payload| erased_by(header.kind, payload)) {
+                    let counts = state.fold.standing(unit, index) == Standing::Erased { by: end };
+                    ended.push(Ended { index, counts });
+                }
                 if watched {
                     let id = RecordId { unit: unit.clone(), index: end };
                     let change = changes.into_iter().next();
                     published.push(Change {
-                        record: statement(entry).map(record::Statement::into_record),
+                        record: shown(entry, end, &withheld).map(record::Statement::into_record),
                         id,
                         time_ms: header.time_ms,
                         certified: true,
@@ -235,20 +261,25 @@ impl Folding {
             log.folded = end;
             log.noted = log.noted.max(end);
         }
+        self.let_go(unit, end);
         self.stale = true;
         published.into_iter().for_each(|change| list.publish(change));
+        if !ended.is_empty() {
+            (self.around.ended)(unit, &ended);
+        }
         result
     }
 
     fn note(&mut self, unit: &UnitId, from: u64, entries: &[Entry]) -> Result<(), ListError> {
         let list = self.around.list.clone();
         let mut published = Vec::new();
+        let withheld = self.withheld(unit);
         {
             let mut state = list.state.write().unwrap_or_else(PoisonError::into_inner);
             let state = &mut *state;
             for (index, entry) in (from..).zip(entries) {
                 let id = RecordId { unit: unit.clone(), index };
-                let statement = statement(entry);
+                let statement = shown(entry, index, &withheld);
                 let folded = |on: &RecordId| -> Option<Target> { state.fold.target_of(&on.unit, on.index) };
                 let target = state.pending.note(id.clone(), statement.as_ref(), folded);
                 let status = target.as_ref().and_then(|target| state.fold.status(target));
@@ -268,6 +299,12 @@ impl Folding {
         }
         published.into_iter().for_each(|change| list.publish(change));
         Ok(())
+    }
+
+    /// The entries of a log that an uncertified `Erase` names. Hardly ever are there any.
+    fn withheld(&self, unit: &UnitId) -> BTreeSet<u64> {
+        let all = self.around.store.all_withheld();
+        all.iter().filter(|one| one.unit == *unit).map(|one| one.index).collect()
     }
 
     /// Computes the digest if every log is folded as far as it is certified.
@@ -355,6 +392,10 @@ fn read(unit: &UnitId, from: u64, entries: &[Entry]) -> Vec<Prepared> {
     (from..).zip(entries).map(one).collect()
 }
 
-fn statement(entry: &Entry) -> Option<record::Statement> {
+/// What an entry says, unless it is withheld.
+fn shown(entry: &Entry, index: u64, withheld: &BTreeSet<u64>) -> Option<record::Statement> {
+    if withheld.contains(&index) && RecordKind::of_number(entry.header().kind).can_end() {
+        return None;
+    }
     record::parse(entry.header().kind, entry.payload()?).ok()
 }

@@ -24,7 +24,7 @@ use entente_proto::record::Target;
 use entente_proto::wire;
 use tokio::sync::broadcast;
 
-pub use folding::{Around, run};
+pub use folding::{Around, Ended, TellEnded, run};
 pub use pending::Pending;
 
 use crate::store::{Store, StoreError};
@@ -180,7 +180,8 @@ impl Payloads for Stored<'_> {
     type Error = StoreError;
 
     fn payload(&self, unit: &UnitId, index: u64) -> Result<Option<(u64, Bytes)>, StoreError> {
-        let entry = self.0.entry(unit, index)?;
+        // Until an `Erase` is certified everyone counts what it erases.
+        let entry = self.0.entries_to_fold(unit, index, 1, 0)?.pop();
         Ok(entry.and_then(|entry| Some((entry.header().time_ms, entry.payload()?.clone()))))
     }
 }

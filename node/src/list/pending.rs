@@ -22,6 +22,8 @@ pub struct Pending {
 struct Noted {
     target: Option<Target>,
     refers: bool,
+    /// Whether it names its target itself.
+    names: bool,
     withdraws: Option<u64>,
 }
 
@@ -41,6 +43,13 @@ impl Pending {
     pub fn targets_after(&self, after: Option<&Target>) -> impl Iterator<Item = &Target> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.by_target.range::<Target, _>((from, Bound::Unbounded)).map(|(target, _)| target)
+    }
+
+    /// Whether a pending statement names this target itself.
+    #[must_use]
+    pub fn names(&self, target: &Target) -> bool {
+        let names = |id: &RecordId| self.all.get(&id.unit).and_then(|log| log.get(&id.index)).is_some_and(|n| n.names);
+        self.about(target).any(names)
     }
 
     /// The target of a pending record.
@@ -90,7 +99,8 @@ impl Pending {
         later.find(|(_, noted)| noted.withdraws == Some(index)).map(|(by, _)| *by)
     }
 
-    /// Notes a statement. `target_of` finds the target of the record that it speaks of.
+    /// Notes a statement. An `Erase` hides what it names, and is not shown beside its target itself: nobody should learn
+    /// from it what was erased. `target_of` finds the target of the record that it speaks of.
     pub(super) fn note(
         &mut self,
         id: RecordId,
@@ -99,12 +109,16 @@ impl Pending {
     ) -> Option<Target> {
         let target = statement.and_then(|statement| {
             statement.target().or_else(|| {
-                let on = speaks_of(&id.unit, statement.body())?;
+                let on = speaks_of(&id.unit, statement.body()).filter(|_| erases(statement).is_none())?;
                 self.target_of(&on).cloned().or_else(|| target_of(&on))
             })
         });
+        if let Some(erased) = statement.and_then(erases) {
+            self.hide(RecordId { unit: id.unit.clone(), index: erased });
+        }
         let noted = Noted {
             target: target.clone(),
+            names: statement.is_some_and(|statement| statement.target().is_some()),
             refers: matches!(statement.map(Statement::body), Some(Body::Refer(_))),
             withdraws: match statement.map(Statement::body) {
                 Some(Body::Withdraw(withdraw)) => Some(withdraw.index),
@@ -124,22 +138,42 @@ impl Pending {
         target
     }
 
+    /// Forgets what a record said.
+    fn hide(&mut self, id: RecordId) {
+        let noted = self.all.get_mut(&id.unit).and_then(|log| log.get_mut(&id.index));
+        let Some(noted) = noted.filter(|noted| noted.withdraws.is_none()) else { return };
+        (noted.refers, noted.names) = (false, false);
+        let Some(target) = noted.target.take() else { return };
+        self.forget(&target, &id);
+    }
+
+    fn forget(&mut self, target: &Target, id: &RecordId) {
+        self.holds.remove(&(target.clone(), id.clone()));
+        if let Some(ids) = self.by_target.get_mut(target) {
+            ids.remove(id);
+            if ids.is_empty() {
+                self.by_target.remove(target);
+            }
+        }
+    }
+
     /// Everything of a log below a size is certified.
     pub(super) fn certified(&mut self, unit: &UnitId, size: u64) {
         let Some(log) = self.all.get_mut(unit) else { return };
         let rest = log.split_off(&size);
         for (index, noted) in std::mem::replace(log, rest) {
             self.count = self.count.saturating_sub(1);
-            let Some(target) = noted.target else { continue };
-            let id = RecordId { unit: unit.clone(), index };
-            if let Some(ids) = self.by_target.get_mut(&target) {
-                ids.remove(&id);
-                if ids.is_empty() {
-                    self.by_target.remove(&target);
-                }
+            if let Some(target) = noted.target {
+                self.forget(&target, &RecordId { unit: unit.clone(), index });
             }
-            self.holds.remove(&(target, id));
         }
+    }
+}
+
+fn erases(statement: &Statement) -> Option<u64> {
+    match statement.body() {
+        Body::Erase(erase) => Some(erase.index),
+        _ => None,
     }
 }
 

@@ -11,8 +11,8 @@ use entente_proto::record::{self, Target};
 use entente_proto::wire;
 use entente_proto::wire::record::Body;
 
-use super::{Around, Listing, run};
-use crate::store::{Append, Batch, MemoryStore, Store};
+use super::{Around, Ended, Listing, run};
+use crate::store::{Append, Batch, Erasure, MemoryStore, Store};
 
 fn unit(id: &str) -> UnitId {
     id.parse().unwrap()
@@ -42,25 +42,96 @@ fn entries() -> Vec<Entry> {
     vec![entry(refer("a.example"), 1), entry(refer("b.example"), 2), entry(withdraw, 3)]
 }
 
-/// A list whose thread runs, with BE's log in its store; `digests` tells of each digest computed.
+/// A list whose thread runs, with BE's log in its store; it tells of each digest computed.
 fn listing() -> (Arc<Listing>, std::sync::mpsc::Receiver<Hash>) {
+    let (list, digests, _) = listing_of(entries(), Vec::new());
+    (list, digests)
+}
+
+/// The same with these entries, of which these are announced to be erased; and what is told of erasures.
+#[allow(clippy::type_complexity, reason = "two channels")]
+fn listing_of(
+    entries: Vec<Entry>,
+    announced: Vec<Erasure>,
+) -> (Arc<Listing>, std::sync::mpsc::Receiver<Hash>, std::sync::mpsc::Receiver<Vec<Ended>>) {
     let store = MemoryStore::new();
-    let append = Append { unit: unit("BE"), from: Size::ZERO, entries: entries(), level1: Vec::new() };
-    store.commit_one(&Batch { appends: vec![append], ..Batch::default() }).unwrap();
+    let certified = Size::new(entries.len() as u64).unwrap();
+    let append = Append { unit: unit("BE"), from: Size::ZERO, entries, level1: Vec::new() };
+    store.commit_one(&Batch { appends: vec![append], announced, ..Batch::default() }).unwrap();
     let fold = Fold::new([unit("BE")], 1).unwrap();
     let (list, news) = Listing::new(unit("BE"), fold);
     let (digests, computed) = channel();
-    let certified = Size::new(3).unwrap();
+    let (endings, ended) = channel();
     let around = Around {
         list: list.clone(),
         store: Arc::new(store),
         charter: Hash::of(b"charter"),
         frontier: Box::new(move || BTreeMap::from([(unit("BE"), (certified, Hash::of(b"root")))])),
         folded: Box::new(move |_, digest| digests.send(digest).unwrap()),
+        ended: Box::new(move |_, ended| endings.send(ended.to_vec()).unwrap()),
         damaged: Box::new(|reason| panic!("{reason}")),
     };
     std::thread::spawn(move || run(around, &news));
-    (list, computed)
+    (list, computed, ended)
+}
+
+fn erase(index: u64, number: u8) -> Entry {
+    entry(Body::Erase(wire::Erase { index, reason: wire::EraseReason::Mistake.into() }), number)
+}
+
+#[test]
+fn i7_what_is_erased_is_not_pending_any_more_and_whoever_watches_is_not_told_it() {
+    let entries = vec![entry(refer("a.example"), 1), entry(refer("b.example"), 2), erase(0, 3)];
+    let announced = vec![Erasure { unit: unit("BE"), index: 0, by: 2 }];
+    let (list, computed, ended) = listing_of(entries, announced);
+    let mut changes = list.watch();
+    list.held(unit("BE"), 3);
+    list.wait_seen(3);
+    {
+        let state = list.read();
+        assert_eq!(state.pending.count(), 3, "that there are statements is no secret");
+        assert_eq!(state.pending.about(&target("domain:a.example")).count(), 0);
+        assert!(!state.pending.names(&target("domain:a.example")) && state.pending.names(&target("domain:b.example")));
+        let first = RecordId { unit: unit("BE"), index: 0 };
+        assert_eq!(state.pending.target_of(&first), None);
+    }
+    assert_eq!(list.own_referral(&target("domain:a.example")), None);
+    assert!(ended.try_recv().is_err(), "nothing is deleted before it is certified");
+    list.certified(unit("BE"), 3);
+    computed.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert_eq!(ended.try_recv().unwrap(), [Ended { index: 0, counts: true }]);
+    assert_eq!(list.read().fold.status(&target("domain:a.example")), None);
+    for index in [0, 1, 2, 0, 1, 2] {
+        let change = changes.blocking_recv().unwrap();
+        assert_eq!((change.id.index, change.record.is_some()), (index, index != 0));
+    }
+}
+
+#[test]
+fn i7_an_erasure_heard_of_while_its_record_is_pending_hides_it() {
+    let entries = vec![entry(refer("a.example"), 1), erase(0, 2)];
+    // The first is noted before the store has heard of the second.
+    let (list, _computed, _ended) = listing_of(entries, Vec::new());
+    list.held(unit("BE"), 1);
+    list.wait_seen(1);
+    assert!(list.read().pending.names(&target("domain:a.example")));
+    list.held(unit("BE"), 2);
+    list.wait_seen(2);
+    let state = list.read();
+    assert_eq!(state.pending.targets_after(None).count(), 0);
+    assert_eq!((state.pending.count(), state.pending.referral(&unit("BE"), &target("domain:a.example"))), (2, None));
+}
+
+#[test]
+fn i7_of_several_erasures_the_first_that_may_erase_counts() {
+    let withdraw = entry(Body::Withdraw(wire::Withdraw { index: 0, reason: String::new() }), 2);
+    let entries = vec![entry(refer("a.example"), 1), withdraw, erase(1, 3), erase(0, 4), erase(0, 5), erase(9, 6)];
+    let (list, computed, ended) = listing_of(entries, Vec::new());
+    list.certified(unit("BE"), 6);
+    list.held(unit("BE"), 6);
+    computed.recv_timeout(Duration::from_secs(10)).unwrap();
+    let told: Vec<_> = ended.try_iter().flatten().map(|ended| (ended.index, ended.counts)).collect();
+    assert_eq!(told, [(1, false), (0, true), (0, false), (9, false)]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entente_proto::ids::UnitId;
-use entente_proto::sync::{Fault, Frame, Outgoing, Serving};
+use entente_proto::sync::{Fault, Frame, Outgoing, Serving, withhold};
 use entente_proto::wire;
 use tokio::sync::{Semaphore, mpsc};
 use tonic::{Status, Streaming};
@@ -97,12 +97,20 @@ async fn serve(
 ) -> Option<()> {
     let piece = serving.piece();
     let count = usize::try_from(piece.count).unwrap_or(usize::MAX);
+    let announcements = core.store.announcements();
     let entries = core.store.entries(&piece.unit, piece.from, count, usize::MAX).unwrap_or_else(|error| {
         tracing::error!(unit = %piece.unit, from = piece.from, %error, "the database cannot be read");
         Vec::new()
     });
-    for frame in serving.frames(&entries) {
-        outbound.send(Ok(frame)).await.ok()?;
+    for mut frame in serving.frames(&entries) {
+        let place = outbound.reserve().await.ok()?;
+        // A slow partner may have kept the frame waiting: what was erased meanwhile does not go out.
+        if core.store.announcements() != announcements {
+            frame = withhold(frame, |unit, index| {
+                core.store.withheld(unit, index).is_some() || core.store.lacks(unit, index)
+            });
+        }
+        place.send(Ok(frame));
     }
     open.resume(serving);
     Some(())

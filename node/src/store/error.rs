@@ -73,6 +73,21 @@ pub enum StoreError {
     /// The store failed before, or was closed.
     #[error("the store has stopped and takes nothing more; start the node again")]
     Stopped,
+    /// There is no room for a copy of the database.
+    #[error(
+        "the scrub needs {needed} bytes on the disk of {path} for a copy of the database, and {free} are free: make room,          then run `entente scrub` again. Until then bytes of erased records may be left in old pages"
+    )]
+    NoRoom {
+        /// The directory.
+        path: PathBuf,
+        /// How many bytes are needed.
+        needed: u64,
+        /// How many are free.
+        free: u64,
+    },
+    /// A scrub was told to stop.
+    #[error("the scrub was stopped before its end: nothing was changed, and it is still due")]
+    Interrupted,
     /// The operating system refused.
     #[error("cannot {what} {path}: {source}")]
     Io {

@@ -9,9 +9,11 @@
 //! | `e` unit u64 | a block of entries, by the index of the first (see [`block`](super::block)) |
 //! | `x` unit u64 u8 | opening and payload of an entry that stand outside its block, in parts |
 //! | `1` unit u64 | the level-1 hash of a full bundle, by its number |
-//! | `g` unit u64 | empty: the body of this entry is missing |
+//! | `g` unit u64 | the body of this entry is missing; u64: the index of its `Erase` once that is settled, else empty |
 //! | `h` unit kind u8 | a note, in parts |
 //! | `s` 16 bytes | u64: the index that a submission was given |
+//! | `w` unit u64 | u64: the index of the first `Erase` that names this entry, until that is settled |
+//! | `z` | u64 u64: since when a scrub is due (Unix milliseconds), and how many bodies were deleted since the last |
 
 use entente_proto::ids::UnitId;
 
@@ -22,6 +24,8 @@ pub(super) const BLOCK: u8 = b'e';
 pub(super) const PART: u8 = b'x';
 pub(super) const LEVEL1: u8 = b'1';
 pub(super) const GAP: u8 = b'g';
+pub(super) const WITHHELD: u8 = b'w';
+pub(super) const SCRUB_DUE: &[u8] = b"z";
 const HEAD: u8 = b'h';
 const SUBMISSION: u8 = b's';
 

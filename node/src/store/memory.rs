@@ -1,6 +1,7 @@
 //! The store in memory: for simulation and tests, and to compare the other one with.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -9,8 +10,12 @@ use entente_proto::entry::{Entry, encoded_len};
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
 use entente_proto::limits::{BUNDLE_ENTRIES, OPENING_BYTES, PAYLOAD_BYTES_MAX};
+use entente_proto::record::RecordKind;
 
-use super::{Append, Batch, Fill, HeadKind, Refused, Store, StoreError, StoredLog, SubmissionId};
+use super::{
+    Append, Batch, Erasure, Fill, HeadKind, Refused, ScrubDue, ScrubStep, Scrubbed, Store, StoreError, StoredLog,
+    SubmissionId,
+};
 
 /// How a commit fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +56,10 @@ struct Content {
     logs: BTreeMap<UnitId, Arc<Log>>,
     heads: BTreeMap<(UnitId, HeadKind), Bytes>,
     submissions: BTreeMap<SubmissionId, u64>,
+    withheld: BTreeMap<(UnitId, u64), u64>,
+    erased: BTreeMap<(UnitId, u64), u64>,
+    announcements: u64,
+    due: Option<ScrubDue>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -158,12 +167,32 @@ impl Store for MemoryStore {
             let bundled = stored.size.bundled().get();
             stored.tail_leaves =
                 numbered.clone().filter(|(i, _)| *i >= bundled).map(|(_, entry)| entry.leaf_hash()).collect();
+            let erased = disk.content.erased.iter().filter(|((of, _), _)| of == unit);
+            stored.erased = erased.map(|((_, index), by)| (*index, *by)).collect();
             stored.gaps = numbered.filter(|(_, entry)| entry.body().is_none()).map(|(i, _)| i).collect();
         }
         Ok(stored)
     }
 
     fn entries(&self, unit: &UnitId, from: u64, max_count: usize, max_bytes: usize) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = self.entries_to_fold(unit, from, max_count, max_bytes)?;
+        let disk = self.alive()?;
+        for (index, entry) in (from..).zip(&mut entries) {
+            let withheld = disk.content.withheld.contains_key(&(unit.clone(), index));
+            if withheld && RecordKind::of_number(entry.header().kind).can_end() {
+                *entry = entry.without_body();
+            }
+        }
+        Ok(entries)
+    }
+
+    fn entries_to_fold(
+        &self,
+        unit: &UnitId,
+        from: u64,
+        max_count: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
         let disk = self.alive()?;
         let Some(log) = disk.content.log(unit) else { return Ok(vec![]) };
         let mut out = Vec::new();
@@ -192,6 +221,33 @@ impl Store for MemoryStore {
     fn submission(&self, id: &SubmissionId) -> Result<Option<u64>, StoreError> {
         Ok(self.alive()?.content.submissions.get(id).copied())
     }
+
+    fn withheld(&self, unit: &UnitId, index: u64) -> Option<u64> {
+        self.lock().content.withheld.get(&(unit.clone(), index)).copied()
+    }
+
+    fn all_withheld(&self) -> Vec<Erasure> {
+        let of = |((unit, index), by): (&(UnitId, u64), &u64)| Erasure { unit: unit.clone(), index: *index, by: *by };
+        self.lock().content.withheld.iter().map(of).collect()
+    }
+
+    fn announcements(&self) -> u64 {
+        self.lock().content.announcements
+    }
+
+    fn lacks(&self, unit: &UnitId, index: u64) -> bool {
+        self.lock().content.log(unit).and_then(|log| log.get(index)).is_some_and(|entry| entry.body().is_none())
+    }
+
+    fn scrub_due(&self) -> Option<ScrubDue> {
+        self.lock().content.due
+    }
+
+    fn scrub(&self, _go_on: &mut dyn FnMut(ScrubStep) -> ControlFlow<()>) -> Result<Scrubbed, StoreError> {
+        // Nothing is left over in memory.
+        let due = self.alive()?.content.due.take();
+        Ok(Scrubbed { records: due.map_or(0, |due| due.records), ..Scrubbed::default() })
+    }
 }
 
 impl Content {
@@ -214,13 +270,35 @@ impl Content {
             if let Some(entry) = self.entry_mut(unit, *index) {
                 let whole = entry.with_body(body.clone());
                 *entry = whole.map_err(|fault| Refused::Body { unit: unit.clone(), index: *index, fault })?;
+                self.erased.remove(&(unit.clone(), *index));
             }
         }
+        for Erasure { unit, index, by } in &batch.announced {
+            if self.log(unit).is_none_or(|log| *index >= log.size().get()) {
+                return Err(Refused::NoEntry { unit: unit.clone(), index: *index });
+            }
+            self.withheld.entry((unit.clone(), *index)).or_insert(*by);
+            self.announcements = self.announcements.saturating_add(1);
+        }
+        let mut deleted = 0_u64;
         for (unit, index) in &batch.erasures {
             there(unit, *index)?;
             if let Some(entry) = self.entry_mut(unit, *index) {
+                deleted = deleted.saturating_add(u64::from(entry.body().is_some()));
                 *entry = entry.without_body();
             }
+        }
+        for (unit, index) in &batch.settled {
+            there(unit, *index)?;
+            let Some(by) = self.withheld.remove(&(unit.clone(), *index)) else { continue };
+            let gone = |entry: &Entry| entry.body().is_none() && RecordKind::of_number(entry.header().kind).can_end();
+            if self.log(unit).and_then(|log| log.get(*index)).is_some_and(gone) {
+                self.erased.insert((unit.clone(), *index), by);
+            }
+        }
+        if let Some(since_ms) = batch.erased_ms.filter(|_| deleted > 0) {
+            let due = self.due.get_or_insert(ScrubDue { since_ms, records: 0 });
+            due.records = due.records.saturating_add(deleted);
         }
         for (unit, kind, note) in &batch.heads {
             if note.len() > PAYLOAD_BYTES_MAX + OPENING_BYTES {

@@ -10,6 +10,7 @@
 //! | `sled/` | [`SledStore`]: the database, under the rules that its faults demand |
 //! | `memory` | [`MemoryStore`]: the same contract in memory, with fault hooks, for simulation |
 //! | `block`, `key` | how entries are packed into values, and what these are called |
+//! | `scrub` | what a scrub is asked, and what it answers |
 //! | `space` | free space on the disk and the ballast file |
 //! | `writer` | [`Writer`]: the thread that commits for everyone, one group at a time |
 
@@ -17,11 +18,14 @@ mod block;
 mod error;
 mod key;
 mod memory;
+mod scrub;
 mod sled;
 mod space;
 #[cfg(test)]
 mod tests;
 mod writer;
+
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
@@ -32,6 +36,7 @@ use entente_proto::ids::{Size, UnitId};
 pub use crate::journal::SubmissionId;
 pub use error::{Refused, StoreError};
 pub use memory::{Fault, MemoryStore};
+pub use scrub::{ScrubDue, ScrubPhase, ScrubStep, Scrubbed};
 pub use sled::{Options, SledStore, set_aside};
 pub use space::{Ballast, free_bytes};
 pub use writer::{Callback, Writer};
@@ -45,8 +50,15 @@ pub struct Batch {
     pub appends: Vec<Append>,
     /// Bodies that were missing.
     pub fills: Vec<Fill>,
+    /// Records whose `Erase` the log has now: their bodies are withheld from everyone but the fold. Those that the batch
+    /// brings itself may be named.
+    pub announced: Vec<Erasure>,
     /// Bodies to be deleted: unit and index. One that is missing already is no fault.
     pub erasures: Vec<(UnitId, u64)>,
+    /// Records of which the `Erase` is certified and dealt with: nothing is withheld of them any more.
+    pub settled: Vec<(UnitId, u64)>,
+    /// The time, Unix milliseconds: from then on a scrub is due if bodies are deleted that were there.
+    pub erased_ms: Option<u64>,
     /// Notes to be kept, each in the place of the one before.
     pub heads: Vec<(UnitId, HeadKind, Bytes)>,
     /// Submissions that went into the own log, and at which index.
@@ -57,7 +69,9 @@ impl Batch {
     /// The units whose entries it concerns.
     fn units(&self) -> impl Iterator<Item = &UnitId> {
         let appends = self.appends.iter().map(|append| &append.unit);
-        appends.chain(self.fills.iter().map(|fill| &fill.unit)).chain(self.erasures.iter().map(|(unit, _)| unit))
+        let ended = self.erasures.iter().chain(&self.settled).map(|(unit, _)| unit);
+        let named = self.fills.iter().map(|fill| &fill.unit).chain(self.announced.iter().map(|erasure| &erasure.unit));
+        appends.chain(named).chain(ended)
     }
 }
 
@@ -88,6 +102,17 @@ pub struct Fill {
     pub body: Body,
 }
 
+/// An `Erase` in a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erasure {
+    /// The unit whose log it is.
+    pub unit: UnitId,
+    /// The index of the record that is to be erased.
+    pub index: u64,
+    /// The index of the `Erase`, which is larger.
+    pub by: u64,
+}
+
 /// Which note of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HeadKind {
@@ -116,6 +141,8 @@ pub struct StoredLog {
     pub bridge: Option<Bytes>,
     /// The indexes of entries without a body, ascending.
     pub gaps: Vec<u64>,
+    /// Those of them whose `Erase` was [settled](Batch::settled), each with its index, ascending.
+    pub erased: Vec<(u64, u64)>,
 }
 
 /// Where logs are kept.
@@ -132,6 +159,9 @@ pub struct StoredLog {
 /// - **Checked**: every entry read back has a canonical leaf and a body that matches its commitment, and stands where it
 ///   was put. What does not is [`StoreError::Corrupt`]: fetch it from a partner. That the leaves are those under the
 ///   log's checkpoint is for the reader to check ([`leaf_hashes`](Self::leaf_hashes) against [`StoredLog::level1`]).
+/// - **Withheld**: once an `Erase` is [announced](Batch::announced), no read but
+///   [`entries_to_fold`](Self::entries_to_fold) gives the body of the record that it names, if the kind in that record's
+///   header [can end](entente_proto::record::RecordKind::can_end); and so after opening again.
 /// - **Concurrency**: any number of threads may read; one at a time calls `commit` (the [`Writer`]'s). No read waits for
 ///   a sync.
 pub trait Store: Send + Sync {
@@ -165,11 +195,54 @@ pub trait Store: Send + Sync {
     fn log(&self, unit: &UnitId) -> Result<StoredLog, StoreError>;
 
     /// Entries in order from an index on, as many as there are, at most `max_count`, and no more once their run encoding
-    /// reaches `max_bytes` (but at least one).
+    /// reaches `max_bytes` (but at least one). Without the bodies that are withheld.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], [`StoreError::Failed`].
     fn entries(&self, unit: &UnitId, from: u64, max_count: usize, max_bytes: usize) -> Result<Vec<Entry>, StoreError>;
+
+    /// As [`entries`](Self::entries), with the bodies that are withheld. For the fold alone: until an `Erase` is certified
+    /// everyone counts what it erases, and nobody shows it.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Failed`].
+    fn entries_to_fold(
+        &self,
+        unit: &UnitId,
+        from: u64,
+        max_count: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Entry>, StoreError>;
+
+    /// The index of the `Erase` that is announced of an entry and not settled.
+    fn withheld(&self, unit: &UnitId, index: u64) -> Option<u64>;
+
+    /// Every erasure that is announced and not settled.
+    fn all_withheld(&self) -> Vec<Erasure>;
+
+    /// A number that grows whenever erasures are announced: whoever holds entries that were read before may hold bodies
+    /// that are withheld now.
+    fn announcements(&self) -> u64;
+
+    /// Whether the body of an entry is missing.
+    fn lacks(&self, unit: &UnitId, index: u64) -> bool;
+
+    /// Whether a scrub is due: bodies were deleted whose bytes may still be somewhere on the disk.
+    fn scrub_due(&self) -> Option<ScrubDue>;
+
+    /// Rewrites what is kept, so that the bytes of all bodies that were deleted before the call have no name on the disk any
+    /// more when it returns. Reads and commits go on meanwhile. It is done in steps, and goes on only as long as `go_on`
+    /// says so; whoever answers late slows it down.
+    ///
+    /// Whatever happens in the middle, also a power loss, the store has everything that was committed; an unfinished
+    /// scrub is still [due](Self::scrub_due).
+    ///
+    /// # Errors
+    /// [`StoreError::NoRoom`] before anything is done; [`StoreError::Interrupted`] if `go_on` said no;
+    /// [`StoreError::Corrupt`] if something stored cannot be read, so that a copy of it would not be whole;
+    /// [`StoreError::Damaged`] if the copy is not what was copied; [`StoreError::Failed`], [`StoreError::Io`],
+    /// [`StoreError::Stopped`]. The store goes on as before.
+    fn scrub(&self, go_on: &mut dyn FnMut(ScrubStep) -> ControlFlow<()>) -> Result<Scrubbed, StoreError>;
 
     /// The leaf hashes of a bundle: 256, or as many as the last one has; none beyond the end.
     ///

@@ -2,9 +2,11 @@
 
 mod query;
 mod receipt;
+mod scrub;
 mod service;
 mod status;
 mod submit;
+mod withheld;
 mod words;
 
 pub use service::UnitService;

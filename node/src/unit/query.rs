@@ -10,6 +10,7 @@ use entente_proto::wire;
 use tonic::Status as Answer;
 
 use super::submit::covering;
+use super::withheld::{Withheld, erasure};
 use super::words::{record_ref, unreadable};
 use crate::core::Core;
 use crate::list::{ListError, State, Stored};
@@ -58,6 +59,7 @@ impl Pages {
     /// The next rows, up to `count` targets looked at.
     pub(super) fn next(&mut self, core: &Core, count: usize) -> Result<Vec<wire::ListedRow>, ListError> {
         let state = core.list.read();
+        let withheld = Withheld::new(core, &state);
         let targets = targets_after(&state, self.filter.after.as_ref(), count);
         self.ended = targets.len() < count;
         let mut rows = Vec::new();
@@ -66,7 +68,7 @@ impl Pages {
                 self.ended = true;
                 break;
             }
-            if let Some(row) = self.row(core, &state, &target)? {
+            if let Some(row) = self.row(core, &state, &withheld, &target)? {
                 self.given = self.given.saturating_add(1);
                 rows.push(row);
             }
@@ -75,7 +77,16 @@ impl Pages {
         Ok(rows)
     }
 
-    fn row(&self, core: &Core, state: &State, target: &Target) -> Result<Option<wire::ListedRow>, ListError> {
+    fn row(
+        &self,
+        core: &Core,
+        state: &State,
+        withheld: &Withheld,
+        target: &Target,
+    ) -> Result<Option<wire::ListedRow>, ListError> {
+        if withheld.hides(target) {
+            return Ok(None);
+        }
         let status = state.fold.status(target).map_or(wire::Status::Unspecified, Into::into);
         if !self.filter.status.is_empty() && !self.filter.status.contains(&status.into()) {
             return Ok(None);
@@ -83,7 +94,7 @@ impl Pages {
         if !target.as_str().contains(&self.filter.text) {
             return Ok(None);
         }
-        let row = listed_row(core, state, target)?;
+        let row = listed_row(core, state, withheld, target)?;
         if let Some(unit) = &self.filter.unit {
             let certified = row.row.iter().flat_map(|row| &row.referrals).filter_map(|referral| referral.id.as_ref());
             let pending = row.pending.iter().filter_map(|pending| pending.id.as_ref());
@@ -103,8 +114,11 @@ fn targets_after(state: &State, after: Option<&Target>, count: usize) -> Vec<Tar
     targets.into_iter().take(count).collect()
 }
 
-fn listed_row(core: &Core, state: &State, target: &Target) -> Result<wire::ListedRow, ListError> {
-    let certified = state.fold.row(target, &Stored(&*core.store))?;
+fn listed_row(core: &Core, state: &State, withheld: &Withheld, target: &Target) -> Result<wire::ListedRow, ListError> {
+    let mut certified = state.fold.row(target, &Stored(&*core.store))?;
+    if let Some(row) = &mut certified {
+        withheld.strip(row);
+    }
     let mut pending = Vec::new();
     for id in state.pending.about(target) {
         let Some(entry) = core.store.entry(&id.unit, id.index)? else { continue };
@@ -122,10 +136,11 @@ fn listed_row(core: &Core, state: &State, target: &Target) -> Result<wire::Liste
 /// Whether inputs, or what is listed above them, are on the list.
 pub(super) fn check(core: &Core, inputs: Vec<String>) -> Vec<wire::Checked> {
     let state = core.list.read();
-    inputs.into_iter().map(|input| check_one(core, &state, input)).collect()
+    let withheld = Withheld::new(core, &state);
+    inputs.into_iter().map(|input| check_one(core, &state, &withheld, input)).collect()
 }
 
-fn check_one(core: &Core, state: &State, input: String) -> wire::Checked {
+fn check_one(core: &Core, state: &State, withheld: &Withheld, input: String) -> wire::Checked {
     let understood = match record::from_input(&input) {
         Ok(understood) => understood.target,
         // A bare public suffix cannot be referred, but it can be asked about.
@@ -142,9 +157,9 @@ fn check_one(core: &Core, state: &State, input: String) -> wire::Checked {
         input,
         ..Default::default()
     };
-    let own = state.fold.status(&understood);
-    let found = |parent: Target| Some((state.fold.status(&parent)?, parent));
-    let above: Vec<_> = prefixes(core, state, &understood).chain(above).filter_map(found).collect();
+    let own = withheld.status(state, &understood);
+    let found = |parent: Target| Some((withheld.status(state, &parent)?, parent));
+    let above: Vec<_> = prefixes(core, state, withheld, &understood).chain(above).filter_map(found).collect();
     // A hold goes before everything, wherever it stands; then what is said of the target itself; then the nearest above.
     let held = above.iter().find(|(status, _)| *status == list::Status::Held);
     let nearest = above.iter().find(|(status, _)| *status != list::Status::Cleared);
@@ -161,7 +176,12 @@ fn check_one(core: &Core, state: &State, input: String) -> wire::Checked {
 
 /// The listed addresses that a url continues and of which a referral says that what continues them is meant too, longest
 /// first.
-fn prefixes<'a>(core: &'a Core, state: &'a State, target: &'a Target) -> impl Iterator<Item = Target> + 'a {
+fn prefixes<'a>(
+    core: &'a Core,
+    state: &'a State,
+    withheld: &'a Withheld,
+    target: &'a Target,
+) -> impl Iterator<Item = Target> + 'a {
     let text = target.as_str();
     let path = match target.parts() {
         (TargetType::Url, value) => {
@@ -172,7 +192,8 @@ fn prefixes<'a>(core: &'a Core, state: &'a State, target: &'a Target) -> impl It
         _ => text.len(),
     };
     let meant = move |parent: &Target| {
-        let row = state.fold.row(parent, &Stored(&*core.store)).ok().flatten();
+        let mut row = state.fold.row(parent, &Stored(&*core.store)).ok().flatten();
+        row.iter_mut().for_each(|row| withheld.strip(row));
         row.is_some_and(|row| row.referrals.iter().filter_map(|r| r.refer.as_ref()).any(|refer| refer.prefix))
     };
     let shorter = (path..text.len()).rev().filter_map(|end| text.get(..end)?.parse::<Target>().ok());
@@ -182,18 +203,22 @@ fn prefixes<'a>(core: &'a Core, state: &'a State, target: &'a Target) -> impl It
 /// The story of a target or of a record.
 pub(super) fn show(core: &Core, what: &str) -> Result<wire::ShowReply, Answer> {
     let state = core.list.read();
+    let withheld = Withheld::new(core, &state);
     let id = what.parse::<RecordId>().ok();
     let target = match &id {
+        Some(id) if withheld.holds(id) => None,
         Some(id) => state.fold.target_of(&id.unit, id.index).or_else(|| state.pending.target_of(id).cloned()),
         None => {
             let understood = record::from_input(what).map_err(|error| Answer::invalid_argument(error.to_string()))?;
             Some(understood.target)
         }
     };
+    let target = target.filter(|target| !withheld.hides(target));
     let mut ids: BTreeSet<RecordId> = BTreeSet::new();
     if let Some(target) = &target {
         ids.extend(state.fold.records_about(target));
         ids.extend(state.pending.about(target).cloned());
+        ids.retain(|id| !withheld.holds(id));
     }
     let mut records = Vec::new();
     for other in ids.iter().filter(|other| Some(*other) != id.as_ref()) {
@@ -209,7 +234,10 @@ pub(super) fn show(core: &Core, what: &str) -> Result<wire::ShowReply, Answer> {
     if records.is_empty() {
         return Err(Answer::not_found(format!("nothing is known of {what}")));
     }
-    let row = target.map(|target| listed_row(core, &state, &target)).transpose().map_err(|error| unreadable(&error))?;
+    let row = target
+        .map(|target| listed_row(core, &state, &withheld, &target))
+        .transpose()
+        .map_err(|error| unreadable(&error))?;
     Ok(wire::ShowReply { row, records, family: Vec::new() })
 }
 
@@ -225,7 +253,13 @@ pub(super) fn shown(core: &Core, state: &State, id: &RecordId) -> Result<Option<
         Some(Err(aside)) => (None, format!("set aside: {aside}")),
         None => (None, "its payload is not here".to_owned()),
     };
+    let erased = erasure(core, state, id, &entry)?;
     let inert = match state.fold.standing(&id.unit, id.index) {
+        _ if let Some(by) =
+            erased.as_ref().filter(|erased| !erased.certified).and_then(|erased| erased.by.as_ref()) =>
+        {
+            format!("erased by {}/{}, not yet certified", by.unit, by.index)
+        }
         Standing::Withdrawn { by } => format!("taken back by {}/{by}", id.unit),
         Standing::Erased { by } => format!("erased by {}/{by}", id.unit),
         Standing::Inert | Standing::Dangling => {
@@ -244,5 +278,6 @@ pub(super) fn shown(core: &Core, state: &State, id: &RecordId) -> Result<Option<
         certified,
         inert,
         cosigned_by: cosigned_by.unwrap_or_default(),
+        erased,
     }))
 }

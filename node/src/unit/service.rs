@@ -14,7 +14,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 use super::submit::Desk;
-use super::{query, receipt, status, submit, words};
+use super::{query, receipt, scrub, status, submit, words};
 use crate::core::Core;
 use crate::net::PeerInfo;
 use crate::peer::Partners;
@@ -62,6 +62,7 @@ impl UnitService {
 #[tonic::async_trait]
 impl Unit for UnitService {
     type ListStream = ReceiverStream<Result<wire::ListedRow, Status>>;
+    type ScrubStream = scrub::Reports;
     type WatchStream = Pin<Box<dyn Stream<Item = Result<wire::Change, Status>> + Send>>;
 
     async fn status(&self, request: Request<wire::StatusRequest>) -> Result<Response<wire::StatusReply>, Status> {
@@ -158,5 +159,14 @@ impl Unit for UnitService {
     async fn receipt(&self, request: Request<wire::ReceiptRequest>) -> Result<Response<wire::ReceiptReply>, Status> {
         self.admit(&request, false)?;
         receipt::make(&self.core, &request.into_inner()).map(Response::new)
+    }
+
+    async fn scrub(&self, request: Request<wire::ScrubRequest>) -> Result<Response<Self::ScrubStream>, Status> {
+        self.admit(&request, false)?;
+        let auditor = |info: &PeerInfo| matches!(info.identity.role, Role::Auditor(_));
+        if request.extensions().get::<PeerInfo>().is_some_and(auditor) {
+            return Err(Status::permission_denied("auditors only read: a scrub is for operators and officers"));
+        }
+        Ok(Response::new(scrub::reports(self.core.scrub())))
     }
 }

@@ -135,5 +135,9 @@ fn warnings(
     if let Err(error) = core.store_has_room() {
         warnings.push(error);
     }
+    if let Some(error) = core.scrub_failed() {
+        warnings
+            .push(format!("bytes of erased records may still be on the disk, for they could not be scrubbed: {error}"));
+    }
     warnings
 }

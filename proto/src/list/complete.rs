@@ -143,7 +143,9 @@ impl Gaps {
         }
     }
 
-    fn is_missing(&self, index: u64) -> bool {
+    /// Whether the payload at this index is missing without an `Erase`: the only ones that are of any use.
+    #[must_use]
+    pub fn is_missing(&self, index: u64) -> bool {
         self.is_open(index) || self.stuck.contains(&index)
     }
 

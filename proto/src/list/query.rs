@@ -81,6 +81,16 @@ impl Fold {
         holds.filter_map(|key| Some(&self.logs.get(key.unit())?.unit))
     }
 
+    /// The referrals and holds for which a target has its row, withdrawn ones too, in no order.
+    pub fn makers(&self, target: &Target) -> impl Iterator<Item = RecordId> {
+        let chain = self.targets.find(target.as_str()).into_iter().flat_map(|id| self.chain_of(id));
+        let maker = |key: &Key| {
+            let slot = self.slot(*key);
+            slot.is_some_and(|slot| slot.is_there() && matches!(slot.kind(), RecordKind::Refer | RecordKind::Hold))
+        };
+        chain.filter(maker).filter_map(|key| self.record_id(key))
+    }
+
     /// The target that a record is about: the one that it names (the first, of a link), or that the record names which
     /// it speaks of or takes back. `None` where there is none or it was erased.
     #[must_use]

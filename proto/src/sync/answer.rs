@@ -1,5 +1,7 @@
 //! What the engine tells the node about itself, for `status` and for submissions.
 
+use std::collections::BTreeMap;
+
 use crate::checkpoint::CosignedCheckpoint;
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
@@ -19,6 +21,8 @@ pub struct LogView {
     pub certified: Option<CosignedCheckpoint>,
     /// The newest checkpoint held whole, certified or not.
     pub newest: Option<CosignedCheckpoint>,
+    /// For each unit the largest size of a checkpoint that it is known to have cosigned, since the start.
+    pub cosigners: BTreeMap<UnitId, Size>,
     /// Whether its author signed two checkpoints that contradict.
     pub forked: bool,
 }

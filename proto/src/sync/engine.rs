@@ -534,6 +534,7 @@ fn view(log: &Log) -> LogView {
         complete: log.complete(),
         certified: log.certified.clone(),
         newest: log.newest_held().cloned(),
+        cosigners: log.cosigners(),
         forked: log.forked,
     }
 }

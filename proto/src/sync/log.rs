@@ -42,6 +42,8 @@ pub(super) struct Log {
     pub(super) sure: Size,
     /// Up to where the node was told so.
     pub(super) told_sure: Size,
+    /// What units cosigned of checkpoints that were forgotten since: the largest size of each.
+    pub(super) past_cosigners: BTreeMap<UnitId, Size>,
     /// The largest checkpoint cosigned, as the journal has it.
     pub(super) cosigned: Option<(Size, Hash)>,
     /// That cosignature, so that it can be said again after a restart, when the checkpoint is learnt of anew.
@@ -71,6 +73,7 @@ impl Log {
             certifying: None,
             sure: Size::ZERO,
             told_sure: Size::ZERO,
+            past_cosigners: BTreeMap::new(),
             cosigned: None,
             own_cosignature: None,
             cosigning: None,
@@ -263,9 +266,23 @@ impl Log {
         }
     }
 
+    /// For each unit the largest size of a checkpoint of this very log that it is known to have cosigned.
+    pub(super) fn cosigners(&self) -> BTreeMap<UnitId, Size> {
+        let mut cosigners = self.past_cosigners.clone();
+        let known = self.known.values().filter(|known| known.ours).map(|known| &known.head);
+        for head in self.certified.iter().chain(known) {
+            for unit in head.cosignatures().keys() {
+                let size = cosigners.entry(unit.clone()).or_default();
+                *size = head.checkpoint().size.max(*size);
+            }
+        }
+        cosigners
+    }
+
     /// The store holds a certified checkpoint of this size.
     pub(super) fn certified_stored(&mut self, size: Size) {
         self.certifying = None;
+        self.past_cosigners = self.cosigners();
         if let Some(known) = self.known.remove(&size) {
             self.certified = Some(known.head);
         }

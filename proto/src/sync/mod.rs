@@ -66,8 +66,8 @@ pub use answer::{LogView, PeerView, Standing};
 pub use engine::{Action, Engine, Event, LeafHashes, LogKeys, Restored, Setup, StreamId};
 pub use fault::Fault;
 pub use frame::{BundleFrame, Frame, HeadFrame, HeadsFrame, HelloFrame, OutlineFrame, WantFrame};
-pub use replica::VerifiedRun;
-pub use serve::{Outgoing, Piece, Serving};
+pub use replica::{VerifiedRun, erased_by};
+pub use serve::{Outgoing, Piece, Serving, withhold};
 
 /// The protocol's major version: another one is refused.
 pub const MAJOR: u32 = 1;

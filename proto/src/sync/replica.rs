@@ -79,6 +79,7 @@ pub(super) struct Replica {
     /// The first entry whose time is earlier than the one's before it: nothing from there on is cosigned.
     time_goes_back: Option<u64>,
     gaps: Gaps,
+    /// The leaf hashes of the entries whose payload is missing without an `Erase`. No other payload is taken later.
     missing: BTreeMap<u64, Hash>,
 }
 
@@ -219,7 +220,12 @@ impl Replica {
 
     fn note_erase(&mut self, kind: u32, index: u64, payload: &[u8]) -> Result<(), Fault> {
         let Some(erased) = erased_by(kind, payload) else { return Ok(()) };
-        self.gaps.note_erase(erased, index).map_err(|_| Fault::Gaps(self.unit.clone()))
+        self.gaps.note_erase(erased, index).map_err(|_| Fault::Gaps(self.unit.clone()))?;
+        // A partner that has not heard of it may still send the payload.
+        if !self.gaps.is_missing(erased) {
+            self.missing.remove(&erased);
+        }
+        Ok(())
     }
 
     fn push_level1(&mut self, hash: Hash) {
@@ -289,8 +295,10 @@ impl Replica {
     }
 }
 
-/// The record that an erasure names.
-pub(super) fn erased_by(kind: u32, payload: &[u8]) -> Option<u64> {
+/// The index of the record that an `Erase` names: its kind by its header, and its payload. It counts if that record stands
+/// before it and its header's kind [can end](RecordKind::can_end).
+#[must_use]
+pub fn erased_by(kind: u32, payload: &[u8]) -> Option<u64> {
     if kind != RecordKind::Erase.number() {
         return None;
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::entry::{self, Entry};
 use crate::ids::{Size, UnitId};
 use crate::limits::{BUNDLE_BODY_BYTES_MAX, BUNDLE_ENTRIES};
+use crate::record::RecordKind;
 use crate::wire;
 
 /// A bounded want of a partner.
@@ -158,4 +159,36 @@ impl Serving {
         };
         wire::Frame { frame: Some(wire::frame::Frame::Bundle(bundle)) }
     }
+}
+
+/// Takes out of a frame that has not gone out yet the bodies of entries that are `withheld` by now: by unit and index.
+/// A frame that carries no entries, and one of which nothing is withheld, stays as it is.
+#[must_use]
+pub fn withhold(frame: wire::Frame, withheld: impl Fn(&UnitId, u64) -> bool) -> wire::Frame {
+    let Some(wire::frame::Frame::Bundle(mut bundle)) = frame.frame else { return frame };
+    if let Some(wire::bundle::Body::Raw(raw)) = &bundle.body
+        && let Some(body) = stripped(&bundle, raw, withheld)
+    {
+        bundle.size = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        bundle.body = Some(wire::bundle::Body::Raw(Bytes::from(body)));
+    }
+    wire::Frame { frame: Some(wire::frame::Frame::Bundle(bundle)) }
+}
+
+/// The run without the bodies that are withheld; nothing if there are none.
+fn stripped(bundle: &wire::Bundle, raw: &Bytes, withheld: impl Fn(&UnitId, u64) -> bool) -> Option<Vec<u8>> {
+    let unit: UnitId = bundle.unit.parse().ok()?;
+    let mut body = Vec::with_capacity(raw.len());
+    let mut any = false;
+    for (index, entry) in (bundle.from..).zip(entry::Run::new(raw.clone())) {
+        // It was put together from checked entries a moment ago.
+        let mut entry = entry.ok()?;
+        let can_end = RecordKind::of_number(entry.header().kind).can_end();
+        if entry.body().is_some() && can_end && withheld(&unit, index) {
+            entry = entry.without_body();
+            any = true;
+        }
+        entry::encode(&entry, &mut body);
+    }
+    any.then_some(body)
 }

@@ -108,7 +108,7 @@ fn a_home_directory_that_is_damaged_too_open_or_anothers_is_refused_in_plain_wor
         (
             "a database that lost its end",
             |be, _| {
-                let file = fs::File::options().write(true).open(be.data().join("db")).unwrap();
+                let file = fs::File::options().write(true).open(be.data().join("g-1/db")).unwrap();
                 file.set_len(10).unwrap();
             },
             &["is damaged", "aside"],
@@ -199,7 +199,7 @@ fn a_flipped_bit_in_the_database_is_refused_or_repaired_and_never_served() {
     copy_directory(be.directory(), &whole);
     let mut refused = 0;
     let mut tried = 0;
-    for (path, size) in files(&be.home.data()) {
+    for (path, size) in files(&be.home.data().join("g-1")) {
         // Where there is something; segments are mostly empty.
         let bytes = fs::read(&path).unwrap();
         let used: Vec<usize> = (0..size).filter(|at| bytes[*at] != 0).collect();

@@ -31,10 +31,15 @@ fn a_node() -> Network {
     network
 }
 
-/// Speaks to the peer listener until the node has answered with its own greeting.
+/// Speaks to the peer listener, as BE, until the node has answered with its own greeting.
 async fn as_partner(caller: &Caller, network: &Network) -> Result<(), String> {
+    as_unit("BE", caller, network).await
+}
+
+/// The same as this unit, which must be the certificate's: or else the answer may be that it is not.
+async fn as_unit(unit: &str, caller: &Caller, network: &Network) -> Result<(), String> {
     let channel = caller.connect(network, HOST, &network.node(HOST).address).await.map_err(|e| e.to_string())?;
-    let hello = wire::frame::Frame::Hello(Partner::new(network, "BE").hello());
+    let hello = wire::frame::Frame::Hello(Partner::new(network, unit).hello());
     let frames = tokio_stream::once(wire::Frame { frame: Some(hello) }).chain(tokio_stream::pending());
     let mut answer = PeerClient::new(channel).sync(frames).await.map_err(|e| e.to_string())?.into_inner();
     match answer.message().await.map_err(|e| e.to_string())?.and_then(|frame| frame.frame) {
@@ -104,7 +109,7 @@ async fn the_peer_listener_takes_the_nodes_of_other_units_and_nobody_else() {
     refused!(network, as_partner, Caller::node(network.node(HOST)), only);
     refused!(network, as_partner, Caller::nobody(), "peer sent no certificates");
 
-    as_partner(&Caller::node(network.node("FR")), &network).await.unwrap();
+    as_unit("FR", &Caller::node(network.node("FR")), &network).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,6 +152,24 @@ async fn an_auditor_reads_and_changes_nothing() {
     let issued = authority(&network, HOST).issue(&ada, &[], valid_from(now_ms())).unwrap();
     let mut client = Caller::issued(&issued).unit(&network, HOST).await.unwrap();
     client.status(wire::StatusRequest {}).await.unwrap();
+    let refused = client.submit(wire::SubmitRequest::default()).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::PermissionDenied, "{refused}");
+    let refused = client.scrub(wire::ScrubRequest {}).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::PermissionDenied, "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_scrubs_and_submits_nothing() {
+    let network = a_node();
+    let otto = entente_certs::identity::Identity { unit: HOST.parse().unwrap(), role: Role::Operator("otto".into()) };
+    let issued = authority(&network, HOST).issue(&otto, &[], valid_from(now_ms())).unwrap();
+    let mut client = Caller::issued(&issued).unit(&network, HOST).await.unwrap();
+    let mut replies = client.scrub(wire::ScrubRequest {}).await.unwrap().into_inner();
+    let mut last = None;
+    while let Some(reply) = replies.message().await.unwrap() {
+        last = reply.reply;
+    }
+    assert!(matches!(last, Some(wire::scrub_reply::Reply::Done(_))), "{last:?}");
     let refused = client.submit(wire::SubmitRequest::default()).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::PermissionDenied, "{refused}");
 }

@@ -10,7 +10,7 @@ pub(crate) use self::body::{BodyJson, body as body_json, kind as kind_json, kind
 pub(crate) use self::row::{RowJson, status_word};
 pub(crate) use self::status::StatusJson;
 
-use entente_proto::wire::{Change, Checked, Pending, RecordRef, ShowReply, ShownRecord, Status};
+use entente_proto::wire::{Change, Checked, EraseReason, Erasure, Pending, RecordRef, ShowReply, ShownRecord, Status};
 use serde::Serialize;
 
 
@@ -58,6 +58,31 @@ pub(crate) struct ShownJson {
     certified: bool,
     inert: Option<String>,
     cosigned_by: Vec<String>,
+    /// The `Erase` record.
+    erased_by: Option<String>,
+    erasure: Option<ErasureJson>,
+}
+
+/// That a record was erased, and who is known to have cosigned that.
+#[derive(Serialize)]
+struct ErasureJson {
+    time: String,
+    reason: Option<&'static str>,
+    certified: bool,
+    cosigned_by: Vec<String>,
+    payload_kept: bool,
+}
+
+impl From<&Erasure> for ErasureJson {
+    fn from(erased: &Erasure) -> Self {
+        Self {
+            time: moment(erased.time_ms),
+            reason: word::<EraseReason>(erased.reason),
+            certified: erased.certified,
+            cosigned_by: erased.cosigned_by.clone(),
+            payload_kept: erased.payload_kept,
+        }
+    }
 }
 
 impl From<&ShownRecord> for ShownJson {
@@ -67,6 +92,8 @@ impl From<&ShownRecord> for ShownJson {
             certified: shown.certified,
             inert: said(&shown.inert),
             cosigned_by: shown.cosigned_by.clone(),
+            erased_by: shown.erased.as_ref().and_then(|erased| erased.by.as_ref()).map(record_id),
+            erasure: shown.erased.as_ref().map(ErasureJson::from),
         }
     }
 }

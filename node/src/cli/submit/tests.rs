@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use entente_proto::wire::unit_server::{Unit, UnitServer};
 use entente_proto::wire::{
-    Accepted, Change, CheckReply, CheckRequest, Known, ListRequest, ListedRow, RecordRef, Refused, ShowReply,
-    ShowRequest, StatusReply, StatusRequest, SubmitReply, SubmitResult, WatchRequest,
+    Accepted, Change, CheckReply, CheckRequest, Known, ListRequest, ListedRow, RecordRef, Refused, ScrubReply,
+    ScrubRequest, ShowReply, ShowRequest, StatusReply, StatusRequest, SubmitReply, SubmitResult, WatchRequest,
 };
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -85,6 +85,7 @@ impl Fake {
 #[tonic::async_trait]
 impl Unit for Fake {
     type ListStream = tokio_stream::Empty<Result<ListedRow, Status>>;
+    type ScrubStream = tokio_stream::Empty<Result<ScrubReply, Status>>;
     type WatchStream = tokio_stream::Empty<Result<Change, Status>>;
 
     async fn submit(&self, request: Request<SubmitRequest>) -> Result<Response<SubmitReply>, Status> {
@@ -110,6 +111,10 @@ impl Unit for Fake {
 
     async fn check(&self, _: Request<CheckRequest>) -> Result<Response<CheckReply>, Status> {
         Ok(Response::new(CheckReply::default()))
+    }
+
+    async fn scrub(&self, _: Request<ScrubRequest>) -> Result<Response<Self::ScrubStream>, Status> {
+        Ok(Response::new(tokio_stream::empty()))
     }
 
     async fn watch(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {

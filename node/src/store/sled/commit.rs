@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use entente_proto::ids::UnitId;
 
 use super::plan::{Change, Plan};
-use super::{SledStore, failed};
+use super::scrub::Deleted;
+use super::{SledStore, failed, lock};
 use crate::store::block::VALUE_BYTES_MAX;
 use crate::store::{Batch, StoreError, SubmissionId};
 
@@ -23,11 +24,19 @@ pub(super) struct Gathered {
     /// The counters after all of it, applied or not.
     pub(super) changes: BTreeMap<UnitId, Change>,
     pub(super) submissions: BTreeMap<SubmissionId, u64>,
+    /// Bodies deleted.
+    pub(super) deleted: Option<Deleted>,
+    /// The keys of `batch`, where a copy of the database has to follow.
+    keys: Option<Vec<Vec<u8>>>,
 }
 
 impl Gathered {
     fn take(&mut self, plan: Plan<'_>) {
+        self.deleted = plan.deleted.or(self.deleted);
         for (key, value) in plan.writes {
+            if let Some(keys) = &mut self.keys {
+                keys.push(key.clone());
+            }
             match value {
                 Some(value) => {
                     // A longer one would become a file that sled never syncs: better to stop.
@@ -45,6 +54,7 @@ impl Gathered {
 
 impl SledStore {
     pub(super) fn commit_group(&self, group: &[Batch]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let _turn = lock(&self.turn);
         let begun = Instant::now();
         let done = self.guarded(|| self.perform(group));
         if let Err(error) = &done {
@@ -60,7 +70,7 @@ impl SledStore {
     }
 
     fn perform(&self, group: &[Batch]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
-        let mut gathered = Gathered::default();
+        let mut gathered = Gathered { keys: self.is_copied().then(Vec::new), ..Gathered::default() };
         let mut results = Vec::with_capacity(group.len());
         for batch in group {
             if self.must_read(batch, &gathered) {
@@ -81,9 +91,10 @@ impl SledStore {
             }
         }
         self.apply(&mut gathered)?;
-        self.db.flush().map_err(failed)?;
+        self.base().db.flush().map_err(failed)?;
         self.sync();
         self.publish(gathered.changes);
+        self.publish_due(gathered.deleted);
         Ok(results)
     }
 
@@ -105,7 +116,11 @@ impl SledStore {
             return Ok(());
         }
         self.hide(&gathered.changes);
-        self.tree.apply_batch(std::mem::take(&mut gathered.batch)).map_err(failed)
+        self.base().tree.apply_batch(std::mem::take(&mut gathered.batch)).map_err(failed)?;
+        if let Some(keys) = &mut gathered.keys {
+            self.written(keys);
+        }
+        Ok(())
     }
 
     /// New gaps show before the bodies go, so that a reader who finds no body knows why.
@@ -127,9 +142,18 @@ impl SledStore {
         for (unit, change) in changes {
             let log = logs.entry(unit).or_default();
             log.size = change.size;
+            if !change.announced.is_empty() {
+                self.announcements.fetch_add(1, Ordering::AcqRel);
+            }
+            for index in change.settled {
+                log.withheld.remove(&index);
+            }
+            log.withheld.extend(change.announced);
             log.gaps.extend(change.opened);
+            log.erased.extend(change.erased);
             for index in change.closed {
                 log.gaps.remove(&index);
+                log.erased.remove(&index);
             }
         }
     }

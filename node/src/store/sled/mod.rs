@@ -13,35 +13,37 @@
 //! | an open creates what is not there | only [`SledStore::create`] does here |
 //! | a failed write may be there after all | the store stops; keys are idempotent |
 //! | a batch is atomic within a tree only | one tree |
+//! | what was deleted stays in old pages, for how long nobody knows | `scrub` copies what counts into a new database and deletes the old one |
 //!
 //! Never used: `flush_async` (deadlocks), the background flush, subscribers, compression, transactions, `was_recovered`,
 //! `len`, `checksum`, `size_on_disk`.
 
+mod base;
 mod commit;
+mod current;
 mod plan;
 mod read;
+mod scrub;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{DirBuilder, File};
+use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use entente_proto::ids::{NetworkName, UnitId};
 
+use self::base::{Base, io_error};
+use self::current::Generation;
+use self::scrub::SinceCopy;
 use super::space::{Ballast, free_bytes};
-use super::{StoreError, key};
+use super::{ScrubDue, StoreError, key};
 use crate::journal::disk;
 
-/// Fixed at creation; with it, values up to about 7 KiB stay inside segments.
-const SEGMENT_BYTES: usize = 512 << 10;
-/// How long another opener's lock is waited for.
-const LOCK_WAIT: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(5) };
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Longer than this, an open or a commit is worth a warning.
 const SLOW_OPEN: Duration = Duration::from_secs(10);
 
@@ -76,24 +78,34 @@ impl Options {
 pub struct SledStore {
     directory: PathBuf,
     options: Options,
-    tree: sled::Tree,
-    /// Keeps the database open; declared after the tree.
-    db: sled::Db,
-    /// A second descriptor of `<directory>/db`, to sync it.
-    file: File,
+    /// The database that counts. Locked for moments only: whoever works with it takes a share.
+    base: RwLock<Arc<Base>>,
+    generation: Mutex<Generation>,
     ballast: Ballast,
     /// What is durable and so shown to readers. Locked for moments only, never while the disk is waited for.
     logs: RwLock<BTreeMap<UnitId, Log>>,
+    due: Mutex<Option<ScrubDue>>,
+    /// How often erasures were announced, since the start.
+    announcements: AtomicU64,
+    /// Held by whoever changes the database: a commit, or the moment in which a copy takes its place.
+    turn: Mutex<()>,
+    /// One scrub at a time.
+    scrubbing: Mutex<()>,
+    /// What was written since a copy of the database was begun.
+    since_copy: Mutex<Option<SinceCopy>>,
     stopped: AtomicBool,
-    blobs_seen: AtomicBool,
 }
 
 /// Our own counters of one log; sled's mislead or cost too much.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Log {
     size: u64,
     /// Entries without a body.
     gaps: BTreeSet<u64>,
+    /// Those of them that are erased for good, each with the index of its `Erase`.
+    erased: BTreeMap<u64, u64>,
+    /// Entries whose erasure was announced and is not settled, each with the index of its `Erase`.
+    withheld: BTreeMap<u64, u64>,
 }
 
 impl std::fmt::Debug for SledStore {
@@ -108,29 +120,25 @@ impl SledStore {
     /// # Errors
     /// [`StoreError::Exists`], [`StoreError::Io`], [`StoreError::Failed`].
     pub fn create(directory: &Path, options: Options) -> Result<Self, StoreError> {
-        let fail = |what| move |source| StoreError::Io { path: directory.into(), what, source };
         match DirBuilder::new().mode(0o700).create(directory) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                let mut entries = std::fs::read_dir(directory).map_err(fail("read"))?;
+                let mut entries = std::fs::read_dir(directory).map_err(io_error(directory, "read"))?;
                 if entries.next().is_some() {
                     return Err(StoreError::Exists(directory.into()));
                 }
             }
-            other => other.map_err(fail("create"))?,
+            other => other.map_err(io_error(directory, "create"))?,
         }
-        let store = Self::start(directory, options, true)?;
+        let base = Base::create(&Generation::FIRST.path(directory), options.cache_bytes)?;
+        let store = Self::over(base, Generation::FIRST, directory, options)?;
         store.guard(|| {
-            store.tree.insert(key::FORMAT, store.options.format().into_bytes())?;
-            store.db.flush()
+            let base = store.base();
+            base.tree.insert(key::FORMAT, store.options.format().into_bytes())?;
+            base.db.flush()
         })?;
-        store.sync();
-        let whole = || {
-            File::open(directory.join("conf"))?.sync_all()?;
-            disk::sync_directory(&directory.join("blobs"))?;
-            disk::sync_directory(directory)?;
-            disk::sync_parent(directory)
-        };
-        whole().map_err(fail("sync"))?;
+        store.base().settle()?;
+        current::write(directory, Generation::FIRST)?;
+        disk::sync_parent(directory).map_err(io_error(directory, "sync"))?;
         Ok(store)
     }
 
@@ -142,21 +150,30 @@ impl SledStore {
     /// [`StoreError::Missing`], [`Foreign`](StoreError::Foreign), [`Release`](StoreError::Release),
     /// [`Locked`](StoreError::Locked), [`Damaged`](StoreError::Damaged), [`Io`](StoreError::Io).
     pub fn open(directory: &Path, options: Options) -> Result<Self, StoreError> {
-        if !directory.join("db").is_file() {
-            return Err(StoreError::Missing(directory.into()));
-        }
-        remove_half_snapshots(directory).map_err(|source| StoreError::Io {
-            path: directory.into(),
-            what: "clean up in",
-            source,
-        })?;
+        let generation = current::read(directory)?;
         let begun = Instant::now();
-        let store = Self::start(directory, options, false)?;
+        // sled needs room even to open.
+        let free = free_bytes(directory).map_err(io_error(directory, "find the free space of"))?;
+        if free < options.low_bytes {
+            tracing::warn!(free, "the disk is nearly full: released the ballast");
+            ballast(directory, &options).release().map_err(io_error(directory, "release the ballast of"))?;
+        }
+        // The whole directory is what an operator moves aside.
+        let base = Base::open(&generation.path(directory), options.cache_bytes).map_err(|error| match error {
+            StoreError::Damaged { why, .. } => StoreError::Damaged { path: directory.into(), why },
+            StoreError::Locked(_) => StoreError::Locked(directory.into()),
+            error => error,
+        })?;
+        // Only now, with sled's lock: nobody else works here.
+        current::clean_up(directory, generation).map_err(io_error(directory, "clean up in"))?;
+        let store = Self::over(base, generation, directory, options)?;
         store.check_format()?;
         let logs = store.read_logs()?;
+        let due = store.read_due()?;
         // What a killed process had written but not synced is about to be relied on.
         store.sync();
         *store.logs_mut() = logs;
+        *lock(&store.due) = due;
         let took = begun.elapsed();
         if took > SLOW_OPEN {
             tracing::warn!(seconds = took.as_secs(), "the database took long to open");
@@ -166,35 +183,32 @@ impl SledStore {
         Ok(store)
     }
 
-    fn start(directory: &Path, options: Options, new: bool) -> Result<Self, StoreError> {
-        let ballast = Ballast::new(directory.join("ballast"), options.ballast_bytes);
-        let fail = |what| move |source| StoreError::Io { path: directory.into(), what, source };
-        // sled needs room even to open.
-        let free = free_bytes(directory).map_err(fail("find the free space of"))?;
-        if free < options.low_bytes {
-            tracing::warn!(free, "the disk is nearly full: released the ballast");
-            ballast.release().map_err(fail("release the ballast of"))?;
-        }
-        let db = open_sled(directory, options.cache_bytes, new)?;
-        let tree = (*db).clone();
-        let file = File::options().write(true).open(directory.join("db")).map_err(fail("open"))?;
+    fn over(base: Base, generation: Generation, directory: &Path, options: Options) -> Result<Self, StoreError> {
         let store = Self {
             directory: directory.into(),
+            base: RwLock::new(Arc::new(base)),
+            generation: Mutex::new(generation),
+            ballast: ballast(directory, &options),
             options,
-            tree,
-            db,
-            file,
-            ballast,
             logs: RwLock::default(),
+            due: Mutex::default(),
+            announcements: AtomicU64::new(0),
+            turn: Mutex::default(),
+            scrubbing: Mutex::default(),
+            since_copy: Mutex::default(),
             stopped: AtomicBool::new(false),
-            blobs_seen: AtomicBool::new(false),
         };
-        if !store.is_low().map_err(fail("find the free space of"))?
+        if !store.is_low().map_err(io_error(directory, "find the free space of"))?
             && let Err(error) = store.ballast.keep()
         {
             tracing::warn!("no ballast is kept: {error}");
         }
         Ok(store)
+    }
+
+    /// The database that counts now. It stays whole for as long as the share is kept.
+    fn base(&self) -> Arc<Base> {
+        self.base.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether the disk is so full that no submissions should be taken.
@@ -213,7 +227,7 @@ impl SledStore {
 
     fn check_format(&self) -> Result<(), StoreError> {
         let path = || self.directory.clone();
-        let Some(found) = self.guard(|| self.tree.get(key::FORMAT))? else {
+        let Some(found) = self.guard(|| self.base().tree.get(key::FORMAT))? else {
             return Err(StoreError::Damaged {
                 path: path(),
                 why: "it has no format: its creation did not end, or its beginning is lost".into(),
@@ -251,29 +265,7 @@ impl SledStore {
 
     /// Makes what was flushed durable, or ends the process.
     fn sync(&self) {
-        if let Err(error) = self.file.sync_data().and_then(|()| self.sync_blobs()) {
-            disk::fatal(&format!("cannot sync the database {}: {error}", self.directory.display()));
-        }
-    }
-
-    /// There should be none: values are kept short. If there are, they are durable too before anyone is answered.
-    fn sync_blobs(&self) -> io::Result<()> {
-        let directory = self.directory.join("blobs");
-        let mut found = 0_u64;
-        for blob in std::fs::read_dir(&directory)? {
-            match File::open(blob?.path()) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                file => file?.sync_all()?,
-            }
-            found = found.saturating_add(1);
-        }
-        if found > 0 {
-            disk::sync_directory(&directory)?;
-            if !self.blobs_seen.swap(true, Ordering::Relaxed) {
-                tracing::warn!(found, "the database has put values into files of their own: it will be slower");
-            }
-        }
-        Ok(())
+        self.base().sync();
     }
 
     fn logs(&self) -> RwLockReadGuard<'_, BTreeMap<UnitId, Log>> {
@@ -304,46 +296,13 @@ pub fn set_aside(directory: &Path) -> io::Result<PathBuf> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-fn open_sled(directory: &Path, cache_bytes: u64, new: bool) -> Result<sled::Db, StoreError> {
-    let config = || {
-        sled::Config::new()
-            .path(directory)
-            .segment_size(SEGMENT_BYTES)
-            .cache_capacity(cache_bytes)
-            .flush_every_ms(None)
-            .create_new(new)
-    };
-    let deadline = Instant::now().checked_add(LOCK_WAIT);
-    loop {
-        let opened = catch_unwind(AssertUnwindSafe(|| config().open()));
-        let why = match opened {
-            Ok(Ok(db)) => return Ok(db),
-            // sled wraps the lock's WouldBlock into an error of kind Other with this text.
-            Ok(Err(sled::Error::Io(e))) if e.to_string().contains("could not acquire lock") => {
-                if deadline.is_none_or(|deadline| Instant::now() >= deadline) {
-                    return Err(StoreError::Locked(directory.into()));
-                }
-                std::thread::sleep(LOCK_PAUSE);
-                continue;
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(panic) => format!("opening it panicked: {}", panic_text(panic.as_ref())),
-        };
-        return Err(StoreError::Damaged { path: directory.into(), why });
-    }
+fn ballast(directory: &Path, options: &Options) -> Ballast {
+    Ballast::new(directory.join("ballast"), options.ballast_bytes)
 }
 
-/// A kill while sled opens leaves one of these, and with it sled never opens again.
-fn remove_half_snapshots(directory: &Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name.to_str().is_some_and(|name| name.starts_with("snap.") && name.ends_with(".generating")) {
-            tracing::warn!(?name, "removed what a killed start left behind");
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
+/// Locks, also after another thread panicked: what these locks guard is whole between any two statements.
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn failed(error: sled::Error) -> StoreError {

@@ -8,12 +8,14 @@ use entente_proto::entry::{Entry, EntryHeader};
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
 use entente_proto::limits::{BUNDLE_ENTRIES, OPENING_BYTES};
+use entente_proto::record::RecordKind;
 
 use super::commit::Gathered;
 use super::read::corrupt;
+use super::scrub::Deleted;
 use super::{SledStore, failed};
 use crate::store::block::{PARTED_BYTES_MAX, Stored, joined, pack, part_keys, parts, without_bodies};
-use crate::store::{Append, Batch, Fill, Refused, Store as _, StoreError, SubmissionId, key};
+use crate::store::{Append, Batch, Erasure, Fill, Refused, ScrubDue, Store as _, StoreError, SubmissionId, key};
 
 pub(super) struct Plan<'a> {
     store: &'a SledStore,
@@ -22,6 +24,9 @@ pub(super) struct Plan<'a> {
     /// The counters of the logs concerned, after it.
     pub(super) changes: BTreeMap<UnitId, Change>,
     pub(super) submissions: BTreeMap<SubmissionId, u64>,
+    /// How many bodies it deletes that were there.
+    erased: u64,
+    pub(super) deleted: Option<Deleted>,
 }
 
 /// How the counters of a log differ from those shown.
@@ -32,11 +37,24 @@ pub(super) struct Change {
     pub(super) opened: BTreeSet<u64>,
     /// Gaps that go.
     pub(super) closed: BTreeSet<u64>,
+    /// Erasures that are announced: index, and index of the `Erase`.
+    pub(super) announced: BTreeMap<u64, u64>,
+    /// Gaps that are erased for good: index, and index of the `Erase`.
+    pub(super) erased: BTreeMap<u64, u64>,
+    /// Announcements that go.
+    pub(super) settled: BTreeSet<u64>,
 }
 
 impl<'a> Plan<'a> {
     pub(super) fn of(store: &'a SledStore, batch: &Batch, gathered: &Gathered) -> Result<Self, StoreError> {
-        let mut plan = Self { store, writes: Vec::new(), changes: BTreeMap::new(), submissions: BTreeMap::new() };
+        let mut plan = Self {
+            store,
+            writes: Vec::new(),
+            changes: BTreeMap::new(),
+            submissions: BTreeMap::new(),
+            erased: 0,
+            deleted: None,
+        };
         for unit in batch.units() {
             plan.changes.entry(unit.clone()).or_insert_with(|| {
                 let shown = || Change { size: store.size(unit).get(), ..Change::default() };
@@ -56,6 +74,9 @@ impl<'a> Plan<'a> {
             there(&fill.unit, fill.index)?;
             plan.fill(fill)?;
         }
+        for erasure in &batch.announced {
+            plan.announce(erasure)?;
+        }
         let mut erased: BTreeMap<&UnitId, BTreeSet<u64>> = BTreeMap::new();
         for (unit, index) in &batch.erasures {
             there(unit, *index)?;
@@ -63,6 +84,13 @@ impl<'a> Plan<'a> {
         }
         for (unit, indexes) in erased {
             plan.erase(unit, indexes)?;
+        }
+        for (unit, index) in &batch.settled {
+            there(unit, *index)?;
+            plan.settle(unit, *index)?;
+        }
+        if let Some(now_ms) = batch.erased_ms.filter(|_| plan.erased > 0) {
+            plan.scrub_is_due(now_ms, gathered);
         }
         for (unit, kind, note) in &batch.heads {
             if note.len() > PARTED_BYTES_MAX {
@@ -122,7 +150,7 @@ impl<'a> Plan<'a> {
         for (bundle, hash) in level1 {
             let key = key::at(key::LEVEL1, unit, *bundle);
             if *bundle < full {
-                let stored = self.store.tree.get(&key).map_err(failed)?;
+                let stored = self.store.base().tree.get(&key).map_err(failed)?;
                 if stored.is_none_or(|stored| stored != hash.0) {
                     return Err(fault(*bundle));
                 }
@@ -150,6 +178,7 @@ impl<'a> Plan<'a> {
             if let Some(change) = self.changes.get_mut(unit) {
                 change.opened.remove(index);
                 change.closed.insert(*index);
+                change.erased.remove(index);
             }
         }
         Ok(())
@@ -171,11 +200,59 @@ impl<'a> Plan<'a> {
             self.writes.extend(part_keys(&parts, length).map(|key| (key, None)));
             self.writes.push((key::at(key::GAP, unit, *index), Some(vec![])));
         }
+        self.erased = self.erased.saturating_add(indexes.len() as u64);
         if let Some(change) = self.changes.get_mut(unit) {
             change.closed.retain(|index| !indexes.contains(index));
             change.opened.extend(indexes);
         }
         Ok(())
+    }
+
+    /// The first `Erase` of a record is the one that counts.
+    fn announce(&mut self, erasure: &Erasure) -> Result<(), StoreError> {
+        let Erasure { unit, index, by } = erasure;
+        let Some(change) = self.changes.get_mut(unit).filter(|change| *index < change.size) else {
+            return Err(Refused::NoEntry { unit: unit.clone(), index: *index }.into());
+        };
+        let stored = self.store.withheld(unit, *index).filter(|_| !change.settled.contains(index));
+        if stored.is_none() && !change.announced.contains_key(index) {
+            change.announced.insert(*index, *by);
+            self.writes.push((key::at(key::WITHHELD, unit, *index), Some(by.to_be_bytes().to_vec())));
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, unit: &UnitId, index: u64) -> Result<(), StoreError> {
+        let gap = self.is_gap(unit, index);
+        let Some(change) = self.changes.get_mut(unit) else { return Ok(()) };
+        let stored = self.store.withheld(unit, index).filter(|_| !change.settled.contains(&index));
+        let Some(by) = change.announced.remove(&index).or(stored) else { return Ok(()) };
+        change.settled.insert(index);
+        self.writes.push((key::at(key::WITHHELD, unit, index), None));
+        if gap && self.can_end(unit, index)? {
+            self.writes.push((key::at(key::GAP, unit, index), Some(by.to_be_bytes().to_vec())));
+            if let Some(change) = self.changes.get_mut(unit) {
+                change.erased.insert(index, by);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an entry is of a kind that can be erased.
+    fn can_end(&self, unit: &UnitId, index: u64) -> Result<bool, StoreError> {
+        let (leaf, _) = self.stored(unit, index)?;
+        let header = EntryHeader::parse(&leaf).map_err(|fault| corrupt(unit, index, &fault.to_string()))?;
+        Ok(RecordKind::of_number(header.kind).can_end())
+    }
+
+    fn scrub_is_due(&mut self, now_ms: u64, gathered: &Gathered) {
+        let before = gathered.deleted.map(|deleted| deleted.due).or_else(|| self.store.scrub_due());
+        let due = ScrubDue {
+            since_ms: before.map_or(now_ms, |due| due.since_ms),
+            records: before.map_or(0, |due| due.records).saturating_add(self.erased),
+        };
+        self.writes.push((key::SCRUB_DUE.to_vec(), Some(due.to_bytes())));
+        self.deleted = Some(Deleted { due, now_ms });
     }
 
     fn submission(&mut self, id: &SubmissionId, index: u64, gathered: &Gathered) -> Result<(), StoreError> {

@@ -1,17 +1,23 @@
 //! Reading, and what start finds out.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
-use entente_proto::entry::{Body, Entry, encoded_len};
+use entente_proto::entry::{Body, Entry, EntryError, encoded_len};
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
 use entente_proto::limits::BUNDLE_ENTRIES;
+use entente_proto::record::RecordKind;
 
-use super::{Log, SledStore, failed};
+use super::base::Base;
+use super::{Log, SledStore, failed, lock};
 use crate::store::block::{Slot, Stored, join_parts, parted, unpack};
-use crate::store::{Batch, HeadKind, Store, StoreError, StoredLog, SubmissionId, key};
+use crate::store::{
+    Batch, Erasure, HeadKind, ScrubDue, ScrubStep, Scrubbed, Store, StoreError, StoredLog, SubmissionId, key,
+};
 
 impl Store for SledStore {
     fn commit(&self, group: &[Batch]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
@@ -37,28 +43,51 @@ impl Store for SledStore {
                 newest: self.note(unit, HeadKind::Newest)?,
                 bridge: self.note(unit, HeadKind::Bridge)?,
                 gaps: self.logs().get(unit).map(|log| log.gaps.iter().copied().collect()).unwrap_or_default(),
+                erased: self.logs().get(unit).map(|log| log.erased.clone().into_iter().collect()).unwrap_or_default(),
             })
         })
     }
 
     fn entries(&self, unit: &UnitId, from: u64, max_count: usize, max_bytes: usize) -> Result<Vec<Entry>, StoreError> {
-        let size = self.size(unit).get();
-        let count = usize::try_from(size.saturating_sub(from)).unwrap_or(usize::MAX).min(max_count);
-        let mut entries = Vec::with_capacity(count.min(4_096));
-        let mut bytes = 0_usize;
-        if count == 0 {
-            return Ok(entries);
-        }
-        self.guarded(|| {
-            self.each_slot(unit, from, |index, slot| {
-                let entry = self.checked(unit, index, slot)?;
-                bytes = bytes.saturating_add(encoded_len(&entry));
-                entries.push(entry);
-                Ok(entries.len() < count && bytes < max_bytes)
-            })
-        })?;
-        self.none_missing(unit, from, entries.len(), bytes >= max_bytes || entries.len() == count)?;
-        Ok(entries)
+        self.read(unit, from, max_count, max_bytes, Reader::Anyone)
+    }
+
+    fn entries_to_fold(
+        &self,
+        unit: &UnitId,
+        from: u64,
+        max_count: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.read(unit, from, max_count, max_bytes, Reader::Fold)
+    }
+
+    fn withheld(&self, unit: &UnitId, index: u64) -> Option<u64> {
+        self.logs().get(unit).and_then(|log| log.withheld.get(&index).copied())
+    }
+
+    fn all_withheld(&self) -> Vec<Erasure> {
+        let logs = self.logs();
+        let of = |(unit, log): (&UnitId, &Log)| -> Vec<Erasure> {
+            log.withheld.iter().map(|(index, by)| Erasure { unit: unit.clone(), index: *index, by: *by }).collect()
+        };
+        logs.iter().flat_map(of).collect()
+    }
+
+    fn lacks(&self, unit: &UnitId, index: u64) -> bool {
+        self.is_gap(unit, index)
+    }
+
+    fn announcements(&self) -> u64 {
+        self.announcements.load(Ordering::Acquire)
+    }
+
+    fn scrub_due(&self) -> Option<ScrubDue> {
+        *lock(&self.due)
+    }
+
+    fn scrub(&self, go_on: &mut dyn FnMut(ScrubStep) -> ControlFlow<()>) -> Result<Scrubbed, StoreError> {
+        self.rewrite(go_on)
     }
 
     fn leaf_hashes(&self, unit: &UnitId, bundle: u64) -> Result<Vec<Hash>, StoreError> {
@@ -80,7 +109,7 @@ impl Store for SledStore {
     }
 
     fn submission(&self, id: &SubmissionId) -> Result<Option<u64>, StoreError> {
-        let value = self.guard(|| self.tree.get(key::submission(id)))?;
+        let value = self.guard(|| self.base().tree.get(key::submission(id)))?;
         let index = |value: sled::IVec| {
             let index = value.as_ref().try_into().map(u64::from_be_bytes);
             index.map_err(|_| StoreError::CorruptSubmission(value.len()))
@@ -89,7 +118,43 @@ impl Store for SledStore {
     }
 }
 
+/// For whom entries are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// For whoever asks: bodies that are withheld are left out.
+    Anyone,
+    /// For the fold, which still counts them.
+    Fold,
+}
+
 impl SledStore {
+    fn read(
+        &self,
+        unit: &UnitId,
+        from: u64,
+        max_count: usize,
+        max_bytes: usize,
+        reader: Reader,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let size = self.size(unit).get();
+        let count = usize::try_from(size.saturating_sub(from)).unwrap_or(usize::MAX).min(max_count);
+        let mut entries = Vec::with_capacity(count.min(4_096));
+        let mut bytes = 0_usize;
+        if count == 0 {
+            return Ok(entries);
+        }
+        self.guarded(|| {
+            self.each_slot(unit, from, |index, slot| {
+                let entry = self.checked(unit, index, slot, reader)?;
+                bytes = bytes.saturating_add(encoded_len(&entry));
+                entries.push(entry);
+                Ok(entries.len() < count && bytes < max_bytes)
+            })
+        })?;
+        self.none_missing(unit, from, entries.len(), bytes >= max_bytes || entries.len() == count)?;
+        Ok(entries)
+    }
+
     /// Calls `visit` with each stored entry from `from` on until it says no, or the log or its unbroken part ends.
     pub(super) fn each_slot(
         &self,
@@ -98,8 +163,9 @@ impl SledStore {
         mut visit: impl FnMut(u64, Slot) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         let prefix = key::of_log(key::BLOCK, unit);
+        let base = self.base();
         let Some((first_key, _)) =
-            self.tree.get_lt(key::at(key::BLOCK, unit, from.saturating_add(1))).map_err(failed)?
+            base.tree.get_lt(key::at(key::BLOCK, unit, from.saturating_add(1))).map_err(failed)?
         else {
             return Ok(());
         };
@@ -107,7 +173,7 @@ impl SledStore {
             return Ok(());
         }
         let mut next = None;
-        for pair in self.tree.range::<&[u8], _>(first_key.as_ref()..key::at(key::BLOCK, unit, u64::MAX).as_slice()) {
+        for pair in base.tree.range::<&[u8], _>(first_key.as_ref()..key::at(key::BLOCK, unit, u64::MAX).as_slice()) {
             let (key, value) = pair.map_err(failed)?;
             let corrupt = |index, why: &str| corrupt(unit, index, why);
             let first = key::number(&key, &prefix).ok_or_else(|| corrupt(from, "its block has a malformed key"))?;
@@ -128,7 +194,7 @@ impl SledStore {
     /// The block that holds an entry: its first index and its slots.
     pub(super) fn block_of(&self, unit: &UnitId, index: u64) -> Result<(u64, Vec<Slot>), StoreError> {
         let prefix = key::of_log(key::BLOCK, unit);
-        let found = self.tree.get_lt(key::at(key::BLOCK, unit, index.saturating_add(1))).map_err(failed)?;
+        let found = self.base().tree.get_lt(key::at(key::BLOCK, unit, index.saturating_add(1))).map_err(failed)?;
         let found = found.and_then(|(key, value)| key::number(&key, &prefix).map(|first| (key, value, first)));
         let (key, value, first) = found.ok_or_else(|| corrupt(unit, index, "its block is missing"))?;
         let slots = unpack(&key, &value).map_err(|why| corrupt(unit, index, why))?;
@@ -139,9 +205,20 @@ impl SledStore {
     }
 
     /// An entry as stored, with its body from wherever it is, checked.
-    pub(super) fn checked(&self, unit: &UnitId, index: u64, slot: Slot) -> Result<Entry, StoreError> {
-        let body = if self.is_gap(unit, index) { None } else { self.body(unit, index, &slot)? };
-        Entry::new(slot.leaf, body).map_err(|fault| corrupt(unit, index, &fault.to_string()))
+    fn checked(&self, unit: &UnitId, index: u64, slot: Slot, reader: Reader) -> Result<Entry, StoreError> {
+        let fault = |fault: EntryError| corrupt(unit, index, &fault.to_string());
+        let (gap, withheld) = self.logs().get(unit).map_or((false, false), |log| {
+            (log.gaps.contains(&index), reader == Reader::Anyone && log.withheld.contains_key(&index))
+        });
+        if withheld {
+            let leaf = Entry::new(slot.leaf.clone(), None).map_err(fault)?;
+            // An `Erase` of what cannot be erased says nothing.
+            if RecordKind::of_number(leaf.header().kind).can_end() {
+                return Ok(leaf);
+            }
+        }
+        let body = if gap { None } else { self.body(unit, index, &slot)? };
+        Entry::new(slot.leaf, body).map_err(fault)
     }
 
     fn body(&self, unit: &UnitId, index: u64, slot: &Slot) -> Result<Option<Body>, StoreError> {
@@ -159,7 +236,8 @@ impl SledStore {
     }
 
     pub(super) fn joined_parts(&self, unit: &UnitId, index: u64, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        join_parts(key, |key| self.tree.get(key).map(|value| value.map(|v| v.to_vec())).map_err(PartFault::Sled))
+        let base = self.base();
+        join_parts(key, |key| base.tree.get(key).map(|value| value.map(|v| v.to_vec())).map_err(PartFault::Sled))
             .map_err(|fault| match fault {
                 PartFault::Sled(error) => failed(error),
                 PartFault::Why(why) => corrupt(unit, index, why),
@@ -186,7 +264,8 @@ impl SledStore {
     fn level1(&self, unit: &UnitId, size: Size) -> Result<Vec<Hash>, StoreError> {
         let prefix = key::of_log(key::LEVEL1, unit);
         let mut hashes = Vec::new();
-        for pair in self.tree.range(prefix.clone()..key::at(key::LEVEL1, unit, size.bundles())) {
+        let base = self.base();
+        for pair in base.tree.range(prefix.clone()..key::at(key::LEVEL1, unit, size.bundles())) {
             let (key, value) = pair.map_err(failed)?;
             let bundle = hashes.len() as u64;
             let hash = Hash::from_slice(&value).filter(|_| key::number(&key, &prefix) == Some(bundle));
@@ -209,13 +288,14 @@ impl SledStore {
         self.guarded(|| {
             let mut logs: BTreeMap<UnitId, Log> = BTreeMap::new();
             let mut from = vec![key::BLOCK];
-            while let Some((found, _)) = self.tree.get_gt(&from).map_err(failed)? {
+            let base: &Base = &self.base();
+            while let Some((found, _)) = base.tree.get_gt(&from).map_err(failed)? {
                 if found.first() != Some(&key::BLOCK) {
                     break;
                 }
                 let unit = key::unit(&found).ok_or_else(|| self.damaged("a block has a malformed key"))?;
                 let end = key::at(key::BLOCK, &unit, u64::MAX);
-                let last = self.tree.get_lt(&end).map_err(failed)?;
+                let last = base.tree.get_lt(&end).map_err(failed)?;
                 let number = |key: &[u8]| key::number(key, &key::of_log(key::BLOCK, &unit));
                 let (first, key, value) = last
                     .and_then(|(key, value)| Some((number(&key)?, key, value)))
@@ -224,19 +304,40 @@ impl SledStore {
                 logs.entry(unit).or_default().size = first.saturating_add(slots.len() as u64);
                 from = end;
             }
-            for found in self.tree.scan_prefix([key::GAP]).keys() {
-                let found = found.map_err(failed)?;
+            for pair in base.tree.scan_prefix([key::GAP]) {
+                let (found, by) = pair.map_err(failed)?;
                 let gap = key::unit(&found).and_then(|unit| {
                     let number = key::number(&found, &key::of_log(key::GAP, &unit))?;
-                    logs.get_mut(&unit).filter(|log| number < log.size)?.gaps.insert(number).then_some(())
+                    let log = logs.get_mut(&unit).filter(|log| number < log.size)?;
+                    if !by.is_empty() {
+                        log.erased.insert(number, by.as_ref().try_into().ok().map(u64::from_be_bytes)?);
+                    }
+                    log.gaps.insert(number).then_some(())
                 });
                 gap.ok_or_else(|| self.damaged("a gap is noted where there is no entry"))?;
+            }
+            for pair in base.tree.scan_prefix([key::WITHHELD]) {
+                let (found, by) = pair.map_err(failed)?;
+                let noted = key::unit(&found).and_then(|unit| {
+                    let index = key::number(&found, &key::of_log(key::WITHHELD, &unit))?;
+                    let by = <[u8; 8]>::try_from(by.as_ref()).ok().map(u64::from_be_bytes)?;
+                    logs.get_mut(&unit).filter(|log| index < log.size)?.withheld.insert(index, by);
+                    Some(())
+                });
+                noted.ok_or_else(|| self.damaged("an erasure is announced where there is no entry"))?;
             }
             Ok(logs)
         })
     }
 
-    fn damaged(&self, why: &str) -> StoreError {
+    /// Since when, and for how many records, a scrub is due.
+    pub(super) fn read_due(&self) -> Result<Option<ScrubDue>, StoreError> {
+        let Some(value) = self.guard(|| self.base().tree.get(key::SCRUB_DUE))? else { return Ok(None) };
+        let due = ScrubDue::from_bytes(&value);
+        due.map(Some).ok_or_else(|| self.damaged("the note that a scrub is due is malformed"))
+    }
+
+    pub(super) fn damaged(&self, why: &str) -> StoreError {
         StoreError::Damaged { path: self.directory.clone(), why: why.into() }
     }
 }

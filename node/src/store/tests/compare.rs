@@ -43,7 +43,12 @@ impl Random {
                         batch.fills.push(Fill { unit: unit(of), index, body });
                     }
                 }
-                5 => batch.erasures.extend((0..self.below(5)).map(|_| (unit(of), self.below(end + 1)))),
+                5 => {
+                    batch.erasures.extend((0..self.below(5)).map(|_| (unit(of), self.below(end + 1))));
+                    batch.settled.extend((0..self.below(5)).map(|_| (unit(of), self.below(end + 2))));
+                    batch.announced.extend((0..self.below(3)).map(|_| erasure(of, self.below(end + 1), end)));
+                    batch.erased_ms = (self.below(2) == 0).then(|| self.below(100));
+                }
                 6 => {
                     let kind = [HeadKind::Newest, HeadKind::Certified][self.below(2) as usize];
                     batch.heads.push((unit(of), kind, Bytes::from(vec![1; self.below(20_000) as usize])));
@@ -76,11 +81,15 @@ fn both_stores_say_and_hold_the_same_whatever_is_committed() {
                 on_disk.reopen();
                 in_memory.reopen();
             }
+            let noted = |store: &dyn Store| (store.all_withheld(), store.scrub_due());
+            assert_eq!(noted(on_disk.store()), noted(in_memory.store()), "seed {seed} round {round}");
             let of = random.unit();
             assert_eq!(on_disk.store().log(&unit(of)).unwrap(), in_memory.store().log(&unit(of)).unwrap());
         }
         for of in ["BE", "FR"] {
             assert!(all(on_disk.store(), of) == all(in_memory.store(), of), "seed {seed}");
+            let folded = |store: &dyn Store| store.entries_to_fold(&unit(of), 0, 100_000, usize::MAX).unwrap();
+            assert!(folded(on_disk.store()) == folded(in_memory.store()), "seed {seed}");
         }
     }
 }

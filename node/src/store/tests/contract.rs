@@ -318,3 +318,117 @@ pub(super) fn logs_of_similar_names_do_not_mix<S: Subject>() {
         assert!(all(subject.store(), name) == expected, "{name}");
     }
 }
+
+pub(super) fn what_an_announced_erasure_names_is_for_the_fold_alone<S: Subject>() {
+    let mut subject = S::new();
+    let whole = referrals("BE", 0, 60).entries;
+    let before = subject.store().announcements();
+    // Named by the batch that brings it, by a later one, and by two of which the first counts.
+    let first = Batch { announced: vec![erasure("BE", 4, 9)], ..appends(referrals("BE", 0, 10)) };
+    let later =
+        Batch { announced: vec![erasure("BE", 3, 40), erasure("BE", 4, 41)], ..appends(referrals("BE", 10, 60)) };
+    for batch in [&first, &later, &later] {
+        subject.store().commit_one(batch).unwrap();
+    }
+    assert!(subject.store().announcements() > before);
+    for _ in 0..2 {
+        let store = subject.store();
+        let shown = all(store, "BE");
+        for (index, (shown, whole)) in shown.iter().zip(&whole).enumerate() {
+            let expected = if [3, 4].contains(&index) { whole.without_body() } else { whole.clone() };
+            assert!(*shown == expected, "{index}");
+        }
+        assert_eq!(store.payload(&unit("BE"), 3).unwrap(), None);
+        assert!(store.entries_to_fold(&unit("BE"), 0, 60, usize::MAX).unwrap() == whole);
+        assert_eq!([3, 4, 5].map(|index| store.withheld(&unit("BE"), index)), [Some(40), Some(9), None]);
+        assert_eq!(store.all_withheld(), [erasure("BE", 3, 40), erasure("BE", 4, 9)]);
+        assert_eq!(store.log(&unit("BE")).unwrap().gaps, [] as [u64; 0], "nothing is missing");
+        assert_eq!(store.scrub_due(), None);
+        subject.reopen();
+    }
+    let unknown = Batch { announced: vec![erasure("BE", 60, 61)], ..Batch::default() };
+    assert_eq!(refused(subject.store().commit_one(&unknown)), Refused::NoEntry { unit: unit("BE"), index: 60 });
+}
+
+pub(super) fn an_erasure_of_what_cannot_be_erased_withholds_nothing<S: Subject>() {
+    let subject = S::new();
+    // The kind of these is none that can end.
+    let whole = append("BE", 0, 5);
+    let batch = Batch { announced: vec![erasure("BE", 2, 4)], ..appends(whole.clone()) };
+    subject.store().commit_one(&batch).unwrap();
+    assert!(all(subject.store(), "BE") == whole.entries);
+    let settled = vec![(unit("BE"), 2)];
+    subject.store().commit_one(&Batch { settled, erased_ms: Some(1), ..Batch::default() }).unwrap();
+    assert_eq!((subject.store().all_withheld(), subject.store().scrub_due()), (vec![], None));
+    assert!(all(subject.store(), "BE") == whole.entries);
+}
+
+pub(super) fn a_settled_erasure_deletes_for_good_and_makes_a_scrub_due<S: Subject>() {
+    let mut subject = S::new();
+    let announced = vec![erasure("BE", 3, 9), erasure("BE", 5, 9)];
+    subject.store().commit_one(&Batch { announced, ..appends(referrals("BE", 0, 10)) }).unwrap();
+    let group = [ends("BE", 3, 70), ends("BE", 3, 80), ends("BE", 5, 90)];
+    assert!(subject.store().commit(&group).unwrap().iter().all(Result::is_ok));
+    for _ in 0..2 {
+        let store = subject.store();
+        assert_eq!(store.all_withheld(), []);
+        assert_eq!([3, 4, 5].map(|index| store.lacks(&unit("BE"), index)), [true, false, true]);
+        assert!(store.entries_to_fold(&unit("BE"), 3, 1, 0).unwrap()[0].body().is_none());
+        let log = store.log(&unit("BE")).unwrap();
+        assert_eq!((log.gaps, log.erased), (vec![3, 5], vec![(3, 9), (5, 9)]), "the store knows what erased them");
+        assert_eq!(store.scrub_due(), Some(ScrubDue { since_ms: 70, records: 2 }), "one was deleted once");
+        subject.reopen();
+    }
+}
+
+pub(super) fn a_scrub_keeps_everything_that_counts<S: Subject>() {
+    let mut subject = S::new();
+    let mut stripped = referrals("BE", 0, 700);
+    stripped.entries[9] = stripped.entries[9].without_body();
+    let batch = Batch {
+        appends: vec![stripped, referrals("FR", 0, 3)],
+        announced: vec![erasure("BE", 20, 600)],
+        heads: vec![(unit("BE"), HeadKind::Certified, Bytes::from(vec![7; 9_000]))],
+        submissions: vec![([5; 16], 2)],
+        ..Batch::default()
+    };
+    subject.store().commit_one(&batch).unwrap();
+    for index in [0, 3, 300, 699] {
+        subject.store().commit_one(&ends("BE", index, 50)).unwrap();
+    }
+    let content = |store: &dyn Store| {
+        let logs: Vec<_> = ["BE", "FR"].map(|of| (store.log(&unit(of)).unwrap(), all(store, of))).into();
+        let folded = store.entries_to_fold(&unit("BE"), 0, 700, usize::MAX).unwrap();
+        (logs, folded, store.all_withheld(), store.submission(&[5; 16]).unwrap(), store.units())
+    };
+    let before = content(subject.store());
+    for round in 0..3 {
+        let records = subject.store().scrub(&mut |_| ControlFlow::Continue(())).unwrap().records;
+        assert_eq!(records, if round == 0 { 4 } else { 0 });
+        assert_eq!(subject.store().scrub_due(), None);
+        assert!(content(subject.store()) == before, "round {round}");
+        if round > 0 {
+            subject.reopen();
+            assert_eq!(subject.store().scrub_due(), None);
+            assert!(content(subject.store()) == before, "round {round}, opened again");
+        }
+    }
+    subject.store().commit_one(&appends(referrals("BE", 700, 800))).unwrap();
+    subject.reopen();
+    assert_eq!(subject.store().size(&unit("BE")), size(800));
+}
+
+pub(super) fn of_a_body_that_never_came_the_store_knows_the_erasure_too<S: Subject>() {
+    let mut subject = S::new();
+    let mut stripped = referrals("BE", 0, 10);
+    stripped.entries[3] = stripped.entries[3].without_body();
+    subject.store().commit_one(&Batch { announced: vec![erasure("BE", 3, 9)], ..appends(stripped) }).unwrap();
+    assert_eq!(subject.store().log(&unit("BE")).unwrap().erased, []);
+    subject.store().commit_one(&ends("BE", 3, 1)).unwrap();
+    for _ in 0..2 {
+        let log = subject.store().log(&unit("BE")).unwrap();
+        assert_eq!((log.gaps, log.erased), (vec![3], vec![(3, 9)]));
+        assert_eq!(subject.store().scrub_due(), None, "nothing was deleted");
+        subject.reopen();
+    }
+}

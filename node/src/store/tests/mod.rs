@@ -4,6 +4,7 @@ mod block;
 mod compare;
 mod contract;
 mod on_disk;
+mod scrub;
 mod writer;
 
 use bytes::Bytes;
@@ -100,6 +101,39 @@ pub(super) fn append_sized(of: &str, from: u64, to: u64, bytes: impl Fn(u64) -> 
     }
 }
 
+/// Entries of referrals with the level-1 hashes that they have.
+pub(super) fn referrals(of: &str, from: u64, to: u64) -> Append {
+    let all: Vec<Entry> = (0..to).map(referral).collect();
+    let hashes: Vec<Hash> = all.iter().map(Entry::leaf_hash).collect();
+    let bundle = |bundle: u64| {
+        let first = (bundle * BUNDLE_ENTRIES) as usize;
+        (bundle, entente_proto::tree::level1(&hashes[first..first + 256]).unwrap())
+    };
+    Append {
+        unit: unit(of),
+        from: size(from),
+        entries: all[from as usize..].to_vec(),
+        level1: (from / BUNDLE_ENTRIES..to / BUNDLE_ENTRIES).map(bundle).collect(),
+    }
+}
+
+/// An entry of a kind that can be erased; every 50th stands in parts.
+pub(super) fn referral(index: u64) -> Entry {
+    let mut payload = format!("<{index} {:x}>", index.wrapping_mul(0x9e37_79b9_7f4a_7c15)).into_bytes();
+    payload.resize(if index % 50 == 3 { 9_000 } else { 300 }, b'.');
+    Entry::compose(2, 1_000 + index, [index as u8; 16], Bytes::from(payload)).unwrap()
+}
+
+pub(super) fn erasure(of: &str, index: u64, by: u64) -> Erasure {
+    Erasure { unit: unit(of), index, by }
+}
+
+/// The body of an entry is deleted at this time, its `Erase` dealt with.
+pub(super) fn ends(of: &str, index: u64, now_ms: u64) -> Batch {
+    let ended = vec![(unit(of), index)];
+    Batch { erasures: ended.clone(), settled: ended, erased_ms: Some(now_ms), ..Batch::default() }
+}
+
 pub(super) fn level1(bundle: u64) -> Hash {
     Hash([bundle as u8 + 1; 32])
 }
@@ -155,4 +189,9 @@ both_stores!(
     a_refused_batch_does_not_stop_the_others,
     batches_of_a_group_build_on_each_other,
     logs_of_similar_names_do_not_mix,
+    what_an_announced_erasure_names_is_for_the_fold_alone,
+    an_erasure_of_what_cannot_be_erased_withholds_nothing,
+    a_settled_erasure_deletes_for_good_and_makes_a_scrub_due,
+    of_a_body_that_never_came_the_store_knows_the_erasure_too,
+    a_scrub_keeps_everything_that_counts,
 );

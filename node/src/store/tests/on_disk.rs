@@ -3,7 +3,7 @@ use std::path::Path;
 
 use super::*;
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -17,7 +17,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 fn blobs(path: &Path) -> usize {
-    fs::read_dir(path.join("blobs")).unwrap().count()
+    fs::read_dir(path.join("g-1/blobs")).unwrap().count()
 }
 
 #[test]
@@ -43,13 +43,13 @@ fn a_database_of_another_unit_or_format_is_refused() {
     assert!(matches!(&found, StoreError::Foreign { found, expected, .. }
         if found == "takedown.example/BE" && expected == "takedown.example/FR"));
 
-    let db = ::sled::Config::new().path(&path).open().unwrap();
+    let db = ::sled::Config::new().path(path.join("g-1")).open().unwrap();
     db.insert("f", "entente store 2\ntakedown.example/BE\n").unwrap();
     drop(db);
     let found = SledStore::open(&path, options()).unwrap_err();
     assert!(matches!(&found, StoreError::Release { found, .. } if found == "entente store 2"));
 
-    let db = ::sled::Config::new().path(&path).open().unwrap();
+    let db = ::sled::Config::new().path(path.join("g-1")).open().unwrap();
     db.remove("f").unwrap();
     drop(db);
     assert!(matches!(SledStore::open(&path, options()), Err(StoreError::Damaged { .. })));
@@ -66,7 +66,7 @@ fn a_half_written_snapshot_does_not_keep_it_from_opening() {
     let mut subject = OnDisk::new();
     subject.store().commit_one(&appends(append("BE", 0, 5))).unwrap();
     subject.store = None;
-    let half = subject.path().join("snap.0000000000000BAD.generating");
+    let half = subject.path().join("g-1/snap.0000000000000BAD.generating");
     fs::write(&half, b"half").unwrap();
     subject.reopen();
     assert!(!half.exists());
@@ -112,12 +112,12 @@ fn whatever_is_damaged_nothing_wrong_is_served() {
     }
     subject.store = None;
     let expected = append("BE", 0, 600).entries;
-    let length = fs::metadata(subject.path().join("db")).unwrap().len();
+    let length = fs::metadata(subject.path().join("g-1/db")).unwrap().len();
     for step in 0..24 {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("data");
         copy(&subject.path(), &path);
-        let db = path.join("db");
+        let db = path.join("g-1/db");
         let at = (length * step / 24) as usize;
         let mut bytes = fs::read(&db).unwrap();
         if step % 4 == 3 {
@@ -144,7 +144,7 @@ fn what_is_set_aside_is_kept() {
     subject.store = None;
     let aside = set_aside(&subject.path()).unwrap();
     assert!(!subject.path().exists());
-    assert!(aside.join("db").exists());
+    assert!(aside.join("g-1/db").exists());
     drop(SledStore::create(&subject.path(), options()).unwrap());
     assert_ne!(set_aside(&subject.path()).unwrap(), aside);
 }

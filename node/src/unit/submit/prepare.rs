@@ -139,6 +139,13 @@ impl At<'_> {
                 let id = self.own(withdraw.index);
                 Ok(Found::about(if self.again { self.target_of(&id) } else { self.withdrawable(&id)? }))
             }
+            Body::Erase(erase) => {
+                if !self.again {
+                    self.erasable(&self.own(erase.index))?;
+                }
+                // Whoever reads the answer should not learn from it what was erased.
+                Ok(Found::default())
+            }
             Body::Opinion(opinion) => {
                 let on = self.named(opinion.on.as_ref(), "an opinion names the referral that it is about")?;
                 Ok(Found::about(if self.again { self.target_of(&on) } else { Some(self.referral_of_another(&on)?) }))
@@ -377,6 +384,31 @@ impl At<'_> {
         }
         self.not_taken_back(id)?;
         Ok(self.target_of(id))
+    }
+
+    /// An own record whose payload can be erased and is not. It may have been withdrawn.
+    fn erasable(&self, id: &RecordId) -> Result<(), Refusal> {
+        let kind = self.kind_of(id)?;
+        if !kind.can_end() {
+            return Err(refusal(
+                "not-erasable",
+                format!(
+                    "{id} is of the kind {}: its payload is never erased, only those of referrals, holds, opinions, dispatches, \
+                     outcomes, observations, links and evidence are",
+                    kind.word()
+                ),
+            ));
+        }
+        if let Standing::Erased { by } = self.state.fold.standing(&id.unit, id.index) {
+            return Err(refusal("erased", format!("{id} was erased before, by {}/{by}", id.unit)));
+        }
+        if let Some(by) = self.core.store.withheld(&id.unit, id.index) {
+            return Err(refusal(
+                "erased",
+                format!("{id} was erased before, by {}/{by}; that is not yet certified", id.unit),
+            ));
+        }
+        Ok(())
     }
 
     fn not_taken_back(&self, id: &RecordId) -> Result<(), Refusal> {

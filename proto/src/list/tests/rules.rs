@@ -46,6 +46,22 @@ fn a_target_only_of_erased_statements_has_no_row_and_one_of_withdrawn_ones_is_cl
 }
 
 #[test]
+fn the_makers_of_a_row_are_its_referrals_and_holds_that_are_not_erased() {
+    let mut world = world();
+    world.say("BE", refer(A));
+    world.say("FR", hold(A));
+    world.say("NL", refer(A));
+    world.say("NL", observe(A, 1));
+    world.say("FR", support("BE/0"));
+    world.say("BE", withdraw(0));
+    world.say("NL", erase(0));
+    let mut makers: Vec<String> = world.fold.makers(&target(A)).map(|id| id.to_string()).collect();
+    makers.sort();
+    assert_eq!(makers, ["BE/0", "FR/0"]);
+    assert_eq!(world.fold.makers(&target(B)).count(), 0);
+}
+
+#[test]
 fn an_opinion_waits_for_the_referral_it_speaks_of() {
     let mut world = world();
     world.say("FR", object("BE/0"));
