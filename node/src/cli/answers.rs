@@ -228,7 +228,8 @@ impl Told {
             Answer::Refused(refused) => self.refuse(name, &refused.code, &refused.message),
             Answer::Known(known) => {
                 let id = known.id.as_ref().map(record_id).unwrap_or_default();
-                let note = format!("this unit refers it already, by {id}: nothing was entered (--again refers it anew)");
+                let note =
+                    format!("this unit refers it already, by {id}: nothing was entered (--again refers it anew)");
                 let known = Accepted {
                     id: known.id.clone(),
                     target: known.target.clone(),
@@ -262,7 +263,8 @@ impl Told {
         if dropped {
             return self.out.line(format_args!("{id}  {target}  rejected: dropped"));
         }
-        self.out.line(format_args!("{id}  {target}  durable; waits for a second officer (entente countersign {id})"))?;
+        self.out
+            .line(format_args!("{id}  {target}  durable; waits for a second officer (entente countersign {id})"))?;
         self.out.line(format_args!("    because {}", plain(&proposed.reason)))?;
         proposed.notices.iter().try_for_each(|notice| self.out.line(format_args!("    note: {}", plain(notice))))
     }
@@ -326,11 +328,7 @@ impl Told {
 }
 
 /// Prints what became of each of the statements that were named so.
-pub(crate) fn print_answers(
-    names: &[String],
-    results: Vec<SubmitResult>,
-    global: &Global,
-) -> Result<(), CliError> {
+pub(crate) fn print_answers(names: &[String], results: Vec<SubmitResult>, global: &Global) -> Result<(), CliError> {
     let mut told = Told::new(global);
     for (name, result) in names.iter().zip(results) {
         told.count = told.count.saturating_add(1);

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, stdin};
 
 use entente_proto::limits::{API_BYTES_MAX, CHECKS_MAX};
+use entente_proto::list::LIKENESS;
 use entente_proto::wire::{CheckRequest, Checked, Status};
 
 use super::Global;
@@ -29,13 +30,24 @@ pub(crate) struct Args {
     /// Targets, as one types them; - for lines on stdin
     #[arg(value_name = "TARGET", required = true)]
     targets: Vec<String>,
+    /// In how many of 256 bits the PDQ hashes of two images may differ for one to be found by the other
+    #[arg(long, value_name = "BITS", default_value_t = LIKENESS, value_parser = clap::value_parser!(u32).range(0..=128))]
+    likeness: u32,
     #[command(flatten)]
     deadline: Deadline,
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     let node = Node::connect(global, args.deadline).await?;
-    let mut checks = Checks { node, out: Output::new(global.json), inputs: Vec::new(), bytes: 0, hits: 0, faults: 0 };
+    let mut checks = Checks {
+        node,
+        likeness: Some(args.likeness),
+        out: Output::new(global.json),
+        inputs: Vec::new(),
+        bytes: 0,
+        hits: 0,
+        faults: 0,
+    };
     for target in args.targets {
         if target == "-" {
             checks.lines(BufReader::new(stdin())).await?;
@@ -54,6 +66,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
 
 struct Checks {
     node: Node,
+    likeness: Option<u32>,
     out: Output,
     inputs: Vec<String>,
     bytes: usize,
@@ -93,7 +106,8 @@ impl Checks {
             return Ok(());
         }
         let asked = inputs.len();
-        let reply = self.node.client().check(self.node.request(CheckRequest { inputs })).await?.into_inner();
+        let request = self.node.request(CheckRequest { inputs, likeness: self.likeness });
+        let reply = self.node.client().check(request).await?.into_inner();
         if reply.checked.len() != asked {
             return Err(misfit("it has not one answer for each input"));
         }
@@ -113,8 +127,10 @@ impl Checks {
         if !checked.fault.is_empty() {
             return self.out.line(format_args!("{input}  not understood: {}", plain(&checked.fault)));
         }
-        let via = if checked.via.is_empty() { String::new() } else { format!(", by {}", plain(&checked.via)) };
+        let like = checked.differs.map(|bits| format!(", which differs in {bits} of 256 bits")).unwrap_or_default();
+        let via = if checked.via.is_empty() { String::new() } else { format!(", by {}{like}", plain(&checked.via)) };
         let pending = if checked.pending { "; something not yet certified is known (entente show)" } else { "" };
-        self.out.line(format_args!("{input}  {}{via}{pending}", advice(checked.status)))
+        self.out.line(format_args!("{input}  {}{via}{pending}", advice(checked.status)))?;
+        checked.notices.iter().try_for_each(|notice| self.out.line(format_args!("    note: {}", plain(notice))))
     }
 }

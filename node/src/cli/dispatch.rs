@@ -15,7 +15,9 @@ use crate::import::Format;
 ///
 /// Any unit's referral may be sent by any unit; every unit sees by whom and when.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: entente dispatch BE/17 FR/3 --provider \"Example Hosting\" --channel abuse@hosting.example")]
+#[command(
+    after_help = "Example: entente dispatch BE/17 FR/3 --provider \"Example Hosting\" --channel abuse@hosting.example"
+)]
 pub(crate) struct Args {
     /// Referrals, such as BE/17
     #[arg(value_name = "ID", required_unless_present = "from")]

@@ -22,8 +22,10 @@ const CHUNK_BYTES: usize = 256 << 10;
 ///
 /// Hand an item over with `entente custody give`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: entente evidence disk1.img --description \"server of bad.example\" --target bad.example \
-                        --media-type application/octet-stream --tool \"dd 9.4\"")]
+#[command(
+    after_help = "Example: entente evidence disk1.img --description \"server of bad.example\" --target bad.example \
+                        --media-type application/octet-stream --tool \"dd 9.4\""
+)]
 pub(crate) struct Args {
     /// Files
     #[arg(value_name = "FILE", required_unless_present = "from")]

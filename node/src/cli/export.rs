@@ -127,6 +127,7 @@ async fn write(args: Args, global: &Global, deadline: Duration) -> Result<(), Cl
         after: args.after.unwrap_or_default(),
         limit: args.limit.unwrap_or_default(),
         text: args.text.unwrap_or_default(),
+        ..ListRequest::default()
     };
     let mut heading = Heading {
         units: told.logs.iter().map(|log| log.unit.clone()).collect(),

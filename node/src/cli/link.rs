@@ -41,9 +41,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
 fn link(text: &str, relation: i32) -> Result<Body, Fault> {
     let words: Vec<&str> = text.split([' ', '\t', ',', ';']).filter(|word| !word.is_empty()).collect();
     match words.as_slice() {
-        [first, second] => {
-            Ok(Body::Link(Link { first: (*first).to_owned(), second: (*second).to_owned(), relation }))
-        }
+        [first, second] => Ok(Body::Link(Link { first: (*first).to_owned(), second: (*second).to_owned(), relation })),
         _ => Err(Fault::new("link", format!("it names {} targets: two are linked", words.len()))),
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use entente_proto::wire::{ListRequest, ListedRow, Status};
+use clap::ValueEnum;
+use entente_proto::wire::{Availability, Category, ListRequest, ListedRow, Sort, Status};
 use tokio::time::timeout;
 
 use super::client::{Deadline, Node};
@@ -10,7 +11,7 @@ use super::error::CliError;
 use super::json::{RowJson, status_word};
 use super::output::{Output, say, table};
 use super::summary::who;
-use super::words::{parser, plain};
+use super::words::{parse_moment, parser, plain};
 use super::{Global, client::within};
 
 /// How long the whole list may take unless `--timeout` says otherwise.
@@ -24,7 +25,7 @@ const TABLE_ROWS: usize = 1_000;
 /// `pending`; all others are what every unit agrees on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  entente list --status held\n  entente list --unit BE --json | jq -r .target\n  \
-                        entente list --limit 100 --after domain:m.example")]
+                        entente list --overdue --sort oldest\n  entente list --limit 100 --after domain:m.example")]
 pub(crate) struct Args {
     /// Only targets with this status; may be given more than once
     #[arg(long, value_parser = parser::<Status>())]
@@ -32,9 +33,36 @@ pub(crate) struct Args {
     /// Only targets that this unit refers
     #[arg(long, value_name = "UNIT")]
     unit: Option<String>,
-    /// Only targets that contain this text
+    /// Only targets that contain this text, or about which something was said that does; capitals do not matter
     #[arg(long)]
     text: Option<String>,
+    /// Only targets that are referred in this campaign
+    #[arg(long, value_name = "NAME")]
+    campaign: Option<String>,
+    /// Only targets whose referral names this provider, or was sent to it; a part of the name will do
+    #[arg(long)]
+    provider: Option<String>,
+    /// Only targets that are referred in this category; may be given more than once
+    #[arg(long, value_delimiter = ',', value_parser = parser::<Category>())]
+    category: Vec<Category>,
+    /// Only targets that were last seen so; may be given more than once
+    #[arg(long, value_parser = parser::<Availability>())]
+    availability: Vec<Availability>,
+    /// Only targets with something overdue: a provider's answer, a review, the end of a hold
+    #[arg(long)]
+    overdue: bool,
+    /// For --overdue: how many hours a provider has to answer [default: 1 after a removal order, else 24]
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u64).range(1..=87_600))]
+    answer_within: Option<u64>,
+    /// For --overdue: at this moment instead of now, such as 2026-12-31
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    at: Option<u64>,
+    /// Only targets about which something was said at or after this time, such as 2026-11-23T18:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    since: Option<u64>,
+    /// In which order
+    #[arg(long, value_enum, default_value = "target")]
+    sort: SortWord,
     /// At most so many rows
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
@@ -43,6 +71,29 @@ pub(crate) struct Args {
     after: Option<String>,
     #[command(flatten)]
     deadline: Deadline,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SortWord {
+    /// Ascending by target
+    Target,
+    /// What was said last comes first
+    Newest,
+    /// What was said last comes last
+    Oldest,
+    /// Held, disputed, listed, cleared
+    Status,
+}
+
+impl From<SortWord> for Sort {
+    fn from(word: SortWord) -> Self {
+        match word {
+            SortWord::Target => Self::Target,
+            SortWord::Newest => Self::Newest,
+            SortWord::Oldest => Self::Oldest,
+            SortWord::Status => Self::Status,
+        }
+    }
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
@@ -54,7 +105,15 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
         after: args.after.unwrap_or_default(),
         limit: args.limit.unwrap_or_default(),
         text: args.text.unwrap_or_default(),
-        ..ListRequest::default()
+        campaign: args.campaign.unwrap_or_default(),
+        provider: args.provider.unwrap_or_default(),
+        category: args.category.iter().map(|category| *category as i32).collect(),
+        availability: args.availability.iter().map(|availability| *availability as i32).collect(),
+        overdue: args.overdue,
+        since_ms: args.since.unwrap_or_default(),
+        sort: Sort::from(args.sort).into(),
+        at_ms: args.at.unwrap_or_default(),
+        answer_within_ms: args.answer_within.unwrap_or_default().saturating_mul(3_600_000),
     };
     let printing = async {
         let mut rows = node.client().list(within(request, deadline)).await?.into_inner();

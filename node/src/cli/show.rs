@@ -1,13 +1,13 @@
 //! `entente show`: the story of a target or a record.
 
-use entente_proto::wire::{EraseReason, ShowReply, ShowRequest, ShownRecord};
+use entente_proto::wire::{Availability, EraseReason, ShowReply, ShowRequest, ShownRecord};
 
 use super::Global;
 use super::client::{Deadline, Node};
 use super::error::CliError;
 use super::json::{ShowJson, kind_word};
 use super::output::Output;
-use super::summary::{advice, summary};
+use super::summary::{advice, late, relation, summary};
 use super::words::{moment, plain, record_id, word};
 
 /// Show all that is known of a target or a record
@@ -43,6 +43,25 @@ fn print(reply: &ShowReply, out: &mut Output) -> Result<(), CliError> {
     if let Some(row) = reply.row.as_ref().and_then(|listed| listed.row.as_ref()) {
         out.line(plain(&row.target))?;
         out.line(advice(row.status))?;
+        if let Some(seen) = row.availability.as_ref().and_then(|row| row.observe.as_ref()) {
+            let word = word::<Availability>(seen.availability).unwrap_or("unknown");
+            out.line(format_args!("last seen {word} {}", moment(seen.observed_ms)))?;
+        }
+        for one in reply.row.iter().flat_map(|listed| &listed.late) {
+            out.line(format_args!("OVERDUE: {}", late(one)))?;
+        }
+        for relative in &reply.family {
+            let by = relative.by.as_ref().map(record_id).unwrap_or_default();
+            let seen =
+                word::<Availability>(relative.availability).map(|word| format!(", seen {word}")).unwrap_or_default();
+            let status = advice(relative.status);
+            out.line(format_args!(
+                "family: {}, {} ({}): {status}{seen}",
+                plain(&relative.target),
+                relation(relative),
+                plain(&by)
+            ))?;
+        }
         out.line("")?;
     }
     reply.records.iter().try_for_each(|record| print_record(record, out))

@@ -2,8 +2,8 @@
 
 use entente_proto::wire::record::Body;
 use entente_proto::wire::{
-    Answer, Availability, Basis, Category, EraseReason, Ground, ListedRow, Record, RecordRef, Refer, Relation, Stance,
-    Status, Tlp,
+    Answer, Availability, Basis, Category, CustodyStep, EraseReason, Ground, Late, ListedRow, Overdue, Record,
+    RecordRef, Refer, Relation, Relative, Stance, Status, Tlp,
 };
 
 use super::json::status_word;
@@ -50,7 +50,11 @@ pub(crate) fn summary(record: Option<&Record>) -> String {
         }
         Body::Evidence(evidence) => with("evidence".to_owned(), &evidence.description),
         Body::Custody(custody) => {
-            with(format!("hand-over of {} with {}", on(custody.item.as_ref()), plain(&custody.other)), &custody.text)
+            let step = if custody.step == CustodyStep::Give as i32 { "gives" } else { "takes" };
+            let to = if custody.step == CustodyStep::Give as i32 { "to" } else { "from" };
+            let item = on(custody.item.as_ref());
+            let at = moment(custody.at_ms);
+            with(format!("{step} {item} {to} {} {at}", plain(&custody.other)), &custody.text)
         }
         Body::Operation(operation) => with("proposes an operation".to_owned(), &operation.title),
         Body::OperationStep(step) => format!("a step of operation {}", on(step.operation.as_ref())),
@@ -102,6 +106,31 @@ pub(crate) fn advice(status: i32) -> &'static str {
     }
 }
 
+/// What is late, in words.
+pub(crate) fn late(late: &Late) -> String {
+    let id = late.id.as_ref().map(record_id).unwrap_or_default();
+    let since = moment(late.since_ms);
+    match Overdue::try_from(late.what) {
+        Ok(Overdue::Answer) => format!("no answer to {id} since {since}"),
+        Ok(Overdue::Review) => format!("the review of {id} was due {since}"),
+        Ok(Overdue::Hold) => format!("the hold {id} ran until {since} and still stands"),
+        Ok(Overdue::Unspecified) | Err(_) => format!("{id} since {since}"),
+    }
+}
+
+/// How a target of the family belongs to the one that it was found by.
+pub(crate) fn relation(relative: &Relative) -> String {
+    let word = match (Relation::try_from(relative.relation), relative.first) {
+        (Ok(Relation::Mirror), true) => "mirrored by",
+        (Ok(Relation::Mirror), false) => "mirror of",
+        (Ok(Relation::Successor), true) => "succeeded by",
+        (Ok(Relation::Successor), false) => "successor of",
+        (Ok(Relation::SameOperator), _) => "same operator as",
+        (Ok(Relation::Unspecified) | Err(_), _) => "belongs to",
+    };
+    format!("{word} {}", plain(&relative.through))
+}
+
 /// The units in a row, each with what it does, for a cell of the list: `BE FR; held by UK; objection by NL`.
 pub(crate) fn who(listed: &ListedRow) -> String {
     let units = |ids: &mut dyn Iterator<Item = Option<&RecordRef>>| {
@@ -128,5 +157,6 @@ pub(crate) fn who(listed: &ListedRow) -> String {
     if listed.row.as_ref().is_none_or(|row| status_word(row) == "pending") {
         parts.push(units(&mut listed.pending.iter().map(|pending| pending.id.as_ref())));
     }
+    parts.extend(listed.late.iter().map(|one| format!("OVERDUE: {}", late(one))));
     parts.join("; ")
 }

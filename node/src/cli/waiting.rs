@@ -98,8 +98,7 @@ pub(crate) async fn reject(args: RejectArgs, global: &Global) -> Result<(), CliE
 async fn decide(which: Which, countersign: bool, global: &Global) -> Result<(), CliError> {
     let node = Node::connect(global, which.deadline).await?;
     let waiting = waiting(&node).await?;
-    let submissions =
-        which.ids.iter().map(|text| named(text, &waiting)).collect::<Result<Vec<_>, CliError>>()?;
+    let submissions = which.ids.iter().map(|text| named(text, &waiting)).collect::<Result<Vec<_>, CliError>>()?;
     let wait = if which.wait == WaitFor::Certified { Wait::Certified } else { Wait::Durable };
     let request = DecideRequest { submissions, countersign, wait: wait.into() };
     let request = match which.wait {
@@ -123,7 +122,9 @@ fn named(text: &str, waiting: &[WaitingSubmission]) -> Result<Vec<u8>, CliError>
     let mut found = waiting.iter().filter(|waiting| text.len() >= PREFIX_MIN && id(waiting).starts_with(&text));
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one.submission.clone()),
-        (Some(_), Some(_)) => Err(CliError::Refused(format!("more than one id begins with {}: give more of it", plain(&text)))),
+        (Some(_), Some(_)) => {
+            Err(CliError::Refused(format!("more than one id begins with {}: give more of it", plain(&text))))
+        }
         (None, _) => Err(CliError::Refused(format!(
             "{} is not the id of a submission that waits, nor {PREFIX_MIN} or more characters of its beginning: `entente waiting` lists them",
             plain(&text)

@@ -289,8 +289,7 @@ impl Author {
             return Answer::Refused("what waits cannot be read: reject it, and submit it again".into());
         };
         let unless_referred = if proposal.skip_known { target_of(&proposal.record) } else { None };
-        let draft =
-            Draft { submission: proposal.id, kind, payload: proposal.record, unless_referred, second: None };
+        let draft = Draft { submission: proposal.id, kind, payload: proposal.record, unless_referred, second: None };
         self.enter(draft, group)
     }
 

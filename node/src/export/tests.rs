@@ -31,7 +31,7 @@ fn row(target: &str, status: Status, refers: &[(&str, Refer)]) -> ListedRow {
         referrals: refers.iter().enumerate().map(referral).collect(),
         ..Row::default()
     };
-    ListedRow { row: Some(row), pending: Vec::new() }
+    ListedRow { row: Some(row), ..ListedRow::default() }
 }
 
 fn refer(description: &str) -> Refer {

@@ -182,8 +182,8 @@ impl GuardList {
     }
 
     pub(super) fn hit(&self, probe: &Probe) -> Option<Hit> {
-        let meant = self.attributes.is_empty()
-            || probe.attributes.iter().any(|attribute| self.attributes.contains(*attribute));
+        let meant =
+            self.attributes.is_empty() || probe.attributes.iter().any(|attribute| self.attributes.contains(*attribute));
         let (entry, page) = if meant { self.entry(probe)? } else { return None };
         Some(Hit { list: self.name.clone(), entry, page })
     }

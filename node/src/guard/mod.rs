@@ -126,7 +126,8 @@ impl Lists {
                     Loaded { looks, list: Some(Arc::new(list)), fault: None }
                 }
                 Err(fault) => {
-                    let stays = if before.is_some() { "what it said before stays in force" } else { "it guards nothing" };
+                    let stays =
+                        if before.is_some() { "what it said before stays in force" } else { "it guards nothing" };
                     let fault = format!("the guard list {} cannot be used: {fault}; {stays}", path.display());
                     tracing::error!("{fault}");
                     Loaded { looks, list: before, fault: Some(fault) }

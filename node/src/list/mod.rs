@@ -132,9 +132,7 @@ impl State {
     #[must_use]
     pub fn own_referral(&self, unit: &UnitId, target: &Target) -> Option<u64> {
         let certified = self.fold.own_referral(unit, target);
-        certified
-            .filter(|index| !self.pending.withdrawn(unit, *index))
-            .or_else(|| self.pending.referral(unit, target))
+        certified.filter(|index| !self.pending.withdrawn(unit, *index)).or_else(|| self.pending.referral(unit, target))
     }
 
     /// All records about a target, certified or not, ascending by unit and index.
@@ -191,13 +189,8 @@ impl Listing {
     #[must_use]
     pub fn new(unit: UnitId, fold: Fold) -> (Arc<Self>, Receiver<News>) {
         let (news, inbox) = channel();
-        let state = State {
-            fold,
-            pending: Pending::default(),
-            folded: BTreeMap::new(),
-            digest: None,
-            held: BTreeSet::new(),
-        };
+        let state =
+            State { fold, pending: Pending::default(), folded: BTreeMap::new(), digest: None, held: BTreeSet::new() };
         let listing = Self {
             unit,
             state: RwLock::new(state),

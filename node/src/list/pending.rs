@@ -76,9 +76,8 @@ impl Pending {
 
     /// The pending holds of a target that are not taken back.
     pub fn held(&self, target: &Target) -> impl Iterator<Item = &RecordId> {
-        self.about(target).filter(|id| {
-            self.holds.contains(&(target.clone(), (*id).clone())) && !self.withdrawn(&id.unit, id.index)
-        })
+        self.about(target)
+            .filter(|id| self.holds.contains(&(target.clone(), (*id).clone())) && !self.withdrawn(&id.unit, id.index))
     }
 
     /// Every target of which a pending hold is not taken back.

@@ -94,14 +94,13 @@ impl Unit for UnitService {
             return Err(Status::invalid_argument(format!("at most {SUBMISSIONS_MAX} submissions go into one call")));
         }
         let wait = request.wait();
-        let results =
-            submit::decide(&self.core, &officer, &request.submissions, request.countersign, wait).await?;
+        let results = submit::decide(&self.core, &officer, &request.submissions, request.countersign, wait).await?;
         Ok(Response::new(wire::SubmitReply { results }))
     }
 
     async fn list(&self, request: Request<wire::ListRequest>) -> Result<Response<Self::ListStream>, Status> {
         self.admit(&request, false)?;
-        let request = query::Filter::new(request.into_inner())?;
+        let request = query::Filter::new(&self.core, request.into_inner())?;
         let busy = |_| Status::resource_exhausted("too many lists are being read out: try again");
         let turn = self.lists.clone().try_acquire_owned().map_err(busy)?;
         let (rows, stream) = tokio::sync::mpsc::channel(PAGE);
@@ -138,21 +137,49 @@ impl Unit for UnitService {
 
     async fn check(&self, request: Request<wire::CheckRequest>) -> Result<Response<wire::CheckReply>, Status> {
         self.admit(&request, false)?;
-        let inputs = request.into_inner().inputs;
-        if inputs.len() > CHECKS_MAX {
+        let request = request.into_inner();
+        if request.inputs.len() > CHECKS_MAX {
             return Err(Status::invalid_argument(format!("at most {CHECKS_MAX} inputs go into one call")));
         }
-        Ok(Response::new(wire::CheckReply { checked: query::check(&self.core, inputs) }))
+        Ok(Response::new(wire::CheckReply { checked: query::check(&self.core, request) }))
     }
 
     async fn watch(&self, request: Request<wire::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         self.admit(&request, false)?;
-        let pending = request.into_inner().pending;
-        let changes = BroadcastStream::new(self.core.list.watch()).filter_map(move |change| match change {
+        let wire::WatchRequest { pending, from } = request.into_inner();
+        // Listened to before the position is looked at: what comes between is told once, by its index.
+        let live = BroadcastStream::new(self.core.list.watch());
+        let told = query::position(&self.core);
+        let mut missed = if from.is_empty() { None } else { Some(query::Missed::new(from, &told)?) };
+        let begin = if missed.is_some() { None } else { Some(words::position(&told)) };
+        let live = live.filter_map(move |change| match change {
+            Ok(change) if change.certified && told.get(&change.id.unit).is_some_and(|size| change.id.index < *size) => {
+                None
+            }
             Ok(change) if change.certified || pending => Some(Ok(words::change(&change))),
             Ok(_) => None,
             Err(BroadcastStreamRecvError::Lagged(missed)) => Some(Ok(wire::Change { missed, ..Default::default() })),
         });
+        let core = self.core.clone();
+        let (send, past) = tokio::sync::mpsc::channel(PAGE);
+        tokio::task::spawn_blocking(move || {
+            while let Some(missed) = &mut missed {
+                match missed.next(&core) {
+                    Ok(Some(changes)) => {
+                        // Whoever watched may have gone.
+                        if changes.into_iter().any(|change| send.blocking_send(Ok(change)).is_err()) {
+                            return;
+                        }
+                    }
+                    Ok(None) => return,
+                    Err(status) => {
+                        let _ = send.blocking_send(Err(status));
+                        return;
+                    }
+                }
+            }
+        });
+        let changes = tokio_stream::iter(begin.map(Ok)).chain(ReceiverStream::new(past)).chain(live);
         Ok(Response::new(Box::pin(changes)))
     }
 

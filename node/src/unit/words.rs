@@ -27,6 +27,13 @@ pub(super) fn change(change: &Change) -> wire::Change {
     }
 }
 
+/// How far each log is told, alone.
+pub(super) fn position(told: &std::collections::BTreeMap<entente_proto::ids::UnitId, u64>) -> wire::Change {
+    let log =
+        |(unit, size): (&entente_proto::ids::UnitId, &u64)| wire::LogPosition { unit: unit.to_string(), size: *size };
+    wire::Change { position: told.iter().map(log).collect(), ..wire::Change::default() }
+}
+
 /// The caller learns that the database is at fault; what exactly stands in the log.
 pub(super) fn unreadable(error: &ListError) -> Status {
     tracing::error!(%error, "the database cannot be read");

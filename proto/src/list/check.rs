@@ -76,7 +76,8 @@ fn bits(value: &str) -> [u64; 4] {
     let mut bits = [0; 4];
     let digits = value.rsplit(':').next().unwrap_or_default();
     for (word, digits) in bits.iter_mut().zip(digits.as_bytes().chunks(16)) {
-        *word = std::str::from_utf8(digits).ok().and_then(|text| u64::from_str_radix(text, 16).ok()).unwrap_or_default();
+        *word =
+            std::str::from_utf8(digits).ok().and_then(|text| u64::from_str_radix(text, 16).ok()).unwrap_or_default();
     }
     bits
 }
@@ -86,10 +87,12 @@ impl Fold {
     ///
     /// A hold goes before everything, wherever it stands; then what is said of the target itself; then the nearest that
     /// covers it and is not cleared: of an address the longest prefix, then what stands [above](parents); of an image
-    /// the one that differs least, in at most `likeness` bits.
-    #[must_use]
-    pub fn check(&self, target: &Target, likeness: u32) -> Option<Found> {
-        let found = |target: &Target, way| Some(Found { status: self.status(target)?, target: target.clone(), way });
+    /// the one that differs least, in at most `likeness` bits. What `shown` says no to is passed over.
+    pub fn check(&self, target: &Target, likeness: u32, shown: impl Fn(&Target) -> bool) -> Option<Found> {
+        let found = |target: &Target, way| {
+            let status = self.status(target).filter(|_| shown(target))?;
+            Some(Found { status, target: target.clone(), way })
+        };
         let own = found(target, Way::Itself);
         let held = |found: &Found| found.status == Status::Held;
         if own.as_ref().is_some_and(held) {
@@ -131,7 +134,11 @@ impl Fold {
             loop {
                 let text = rest?;
                 // The greatest that is not greater; if it is no prefix, none longer than what both share can be one.
-                let below = self.index.prefixes.range::<str, _>((std::ops::Bound::Unbounded, std::ops::Bound::Included(text))).next_back()?;
+                let below = self
+                    .index
+                    .prefixes
+                    .range::<str, _>((std::ops::Bound::Unbounded, std::ops::Bound::Included(text)))
+                    .next_back()?;
                 if text.starts_with(below.as_str()) {
                     rest = text.get(..below.as_str().len().saturating_sub(1));
                     return Some(below);

@@ -7,9 +7,9 @@ use super::check::Index;
 use super::row::{ALONE, referral_row, row_hash};
 use super::slot::{Base, Key, Slot};
 use super::targets::{Entry, RowKey, Targets};
+use crate::hash::Hash;
 use crate::ids::{RecordId, Size, UnitId};
 use crate::limits::LOG_SIZE_END;
-use crate::hash::Hash;
 use crate::record::{RecordKind, Statement, Target, statement};
 use crate::wire::RecordRef;
 use crate::wire::record::Body;
@@ -219,12 +219,7 @@ impl Fold {
     ///
     /// # Errors
     /// As there.
-    pub fn apply_prepared(
-        &mut self,
-        unit: &UnitId,
-        index: u64,
-        prepared: Prepared,
-    ) -> Result<Vec<Change>, FoldError> {
+    pub fn apply_prepared(&mut self, unit: &UnitId, index: u64, prepared: Prepared) -> Result<Vec<Change>, FoldError> {
         let id = || RecordId { unit: unit.clone(), index };
         let number = self.number_of(unit).ok_or_else(|| FoldError::UnknownUnit(unit.clone()))?;
         let next = self.size_of(number);

@@ -75,9 +75,8 @@ impl Fold {
     /// The units with a standing hold of a target, in no order; more than once, if they hold it more than once.
     pub fn holders(&self, target: &Target) -> impl Iterator<Item = &UnitId> {
         let chain = self.targets.find(target.as_str()).into_iter().flat_map(|id| self.chain_of(id));
-        let holds = chain.filter(|key| {
-            self.slot(*key).is_some_and(|slot| slot.kind() == RecordKind::Hold && slot.stands())
-        });
+        let holds =
+            chain.filter(|key| self.slot(*key).is_some_and(|slot| slot.kind() == RecordKind::Hold && slot.stands()));
         holds.filter_map(|key| Some(&self.logs.get(key.unit())?.unit))
     }
 

@@ -61,7 +61,8 @@ pub(super) async fn feed(
         let asked = inputs.len();
         let mut checked = Vec::new();
         if asked > 0 {
-            checked = node.client().check(node.request(CheckRequest { inputs })).await?.into_inner().checked;
+            checked =
+                node.client().check(node.request(CheckRequest { inputs, likeness: None })).await?.into_inner().checked;
         }
         if checked.len() != asked {
             return Err(misfit("it has not one answer for each input"));

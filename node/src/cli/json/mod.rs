@@ -10,9 +10,11 @@ pub(crate) use self::body::{BodyJson, body as body_json, kind as kind_json, kind
 pub(crate) use self::row::{RowJson, status_word};
 pub(crate) use self::status::StatusJson;
 
-use entente_proto::wire::{Change, Checked, EraseReason, Erasure, Pending, RecordRef, ShowReply, ShownRecord, Status};
+use entente_proto::wire::{
+    Availability, Change, Checked, EraseReason, Erasure, Pending, RecordRef, Relation, Relative, ShowReply,
+    ShownRecord, Status,
+};
 use serde::Serialize;
-
 
 use super::words::{moment, record_id, word};
 
@@ -102,13 +104,44 @@ impl From<&ShownRecord> for ShownJson {
 #[derive(Serialize)]
 pub(crate) struct ShowJson {
     row: Option<RowJson>,
+    family: Vec<RelativeJson>,
     records: Vec<ShownJson>,
+}
+
+/// A target that belongs together with the one shown.
+#[derive(Serialize)]
+struct RelativeJson {
+    target: String,
+    status: &'static str,
+    availability: Option<&'static str>,
+    relation: &'static str,
+    /// The first and the second of the link.
+    first: String,
+    second: String,
+    by: Option<String>,
+}
+
+impl From<&Relative> for RelativeJson {
+    fn from(relative: &Relative) -> Self {
+        let (own, other) = (relative.target.clone(), relative.through.clone());
+        let (first, second) = if relative.first { (own, other) } else { (other, own) };
+        Self {
+            target: relative.target.clone(),
+            status: word::<Status>(relative.status).unwrap_or("unknown"),
+            availability: word::<Availability>(relative.availability),
+            relation: word::<Relation>(relative.relation).unwrap_or("unknown"),
+            first,
+            second,
+            by: relative.by.as_ref().map(record_id),
+        }
+    }
 }
 
 impl From<&ShowReply> for ShowJson {
     fn from(reply: &ShowReply) -> Self {
         Self {
             row: reply.row.as_ref().map(RowJson::from),
+            family: reply.family.iter().map(RelativeJson::from).collect(),
             records: reply.records.iter().map(ShownJson::from).collect(),
         }
     }
@@ -122,6 +155,11 @@ pub(crate) struct CheckedJson<'a> {
     status: &'static str,
     via: Option<&'a str>,
     pending: bool,
+    /// The own unit's standing referral.
+    own: Option<String>,
+    /// In how many of 256 bits an image differs from the listed one.
+    differs: Option<u32>,
+    notices: &'a [String],
     fault: Option<&'a str>,
 }
 
@@ -134,6 +172,9 @@ impl<'a> From<&'a Checked> for CheckedJson<'a> {
             status: word::<Status>(checked.status).unwrap_or("unknown"),
             via: some(&checked.via),
             pending: checked.pending,
+            own: checked.own.as_ref().map(record_id),
+            differs: checked.differs,
+            notices: &checked.notices,
             fault: some(&checked.fault),
         }
     }
@@ -159,11 +200,14 @@ pub(crate) enum ChangeJson {
         target: Option<String>,
         /// The target's status after it.
         status: &'static str,
+        /// How far each log is told with it: where `--from` goes on.
+        position: String,
     },
 }
 
-impl From<&Change> for ChangeJson {
-    fn from(change: &Change) -> Self {
+impl ChangeJson {
+    /// A change after which the watch is at this position.
+    pub(crate) fn of(change: &Change, position: String) -> Self {
         if change.missed > 0 {
             return Self::Missed { missed: change.missed };
         }
@@ -172,6 +216,7 @@ impl From<&Change> for ChangeJson {
             certified: change.certified,
             target: said(&change.target),
             status: word::<Status>(change.status).unwrap_or("unknown"),
+            position,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A row of the list.
 
-use entente_proto::wire::{ListedRow, OpinionRow, RecordRef, Row, Stance, Status};
+use entente_proto::wire::{Late, ListedRow, OpinionRow, Overdue, RecordRef, Row, Stance, Status};
 use serde::Serialize;
 
 use super::StatementJson;
@@ -22,6 +22,27 @@ pub(crate) struct RowJson {
     outcomes: Vec<Standing<OutcomeJson>>,
     links: Vec<Standing<LinkJson>>,
     pending: Vec<StatementJson>,
+    overdue: Vec<LateJson>,
+}
+
+/// Something that is late.
+#[derive(Serialize)]
+struct LateJson {
+    what: &'static str,
+    id: Option<String>,
+    since: String,
+}
+
+impl From<&Late> for LateJson {
+    fn from(late: &Late) -> Self {
+        let what = match Overdue::try_from(late.what) {
+            Ok(Overdue::Answer) => "answer",
+            Ok(Overdue::Review) => "review",
+            Ok(Overdue::Hold) => "hold",
+            Ok(Overdue::Unspecified) | Err(_) => "unknown",
+        };
+        Self { what, id: late.id.as_ref().map(record_id), since: moment(late.since_ms) }
+    }
 }
 
 /// A statement that stands, with what record it is.
@@ -92,6 +113,7 @@ impl From<&ListedRow> for RowJson {
                 .filter_map(|row| standing(row.id.as_ref(), row.time_ms, row.link.as_ref()))
                 .collect(),
             pending: listed.pending.iter().map(StatementJson::from).collect(),
+            overdue: listed.late.iter().map(LateJson::from).collect(),
         }
     }
 }

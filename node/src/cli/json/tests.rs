@@ -186,19 +186,19 @@ fn an_answer_of_check_is_printed_as_agreed() {
 fn a_change_is_a_statement_or_a_number_of_missed_ones() {
     let erased = Change { id: id("BE", 2), time_ms: 0, certified: true, ..Change::default() };
     assert_eq!(
-        json_of(ChangeJson::from(&erased)),
+        json_of(ChangeJson::of(&erased)),
         json!({
             "id": "BE/2", "unit": "BE", "time": "1970-01-01T00:00:00Z", "kind": "unknown", "statement": null,
             "certified": true, "target": null, "status": "unknown",
         })
     );
-    assert_eq!(json_of(ChangeJson::from(&Change { missed: 9, ..Change::default() })), json!({ "missed": 9 }));
+    assert_eq!(json_of(ChangeJson::of(&Change { missed: 9, ..Change::default() })), json!({ "missed": 9 }));
 }
 
 #[test]
 fn a_shown_record_says_its_kind_even_when_it_was_erased() {
     let shown = ShownRecord { id: id("BE", 2), kind: 2, inert: "erased".to_owned(), ..ShownRecord::default() };
-    let json = json_of(ShowJson::from(&ShowReply { row: None, records: vec![shown] }));
+    let json = json_of(ShowJson::from(&ShowReply { records: vec![shown], ..ShowReply::default() }));
     assert_eq!((&json["row"], &json["records"][0]["kind"]), (&Value::Null, &json!("refer")));
     assert_eq!((&json["records"][0]["inert"], &json["records"][0]["statement"]), (&json!("erased"), &Value::Null));
 }

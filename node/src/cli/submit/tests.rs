@@ -121,6 +121,17 @@ impl Unit for Fake {
         Ok(Response::new(tokio_stream::empty()))
     }
 
+    async fn waiting(
+        &self,
+        _: Request<entente_proto::wire::WaitingRequest>,
+    ) -> Result<Response<entente_proto::wire::WaitingReply>, Status> {
+        Ok(Response::new(entente_proto::wire::WaitingReply::default()))
+    }
+
+    async fn decide(&self, _: Request<entente_proto::wire::DecideRequest>) -> Result<Response<SubmitReply>, Status> {
+        Ok(Response::new(SubmitReply::default()))
+    }
+
     async fn receipt(
         &self,
         _: Request<entente_proto::wire::ReceiptRequest>,

@@ -78,7 +78,9 @@ impl Against {
         if !self.holds.is_empty() && despite_hold.is_empty() {
             return Err(refusal(
                 "held",
-                format!("{holds}. Ask that unit first; --despite-hold REASON refers it nevertheless, and every unit reads why"),
+                format!(
+                    "{holds}. Ask that unit first; --despite-hold REASON refers it nevertheless, and every unit reads why"
+                ),
             ));
         }
         let lists: Vec<String> = self.hits.iter().map(|hit| format!("{:?} ({})", hit.list, hit.entry)).collect();

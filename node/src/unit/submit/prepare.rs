@@ -234,7 +234,10 @@ impl At<'_> {
             dispatch.provider = refer.provider;
         }
         if dispatch.provider.is_empty() {
-            return Err(refusal("provider", format!("{on} names no provider: say with --provider whom it was sent to")));
+            return Err(refusal(
+                "provider",
+                format!("{on} names no provider: say with --provider whom it was sent to"),
+            ));
         }
         let holds = holds(self.state, &target);
         if let [first, ..] = holds.as_slice()
@@ -280,7 +283,9 @@ impl At<'_> {
             [one] => Ok(one.clone()),
             [] => Err(refusal(
                 "not-a-dispatch",
-                format!("{referral} was not sent to a provider, as far as is known: `entente dispatch {referral}` first"),
+                format!(
+                    "{referral} was not sent to a provider, as far as is known: `entente dispatch {referral}` first"
+                ),
             )),
             several => {
                 let ids: Vec<String> = several.iter().map(ToString::to_string).collect();
