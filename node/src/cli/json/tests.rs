@@ -1,7 +1,7 @@
 use entente_proto::wire::record::Body;
 use entente_proto::wire::{
-    Basis, Category, Ground, Handling, Hold, HoldRow, ListStatus, ListedRow, LogStatus, Opinion, OpinionRow,
-    PeerStatus, Record, Refer, Referral, Row, Source, Stance, State, StatusReply, Tlp, Withdraw,
+    Basis, Category, Ground, Handling, Hold, HoldRow, Late, ListStatus, ListedRow, LogStatus, Opinion, OpinionRow,
+    Overdue, PeerStatus, Record, Refer, Referral, Row, Source, Stance, State, StatusReply, Tlp, Withdraw,
 };
 use serde_json::{Value, json};
 
@@ -64,6 +64,7 @@ fn a_row_of_the_list_is_printed_as_agreed() {
                 body: Some(Body::Withdraw(Withdraw { index: 17, reason: "wrong page".to_owned() })),
             }),
         }],
+        late: vec![Late { what: Overdue::Review as i32, id: id("BE", 17), since_ms: 0 }],
     };
     assert_eq!(
         json_of(RowJson::from(&listed)),
@@ -95,6 +96,7 @@ fn a_row_of_the_list_is_printed_as_agreed() {
                 "id": "BE/18", "unit": "BE", "time": "2018-04-25T06:00:00.001Z", "kind": "withdraw",
                 "statement": { "index": 17, "reason": "wrong page" },
             }],
+            "overdue": [{ "what": "review", "id": "BE/17", "since": "1970-01-01T00:00:00Z" }],
         })
     );
 }
@@ -109,6 +111,7 @@ fn a_target_that_is_only_pending_says_so() {
             time_ms: 0,
             record: Some(Record { submission: vec![], body: Some(hold) }),
         }],
+        late: Vec::new(),
     };
     let row = json_of(RowJson::from(&listed));
     assert_eq!((&row["status"], &row["referrals"]), (&json!("pending"), &json!([])));
@@ -173,12 +176,13 @@ fn an_answer_of_check_is_printed_as_agreed() {
     };
     assert_eq!(
         serde_json::to_string(&CheckedJson::from(&below)).unwrap(),
-        r#"{"input":"HTTPS://news.example/a","target":"url:https://news.example/a","status":"listed","via":"domain:news.example","pending":false,"fault":null}"#
+        r#"{"input":"HTTPS://news.example/a","target":"url:https://news.example/a","status":"listed","via":"domain:news.example","pending":false,"own":null,"differs":null,"notices":[],"fault":null}"#
     );
     let bad = Checked { input: "me@x.example".to_owned(), fault: "an e-mail address".to_owned(), ..Checked::default() };
     assert_eq!(
         json_of(CheckedJson::from(&bad)),
-        json!({ "input": "me@x.example", "target": null, "status": "unknown", "via": null, "pending": false, "fault": "an e-mail address" })
+        json!({ "input": "me@x.example", "target": null, "status": "unknown", "via": null, "pending": false, "own": null,
+            "differs": null, "notices": [], "fault": "an e-mail address" })
     );
 }
 
@@ -186,13 +190,16 @@ fn an_answer_of_check_is_printed_as_agreed() {
 fn a_change_is_a_statement_or_a_number_of_missed_ones() {
     let erased = Change { id: id("BE", 2), time_ms: 0, certified: true, ..Change::default() };
     assert_eq!(
-        json_of(ChangeJson::of(&erased)),
+        json_of(ChangeJson::of(&erased, "BE:4".to_owned())),
         json!({
             "id": "BE/2", "unit": "BE", "time": "1970-01-01T00:00:00Z", "kind": "unknown", "statement": null,
-            "certified": true, "target": null, "status": "unknown",
+            "certified": true, "target": null, "status": "unknown", "position": "BE:4",
         })
     );
-    assert_eq!(json_of(ChangeJson::of(&Change { missed: 9, ..Change::default() })), json!({ "missed": 9 }));
+    assert_eq!(
+        json_of(ChangeJson::of(&Change { missed: 9, ..Change::default() }, String::new())),
+        json!({ "missed": 9 })
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A network of one unit, whose records are certified as soon as they are signed.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::core::{Draft, Parts, Running, start};
 use crate::journal::{self, Journal};
-use crate::store::{Batch, MemoryStore, Store, StoredLog, SubmissionId};
+use crate::store::{Batch, Erasure, MemoryStore, ScrubDue, ScrubStep, Scrubbed, Store, StoredLog, SubmissionId};
 
 const NOW_MS: u64 = 1_524_614_400_000;
 
@@ -86,6 +87,27 @@ impl Store for Turning {
         let forged = |_: &Entry| Entry::compose(2, NOW_MS, [8; 16], payload(9, refer("forged.example"))).unwrap();
         Ok(entries.iter().map(forged).collect())
     }
+    fn entries_to_fold(&self, unit: &UnitId, from: u64, count: usize, bytes: usize) -> Result<Vec<Entry>, StoreError> {
+        self.entries(unit, from, count, bytes)
+    }
+    fn withheld(&self, unit: &UnitId, index: u64) -> Option<u64> {
+        self.inner.withheld(unit, index)
+    }
+    fn all_withheld(&self) -> Vec<Erasure> {
+        self.inner.all_withheld()
+    }
+    fn announcements(&self) -> u64 {
+        self.inner.announcements()
+    }
+    fn lacks(&self, unit: &UnitId, index: u64) -> bool {
+        self.inner.lacks(unit, index)
+    }
+    fn scrub_due(&self) -> Option<ScrubDue> {
+        self.inner.scrub_due()
+    }
+    fn scrub(&self, go_on: &mut dyn FnMut(ScrubStep) -> ControlFlow<()>) -> Result<Scrubbed, StoreError> {
+        self.inner.scrub(go_on)
+    }
     fn leaf_hashes(&self, unit: &UnitId, bundle: u64) -> Result<Vec<Hash>, StoreError> {
         self.inner.leaf_hashes(unit, bundle)
     }
@@ -118,6 +140,8 @@ impl Node {
             log_signer: Box::new(log),
             mirror_signer: Box::new(mirror),
             room: Box::new(|| Ok(())),
+            remains: Box::new(Vec::new),
+            scrub_after: Duration::from_secs(1_800),
             instance: [0; 16],
         };
         Self { running: start(parts).unwrap(), store, _directory: directory }
@@ -138,6 +162,7 @@ impl Node {
             kind,
             payload,
             unless_referred: None,
+            second: None,
         });
         self.core().submit(drafts.collect()).await.unwrap();
         let folded = async {
