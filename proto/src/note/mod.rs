@@ -53,11 +53,11 @@
 //! eight of small order, under which anybody can sign. A signature `R || S` of a text *M* under the key *A* holds if
 //!
 //! - S, as a little-endian number, is below the group's order, and
-//! - R, as bytes, is the encoding of `[S]B - [k]A`, where `k = SHA-512(R || A || M)` as a little-endian number.
+//! - R, as bytes, is the encoding of `[S]B - [k]A`, where *k* is `SHA-512(R || A || M)` as a little-endian number, modulo
+//!   the group's order.
 //!
-//! That is RFC 8032 section 5.1.7 without the cofactor. R itself is not decoded and not looked at otherwise: an R of small
-//! order, which only the key's holder can make, is not refused, and a second encoding of a point never matches.
-//! `tests/vectors/notes` has a signature of either sort.
+//! That is RFC 8032 section 5.1.7 without the cofactor. R is not decoded: one of small order, which only the key's holder
+//! can make, is not refused, and a second encoding of a point never matches. `tests/vectors/notes` has such signatures.
 //!
 //! | file | holds |
 //! |---|---|
