@@ -15,9 +15,7 @@ pub enum IdError {
     )]
     Network(String),
     /// Not a unit id.
-    #[error(
-        "{0:?} is not a unit id: 2 to 16 capital letters and digits, with hyphens between, as in \"BE\""
-    )]
+    #[error("{0:?} is not a unit id: 2 to 16 capital letters and digits, with hyphens between, as in \"BE\"")]
     Unit(String),
     /// Not a record id.
     #[error("{0:?} is not a record id: a unit id, a slash and an index, as in \"BE/17\"")]

@@ -191,10 +191,20 @@ def check_charter(v: Vectors) -> str:
     computed |= {"network": charter.network, "version": charter.version, "fold": charter.fold}
     for key, value in computed.items():
         same(f"{key} of the charter", value, said[key])
+    for item in said["accepted"]:
+        charter = protocol.read_charter(v.read(item["file"]))
+        m = len(charter.units) - 1
+        computed = {"digest": charter.digest.hex(), "network": charter.network, "fold": charter.fold}
+        computed["m_f_q"] = [m, protocol.faulty(m), charter.quorum]
+        computed["units"] = [{"addresses": unit.addresses, "id": unit.id} for unit in charter.units.values()]
+        for key, value in computed.items():
+            same(f"{key} of {item['file']}", value, item[key])
+    v.same_files("charter/accepted", [item["file"] for item in said["accepted"]])
     for file in said["refused"]:
         refused(file, protocol.read_charter, v.read(file))
     v.same_files("charter/refused", said["refused"])
-    return f"{len(units)} units, all signed with three keys; refused: {len(said['refused'])}"
+    forms = f"{len(said['accepted'])} in other forms; refused: {len(said['refused'])}"
+    return f"{len(units)} units, all signed with three keys; {forms}"
 
 
 def check_checkpoints(v: Vectors) -> str:

@@ -13,6 +13,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a fault here is a failed test")]
 
 mod charter;
+mod charter_forms;
 mod checkpoints;
 mod files;
 mod keys;

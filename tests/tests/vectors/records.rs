@@ -360,7 +360,10 @@ fn at_limits() -> Vec<Body> {
             prefix: false,
             override_reason: long(1_024),
         }),
-        Body::Withdraw(wire::Withdraw { index: 0, reason: "\n \u{61c}\u{200b}\u{2028}\u{2060}\u{feff}\u{fffd}".into() }),
+        Body::Withdraw(wire::Withdraw {
+            index: 0,
+            reason: "\n \u{61c}\u{200b}\u{2028}\u{2060}\u{feff}\u{fffd}".into(),
+        }),
         Body::Withdraw(wire::Withdraw { index: 0, reason: long(1_024) }),
         Body::Hold(wire::Hold { target: target(), until_ms: time_ms, contact: long(256), reason: long(1_024) }),
         Body::Opinion(wire::Opinion { on: reference("A1/1099511627775"), stance: 2, ground: 1, text: long(4_096) }),

@@ -1,9 +1,9 @@
 //! Payloads that are set aside.
 
 use entente_proto::record::RecordKind;
+use entente_proto::wire;
 use entente_proto::wire::operation_step::Step;
 use entente_proto::wire::record::Body;
-use entente_proto::wire;
 
 use crate::records::{full_refer, ids, item, long, payload, propose, reference, step, units};
 
@@ -163,8 +163,13 @@ fn beyond_bounds() -> Vec<(&'static str, Body)> {
     let at_ms = 253_402_300_800_000;
     let hash = || vec![1; 32];
     let item = |media_type: &str, captured_at_ms, tool: &str| {
-        let item =
-            wire::EvidenceItem { sha256: hash(), media_type: media_type.into(), size: 1, captured_at_ms, tool: tool.into() };
+        let item = wire::EvidenceItem {
+            sha256: hash(),
+            media_type: media_type.into(),
+            size: 1,
+            captured_at_ms,
+            tool: tool.into(),
+        };
         Body::Evidence(wire::Evidence { item: Some(item), ..Default::default() })
     };
     let hold = |contact: usize, reason: usize, until_ms| {
@@ -210,7 +215,10 @@ fn beyond_bounds() -> Vec<(&'static str, Body)> {
     vec![
         ("a campaign of 257 bytes", refer(|refer| refer.campaign = long(257))),
         ("a reason to override of 1,025 bytes", refer(|refer| refer.override_reason = long(1_025))),
-        ("a description of 16,384 characters and more bytes", refer(|refer| refer.description = long(16_383) + "\u{e9}")),
+        (
+            "a description of 16,384 characters and more bytes",
+            refer(|refer| refer.description = long(16_383) + "\u{e9}"),
+        ),
         ("a language with a letter beyond ASCII", refer(|refer| refer.language = "d\u{e9}".into())),
         ("a delete character", refer(|refer| refer.provider = "\u{7f}".into())),
         ("a tab", refer(|refer| refer.campaign = "a\tb".into())),
@@ -242,11 +250,7 @@ fn beyond_bounds() -> Vec<(&'static str, Body)> {
         ),
         (
             "evidence with a description of 4,097 bytes",
-            Body::Evidence(wire::Evidence {
-                item: Some(self::item()),
-                description: long(4_097),
-                ..Default::default()
-            }),
+            Body::Evidence(wire::Evidence { item: Some(self::item()), description: long(4_097), ..Default::default() }),
         ),
         ("a hand-over's remark of 1,025 bytes", custody(1_025, 1)),
         ("a hand-over in the year 10000", custody(0, at_ms)),
@@ -256,7 +260,10 @@ fn beyond_bounds() -> Vec<(&'static str, Body)> {
         ("a moment in the year 10000", operation(0, 0, at_ms, 1)),
         ("a quorum of 101", operation(0, 0, 1, 101)),
         ("a joining unit's remark of 1,025 bytes", step(Step::Join(wire::OperationJoin { text: long(1_025) }))),
-        ("a declining unit's reason of 1,025 bytes", step(Step::Decline(wire::OperationDecline { reason: long(1_025) }))),
+        (
+            "a declining unit's reason of 1,025 bytes",
+            step(Step::Decline(wire::OperationDecline { reason: long(1_025) })),
+        ),
         ("a go in the year 10000", go(at_ms, 1)),
         ("a frontier's size of 2^40", go(1, 1 << 40)),
         ("a reason to abort of 1,025 bytes", step(Step::Abort(wire::OperationAbort { reason: long(1_025) }))),
@@ -265,7 +272,10 @@ fn beyond_bounds() -> Vec<(&'static str, Body)> {
         ("a closing remark of 4,097 bytes", step(Step::Close(wire::OperationClose { text: long(4_097) }))),
         ("an erasure of index 2^40", Body::Erase(wire::Erase { index: 1 << 40, reason: 1 })),
         ("a proposal of 65,001 bytes", propose(vec![b'a'; 65_001])),
-        ("a revocation's reason of 1,025 bytes", Body::Revoke(wire::Revoke { spki_sha256: hash(), reason: long(1_025) })),
+        (
+            "a revocation's reason of 1,025 bytes",
+            Body::Revoke(wire::Revoke { spki_sha256: hash(), reason: long(1_025) }),
+        ),
         ("81 hashes", fork(vec![hash(); 81])),
         ("a hash of 31 bytes in a proof", fork(vec![vec![1; 31]])),
         ("an access log's size of 2^40", Body::AccessHead(wire::AccessHead { epoch: 1, size: 1 << 40, root: hash() })),
@@ -292,8 +302,9 @@ fn impossible() -> Vec<(&'static str, Body)> {
     let assign = |unit: &str, targets: &[&str]| {
         step(Step::Assign(wire::OperationAssign { unit: unit.into(), targets: ids(targets) }))
     };
-    let executed =
-        |target, result| step(Step::Executed(wire::OperationExecuted { target, at_ms: 1, result, text: String::new() }));
+    let executed = |target, result| {
+        step(Step::Executed(wire::OperationExecuted { target, at_ms: 1, result, text: String::new() }))
+    };
     let invited = |units: &[&str]| {
         let invited = units.iter().map(|id| (*id).to_owned()).collect();
         Body::Operation(wire::Operation { invited, ..Default::default() })
