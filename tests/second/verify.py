@@ -248,6 +248,8 @@ def check_network(v: Vectors) -> str:
     charter = protocol.read_charter(v.read(said["charter"]))
     logs = {unit: protocol.read_run(v.read(f"network/{unit}.run")) for unit in charter.units}
     same("complete prefixes", {u: protocol.complete_prefixes(log) for u, log in logs.items()}, said["complete_up_to"])
+    gaps = protocol.read_run(v.read(said["gaps"]["file"]))
+    same("complete prefixes of a log with gaps", protocol.complete_prefixes(gaps), said["gaps"]["complete_up_to"])
     unsound = [
         f"{unit}/{i}"
         for unit, log in logs.items()
