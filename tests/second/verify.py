@@ -249,6 +249,8 @@ def check_network(v: Vectors) -> str:
     logs = {unit: protocol.read_run(v.read(f"network/{unit}.run")) for unit in charter.units}
     same("complete prefixes", {u: protocol.complete_prefixes(log) for u, log in logs.items()}, said["complete_up_to"])
     gaps = protocol.read_run(v.read(said["gaps"]["file"]))
+    root = Tree([protocol.leaf_hash(entry.leaf) for entry in gaps]).root(0, len(gaps))
+    same("the root of a log with gaps", root.hex(), said["gaps"]["root"])
     same("complete prefixes of a log with gaps", protocol.complete_prefixes(gaps), said["gaps"]["complete_up_to"])
     unsound = [
         f"{unit}/{i}"

@@ -45,6 +45,7 @@ pub(crate) fn files() -> Files {
     }
     let gaps = gaps();
     let complete_gaps = complete(&gaps);
+    let root = gaps.iter().map(Entry::leaf_hash).collect::<MemoryTree>().root().to_string();
     let mut run = Vec::new();
     gaps.iter().for_each(|entry| encode(entry, &mut run));
     files.put("network/gaps.run", run);
@@ -60,7 +61,7 @@ pub(crate) fn files() -> Files {
             "frontiers": [early, late],
             "complete_up_to": complete,
             "set_aside": set_aside(&logs),
-            "gaps": { "file": "network/gaps.run", "complete_up_to": complete_gaps },
+            "gaps": { "file": "network/gaps.run", "root": root, "complete_up_to": complete_gaps },
         }),
     );
     files
