@@ -15,9 +15,7 @@ pub enum IdError {
     )]
     Network(String),
     /// Not a unit id.
-    #[error(
-        "{0:?} is not a unit id: 2 to 16 capital letters and digits, with hyphens between, not beginning with XN--, as in \"BE\""
-    )]
+    #[error("{0:?} is not a unit id: 2 to 16 capital letters and digits, with hyphens between, as in \"BE\"")]
     Unit(String),
     /// Not a record id.
     #[error("{0:?} is not a record id: a unit id, a slash and an index, as in \"BE/17\"")]
@@ -27,8 +25,8 @@ pub enum IdError {
     Size(u64),
 }
 
-/// The name of a network, such as `takedown.example`: labels of lower-case letters, digits and inner hyphens, with dots
-/// between, at most 64 characters.
+/// The name of a network, such as `takedown.example`: one or more labels of `a-z`, `0-9` and inner hyphens, with dots
+/// between, at most 64 bytes in all. One label alone is a name, and a label may be as long as the whole.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NetworkName(Arc<str>);
 
@@ -57,7 +55,7 @@ impl FromStr for NetworkName {
     }
 }
 
-/// The id of a unit, such as `BE`: `[A-Z0-9]+(-[A-Z0-9]+)*`, 2 to 16 characters, not beginning with `XN--`.
+/// The id of a unit, such as `BE`: `[A-Z0-9]+(-[A-Z0-9]+)*`, 2 to 16 characters.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnitId(Arc<str>);
 

@@ -21,7 +21,9 @@
 //! | [`receipt`] | one record shown alone, to whoever has the charter (C2SP `tlog-proof`) |
 //! | [`list`] | the fold of certified logs into the target list, and its digest |
 //! | [`sync`] | the state machine that brings every log to every node |
-//! | [`wire`] | the messages, generated from the `.proto` files |
+//! | [`wire`] | the messages, generated from the `.proto` files, and the text of these |
+//!
+//! `tests/vectors` of the repository holds golden vectors of all of it but `sync`; its README names their fields.
 //!
 //! The crate may use pure libraries only. Its feature `grpc` adds the service stubs to [`wire`].
 #![warn(clippy::arithmetic_side_effects, clippy::print_stdout, clippy::print_stderr)]

@@ -1,8 +1,44 @@
 //! Every maximum of the protocol, in one place. Whatever parses bytes of others checks them before it takes memory.
+//!
+//! | what | at most | constant |
+//! |---|---|---|
+//! | index of an entry, size of a log | below 2^40 | [`LOG_SIZE_END`] |
+//! | leaf | 64 bytes; a canonical header has at most 55 | [`LEAF_BYTES_MAX`] |
+//! | opening | exactly 16 bytes | [`OPENING_BYTES`] |
+//! | payload | 1 to 65,536 bytes | [`PAYLOAD_BYTES_MAX`] |
+//! | full bundle | exactly 256 entries | [`BUNDLE_ENTRIES`] |
+//! | note (checkpoints) | 65,536 bytes | [`NOTE_BYTES_MAX`] |
+//! | signature lines of a note | 512 | [`NOTE_SIGNATURES_MAX`] |
+//! | key name | 255 bytes | [`KEY_NAME_BYTES_MAX`] |
+//! | charter with its signatures | 1,048,576 bytes | [`CHARTER_BYTES_MAX`] |
+//! | units of a charter, of a list in a statement | 100 | [`UNITS_MAX`] |
+//! | addresses of a unit | 8 | [`ADDRESSES_MAX`] |
+//! | address | 259 bytes | [`ADDRESS_BYTES_MAX`] |
+//! | CA certificates of a unit | 4 | [`CAS_MAX`] |
+//! | CA certificate, as DER | 4,096 bytes | [`CA_BYTES_MAX`] |
+//! | revoked keys of a charter | 4,096 | [`REVOKED_MAX`] |
+//! | network name | 64 bytes | [`NETWORK_BYTES_MAX`] |
+//! | full name of a unit | 256 bytes | [`UNIT_NAME_BYTES_MAX`] |
+//! | target | 8,192 bytes | [`TARGET_BYTES_MAX`] |
+//! | compact range, proof | 80 hashes | [`PROOF_HASHES_MAX`] |
+//! | sync frame | 1,179,648 bytes | [`FRAME_BYTES_MAX`] |
+//! | body of a `Bundle`, uncompressed | 1,048,576 bytes | [`BUNDLE_BODY_BYTES_MAX`] |
+//! | bounded `Want` | 16,384 entries, 67,108,864 bytes | [`WANT_ENTRIES_MAX`], [`WANT_BYTES_MAX`] |
+//! | level-1 hashes of an `Outline` | 4,096 | [`OUTLINE_HASHES_MAX`] |
+//! | header's time ahead of a cosigner's clock | 300,000 ms | [`HEADER_AHEAD_MS_MAX`] |
+//! | clock off its partners' median | 120,000 ms | [`CLOCK_OFF_MS_MAX`] |
+//! | uncertified checkpoint that keeps the next one back | 1,000 ms | [`CHECKPOINT_REST_MS`] |
+//! | wait for a push | 40 ms | [`PULL_AFTER_MS`] |
+//! | submissions in a call, inputs in a check | 1,000, 10,000 | [`SUBMISSIONS_MAX`], [`CHECKS_MAX`] |
+//! | message of the officers' API | 4,194,304 bytes | [`API_BYTES_MAX`] |
+//!
+//! Statements have further limits, field by field: see [`record::statement`](crate::record::statement) and the comments
+//! of `record.proto`, which [`wire`](crate::wire) shows.
 
 /// Largest size of a log, in entries (exclusive): indexes and sizes stay below 2^40.
 pub const LOG_SIZE_END: u64 = 1 << 40;
-/// Largest encoded entry header (the Merkle leaf), in bytes.
+/// Largest encoded entry header (the Merkle leaf), in bytes: what is longer is refused before it is read. A canonical
+/// header stays below, at 55 bytes or fewer.
 pub const LEAF_BYTES_MAX: usize = 64;
 /// Length of an entry's opening, in bytes: exactly.
 pub const OPENING_BYTES: usize = 16;
@@ -26,11 +62,11 @@ pub const ADDRESSES_MAX: usize = 8;
 pub const CAS_MAX: usize = 4;
 /// Largest CA certificate, as DER, in bytes.
 pub const CA_BYTES_MAX: usize = 4 << 10;
-/// Longest address of a unit, in bytes: a host name of 253, a colon, a port.
+/// Longest address of a unit, in bytes: room for a host name of 253, a colon, a port.
 pub const ADDRESS_BYTES_MAX: usize = 259;
 /// Most revoked keys in a charter.
 pub const REVOKED_MAX: usize = 4_096;
-/// Longest network name, in bytes.
+/// Longest network name, in bytes; its labels have no limit of their own.
 pub const NETWORK_BYTES_MAX: usize = 64;
 /// Longest full name of a unit in a charter, in bytes.
 pub const UNIT_NAME_BYTES_MAX: usize = 256;

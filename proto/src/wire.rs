@@ -1,6 +1,33 @@
 //! The messages, generated from `protos/*.proto`, and with the feature `grpc` the service stubs.
 //!
 //! Nothing here is checked: the other modules turn these messages into types that hold what they promise.
+//!
+//! What two units must agree on is in the first four files, which follow; `unit.proto`, the API of a unit's own officers,
+//! is not shown. All lie in `proto/protos`.
+//!
+//! # log.proto
+//!
+//! ```text
+#![doc = include_str!("../protos/log.proto")]
+//! ```
+//!
+//! # record.proto
+//!
+//! ```text
+#![doc = include_str!("../protos/record.proto")]
+//! ```
+//!
+//! # list.proto
+//!
+//! ```text
+#![doc = include_str!("../protos/list.proto")]
+//! ```
+//!
+//! # sync.proto
+//!
+//! ```text
+#![doc = include_str!("../protos/sync.proto")]
+//! ```
 
 #[allow(
     missing_docs,

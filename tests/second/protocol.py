@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 LOG_SIZE_END = 2**40
+NOTE_BYTES_MAX = 65_536
 
 
 class Refused(Exception):
@@ -302,7 +303,7 @@ class Checkpoint:
 
 def read_checkpoint(data: bytes, log_key: Key, mirrors: dict[str, Key]) -> Checkpoint:
     """Reads a checkpoint of the log with this key, cosigned under these mirror keys of the other units."""
-    note = parse_note(data, 65_536)
+    note = parse_note(data, NOTE_BYTES_MAX)
     lines = note.text.split("\n")
     require(len(lines) == 4, "not three lines")
     origin, size, root, _ = lines

@@ -16,7 +16,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import protocol
-from protocol import Charter, Checkpoint, Entry, Key, Refused, Tree, sha256
+from protocol import Charter, Checkpoint, Entry, Key, Note, Refused, Tree, sha256
 
 NETWORK, UNITS = "takedown.example", ("BE", "FR", "NL", "UK")
 COUNTING = Tree([protocol.leaf_hash(i.to_bytes(8)) for i in range(1024)])
@@ -141,6 +141,35 @@ def check_keys(v: Vectors) -> str:
     return f"{len(computed)} keys; refused: {public} public, {written} written"
 
 
+def signed(item: dict[str, str]) -> tuple[Note, Key]:
+    """A text with one signature, and the key, which must be one that can stand in a charter."""
+    key = Key(f"{NETWORK}/BE", 1, bytes.fromhex(item["public"]))
+    protocol.check_public_key(key.public)
+    return Note(item["text"], {(key.name, key.id): bytes.fromhex(item["signature"])}), key
+
+
+def check_notes(v: Vectors) -> str:
+    said = v.json("notes/notes.json")
+    for item in said["accepted"]:
+        note = protocol.parse_note(v.read(item["file"]), protocol.NOTE_BYTES_MAX)
+        lines = [
+            {"name": name, "id": key_id.hex(), "signature_sha256": sha256(signature).hex()}
+            for (name, key_id), signature in note.signatures.items()
+        ]
+        same(f"the text of {item['file']}", sha256(note.text.encode()).hex(), item["text_sha256"])
+        same(f"the lines of {item['file']}", lines, item["lines"])
+    for file in said["refused"]:
+        refused(file, protocol.parse_note, v.read(file), protocol.NOTE_BYTES_MAX)
+    v.same_files("notes/refused", said["refused"])
+    hold, broken = ([signed(item) for item in said[key]] for key in ("signatures", "refused_signatures"))
+    for note, key in hold:
+        protocol.verify_signature(note, key)
+    for item, (note, key) in zip(said["refused_signatures"], broken, strict=True):
+        refused(f"a signature: {item['why']}", protocol.verify_signature, note, key)
+    notes = f"{len(said['accepted'])} accepted, {len(hold)} signatures"
+    return f"{notes}; refused: {len(said['refused'])} and {len(broken)} signatures"
+
+
 def check_quorum(v: Vectors) -> str:
     said = v.json("quorum.json")["m_f_q_answers"]
     numbers = [(m, protocol.faulty(m), protocol.quorum(m)) for m in range(len(said))]
@@ -162,10 +191,20 @@ def check_charter(v: Vectors) -> str:
     computed |= {"network": charter.network, "version": charter.version, "fold": charter.fold}
     for key, value in computed.items():
         same(f"{key} of the charter", value, said[key])
+    for item in said["accepted"]:
+        charter = protocol.read_charter(v.read(item["file"]))
+        m = len(charter.units) - 1
+        computed = {"digest": charter.digest.hex(), "network": charter.network, "fold": charter.fold}
+        computed["m_f_q"] = [m, protocol.faulty(m), charter.quorum]
+        computed["units"] = [{"addresses": unit.addresses, "id": unit.id} for unit in charter.units.values()]
+        for key, value in computed.items():
+            same(f"{key} of {item['file']}", value, item[key])
+    v.same_files("charter/accepted", [item["file"] for item in said["accepted"]])
     for file in said["refused"]:
         refused(file, protocol.read_charter, v.read(file))
     v.same_files("charter/refused", said["refused"])
-    return f"{len(units)} units, all signed with three keys; refused: {len(said['refused'])}"
+    forms = f"{len(said['accepted'])} in other forms; refused: {len(said['refused'])}"
+    return f"{len(units)} units, all signed with three keys; {forms}"
 
 
 def check_checkpoints(v: Vectors) -> str:
@@ -209,6 +248,10 @@ def check_network(v: Vectors) -> str:
     charter = protocol.read_charter(v.read(said["charter"]))
     logs = {unit: protocol.read_run(v.read(f"network/{unit}.run")) for unit in charter.units}
     same("complete prefixes", {u: protocol.complete_prefixes(log) for u, log in logs.items()}, said["complete_up_to"])
+    gaps = protocol.read_run(v.read(said["gaps"]["file"]))
+    root = Tree([protocol.leaf_hash(entry.leaf) for entry in gaps]).root(0, len(gaps))
+    same("the root of a log with gaps", root.hex(), said["gaps"]["root"])
+    same("complete prefixes of a log with gaps", protocol.complete_prefixes(gaps), said["gaps"]["complete_up_to"])
     unsound = [
         f"{unit}/{i}"
         for unit, log in logs.items()
@@ -254,6 +297,7 @@ PARTS: dict[str, tuple[Callable[[Vectors], str], str | None, list[str]]] = {
     "leaves": (check_leaves, "leaves/leaves.json", ["leaves/*.run"]),
     "tree": (check_tree, "tree.json", []),
     "keys": (check_keys, "keys.json", []),
+    "notes": (check_notes, "notes/notes.json", []),
     "quorum": (check_quorum, "quorum.json", []),
     "charter": (check_charter, "charter/charter.json", ["charter/1.note", "charter/ca/*"]),
     "checkpoints": (check_checkpoints, "checkpoints/checkpoints.json", ["checkpoints/[!o]*.note", "checkpoints/one*"]),
@@ -262,7 +306,8 @@ PARTS: dict[str, tuple[Callable[[Vectors], str], str | None, list[str]]] = {
     "network": (check_network, "network/network.json", ["network/*.run", "network/*/*.note"]),
 }
 # What only has to be refused, the reason, and how much is held before an outline, of which its bundles alone matter.
-NOT_COMPARED = {"refused_leaves", "refused_runs", "refused_public_keys", "refused_texts", "why", "held"}
+NOT_COMPARED = {"refused_leaves", "refused_runs", "refused_public_keys", "refused_texts", "refused_signatures"}
+NOT_COMPARED |= {"why", "held"}
 
 
 def flipped(value: bytes, most: int) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ use crate::limits::ADDRESS_BYTES_MAX;
 ///
 /// The host is one of:
 /// - a name: one or more labels with dots between, each 1 to 63 of `a-z`, `0-9` and inner hyphens; the last is not of
-///   digits alone;
+///   digits alone. Only the 259 bytes limit it as a whole;
 /// - an IPv4 address: four decimals 0 to 255 without leading zeros, with dots between;
 /// - an IPv6 address in square brackets as RFC 5952 writes it: lower-case groups without leading zeros, the longest run of
 ///   two or more zero groups (the first of equals) as `::`, and `::ffff:192.0.2.1` for IPv4-mapped ones alone.

@@ -23,22 +23,29 @@
 //! addresses = ["be.takedown.example:7443"]
 //! base = ""
 //! ```
-//! then an empty line and the signature lines. As long as nobody has signed, the file is the text alone.
+//! then an empty line and the signature lines. As long as nobody has signed, the file is the text alone: a file in which
+//! an empty line is followed by U+2014 and a space is read as a note, and refused if it is none; any other is a text as a
+//! whole, with the empty lines at its end. `tests/vectors/charter/1.note` is a whole charter of four units, and
+//! `charter.json` beside it says what it holds.
 //!
 //! # The text
 //!
 //! UTF-8; lines end in a line feed (0x0A) alone, the last one too. No tabs, no other control characters (U+0000-001F,
 //! U+007F-009F), and none that turn the reading direction or have no width (U+061C, U+200B-200F, U+2028-202E,
-//! U+2060-206F, U+FEFF); none of them stands in the signature lines either. Then TOML 1.0. What TOML 1.1 reads otherwise may stand nowhere, not even in a comment: the braces
-//! `{` and `}`, and a backslash before `e` or `x`. Comments and the order of keys are free; the text is hashed and signed
-//! as it is.
+//! U+2060-206F, U+FEFF); none of them stands in the signature lines either. Then TOML 1.0. What TOML 1.1 reads otherwise
+//! may stand nowhere in the text, not even in a comment: the braces `{` and `}`, and a backslash before `e` or `x`. That
+//! is judged by bytes alone, so an escaped backslash before them, as in `"\\x"`, is refused too; signature lines are not
+//! concerned. Comments, the order of keys and the ways in which TOML writes a value are free (a whole number may be `1`,
+//! `+1` or `0x1`); the text is hashed and signed as it is.
+//!
+//! All keys must be there but those that may be left out.
 //!
 //! | key | value |
 //! |---|---|
 //! | `network` | a [network name](crate::ids::NetworkName) |
 //! | `version` | whole number from 1 to 2^32 - 1 |
 //! | `previous` | `""` in version 1; in others the digest of the version before, 64 lower-case hexadecimal digits |
-//! | `continues` | may be left out; must be `""`: refounding is not built yet |
+//! | `continues` | may be left out; must be `""`: nothing can be continued in this version |
 //! | `fold` | whole number from 1 to 2^32 - 1: the version of the rules of the [list](crate::list) |
 //! | `quorum` | may be left out; else from the [formula's value](crate::quorum) for *m* other units up to *m* |
 //! | `revoked` | may be left out; at most 4,096 different SHA-256 values of public keys (SPKI), 64 lower-case hexadecimal digits each |
@@ -49,17 +56,17 @@
 //! | key | value |
 //! |---|---|
 //! | `id` | a [unit id](crate::ids::UnitId) |
-//! | `name` | 1 to 256 bytes, none of the characters excluded above, no line feed, no white space at its ends |
+//! | `name` | 1 to 256 bytes, none of the characters excluded above, no line feed, no white space (Unicode `White_Space`) at its ends |
 //! | `charter_key` | C2SP vkey of type 0x01, named `<network>/<id>/charter` |
 //! | `log_key` | C2SP vkey of type 0x01, named `<network>/<id>` |
 //! | `mirror_key` | C2SP vkey of type 0x04, named `<network>/<id>/mirror` |
-//! | `ca` | 1 to 4 different certificates, each one PEM block (RFC 7468 strict form: base64 in lines of 64 characters, lines ended by a line feed, which the last may lack) of one DER sequence of at most 4,096 bytes (tag 0x30, its length in as few bytes as hold it, nothing after it); what is inside is judged elsewhere |
-//! | `addresses` | at most 8 different [addresses](split_address) `host:port`; none for a unit that only dials |
+//! | `ca` | 1 to 4 certificates, different as DER, each one PEM block (RFC 7468 strict form: base64 in lines of 64 characters, lines ended by a line feed, which the last may lack) of one DER sequence of at most 4,096 bytes (tag 0x30, its length in as few bytes as hold it, nothing after it); what is inside is judged elsewhere |
+//! | `addresses` | at most 8 different [addresses](split_address) `host:port`; the empty list for a unit that only dials |
 //! | `base` | may be left out; `""` in version 1; else size, space, root: `1042 <64 lower-case hexadecimal digits>` |
 //!
 //! Every key that is not named here is refused, and so is a value of another type. All raw public keys of all units and
-//! roles differ (a cosignature does not name its signer), none is of small order, and no CA certificate stands with two
-//! units.
+//! roles differ (a cosignature does not name its signer), none is of small order, and no CA certificate, as DER, stands
+//! with two units.
 //!
 //! # Digest and signatures
 //!
@@ -70,7 +77,7 @@
 //!   Ed25519("cosignature/v1\ntime <seconds>\n" || text)`. No text of a charter is also the body of a checkpoint.
 //!
 //! A signature of a key that the text names and that does not hold refuses the whole; a key may sign once; signatures of
-//! other keys are ignored. **Version 1 counts when every unit in it has signed with all three keys**
+//! other keys are ignored, if their lines keep the form of a [note](crate::note). **Version 1 counts when every unit in it has signed with all three keys**
 //! ([`UnverifiedCharter::verify_first`]). A later version is parsed here and counts only under the version before it.
 //!
 //! A node signs one text per version, ever.

@@ -2,8 +2,9 @@
 //!
 //! An entry has three parts:
 //!
-//! - the **leaf**, which the Merkle tree hashes: the canonical bytes of an [`EntryHeader`](crate::wire::EntryHeader), at
-//!   most 64 bytes, stored and hashed as received. Its leaf hash is `SHA-256(0x00 || leaf)`.
+//! - the **leaf**, which the Merkle tree hashes: the canonical bytes of an [`EntryHeader`](crate::wire::EntryHeader),
+//!   stored and hashed as received. Its leaf hash is `SHA-256(0x00 || leaf)`. A longer one than 64 bytes is refused before
+//!   it is read; a canonical header has at most 55.
 //! - the **opening**: 16 random bytes.
 //! - the **payload**: the bytes of a [`Record`](crate::wire::Record), 1 to 65,536 of them.
 //!
@@ -12,6 +13,10 @@
 //!
 //! Canonical means that protobuf fields stand in ascending order, each at most once, defaults left out, varints as short
 //! as possible, nothing unknown: decoding and encoding again gives the same bytes.
+//!
+//! The header's times never go back within a log: each is that of the entry before it or later. A partner stores a log
+//! that breaks this, but cosigns no checkpoint that covers the entry whose time is smaller, so nothing from there on is
+//! ever certified. The [fold](crate::list) does not look at it.
 //!
 //! # A run of entries
 //! On the wire (`Bundle.raw`) and on disk, entries follow each other without a count:

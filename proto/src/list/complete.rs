@@ -1,10 +1,11 @@
 //! Up to which sizes a log is complete.
 //!
-//! A log is *complete up to a size* if every payload missing below it has its `Erase` below it too: with a payload
-//! missing at index *i* that the record at index *e* erases, the log is complete up to *i* and from *e + 1* on, and not
-//! in between; with no `Erase` known, it is complete up to *i* only. That `Erase` is sound, the first of several, and the
-//! header at *i* is of a kind that [can end](RecordKind::can_end): no other helps. Nodes cosign, certify and fold complete prefixes
-//! alone, so a relay that strips a payload gains nothing.
+//! A log is *complete up to a size* if every payload missing below it has its `Erase` below it too. With a payload
+//! missing at index *i*, let *e* be the index of the first sound `Erase` of *i* with *e > i*, where the header at *i* is
+//! of a kind that [can end](RecordKind::can_end) (2 and 4 to 10). Then the log is complete at sizes up to *i* and from
+//! *e + 1* on, and not in between. With no such *e*, or another kind at *i*, it is complete at sizes up to *i* only.
+//! Several missing payloads must all allow a size. Nodes cosign, certify and fold complete prefixes alone, so a relay
+//! that strips a payload gains nothing.
 //!
 //! ```
 //! use entente_proto::ids::Size;

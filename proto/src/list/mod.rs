@@ -11,26 +11,43 @@
 //!
 //! # Which statements stand
 //!
-//! A payload that is [set aside](crate::record::statement) says nothing. In the order of each log by itself:
+//! A record is *sound* if its payload is there and not [set aside](crate::record::statement); what is set aside says
+//! nothing. A sound record that breaks a rule of this page is *inert*: it has no effect. Kinds that *can end* are 2 and 4
+//! to 10: `Refer`, `Hold`, `Opinion`, `Dispatch`, `Outcome`, `Observe`, `Link`, `Evidence`
+//! ([`can_end`](crate::record::RecordKind::can_end)); no other can, nor can one that this version does not know.
+//!
+//! In the order of each log by itself:
 //!
 //! - **Withdraw** *i* takes back the record at index *i* of the same log if *i* is smaller than the withdrawal's own
-//!   index, the header's kind at *i* [can end](crate::record::RecordKind::can_end), and nothing has withdrawn or erased
-//!   that record before. Else it is inert.
+//!   index, the header's kind at *i* can end, and nothing has withdrawn or erased that record before. Else it is inert.
 //! - **Erase** *i* likewise, but a withdrawn record can still be erased. Everything that an erased record said is as if
 //!   it had never been said. Whether its payload is still there makes no difference.
 //!
-//! It is the kind in the header that counts here, also where the payload at *i* is missing or set aside.
+//! Of the record at *i* only the header's kind is looked at, so it can be ended also where its payload is missing or set
+//! aside. The `Withdraw` or `Erase` itself must be sound. In a log, for example:
+//!
+//! | index | header's kind and payload | what becomes of it |
+//! |---|---|---|
+//! | 0 | `Refer`, set aside (no category) | withdrawn by 1; it says nothing either way |
+//! | 1 | `Withdraw` 0 | takes effect: the header's kind at 0 is `Refer` |
+//! | 2 | `Refer`, sound | erased by 5 |
+//! | 3 | `Erase` 2, set aside (no reason) | nothing |
+//! | 4 | `Withdraw` 1 | inert: the kind of 1, `Withdraw`, cannot end |
+//! | 5 | `Erase` 2 | takes effect; the payload at 2 may be missing from now on |
+//! | 6 | `Withdraw` 2 | inert: 2 is erased already |
 //!
 //! A statement *stands* if it is sound, not inert, and neither withdrawn nor erased. It *counts*, that is, has a place
 //! in a row, as follows. A reference to a record that is not folded yet, or to a unit that is not in the charter,
-//! *dangles*: the statement does not count, and will as soon as the record comes.
+//! *dangles*: the statement does not count, and will as soon as the record comes. For rows it makes no difference
+//! whether a statement is inert, dangles, or is on a record of the wrong kind: it does not count. Only
+//! [`Standing`] tells these apart.
 //!
 //! | kind | counts if it stands and |
 //! |---|---|
 //! | `Refer`, `Hold` | - |
 //! | `Opinion` | it is on a `Refer` of *another* unit, which stands. An opinion on an own record is inert. |
-//! | `Dispatch` | it is on a sound `Refer` of any unit that is not erased. (On a withdrawn one it still counts: the provider that got it must hear of the withdrawal.) On a record of the own log that does not come before it, it is inert. |
-//! | `Outcome` | it is on a `Dispatch` of any unit that counts. On a record of the own log that does not come before it, it is inert. |
+//! | `Dispatch` | it is on a sound `Refer` of any unit that is not erased. (On a withdrawn one it still counts: the provider that got it must hear of the withdrawal.) On a record of the own log whose index is not smaller than its own it is inert, also when that record comes later. |
+//! | `Outcome` | it is on a `Dispatch` of any unit that counts; as for `Dispatch`, one of the own log must have a smaller index. |
 //! | `Observe` | its `observed_ms` is not later than its header's time; else it is inert. |
 //! | `Link` | - |
 //!
@@ -44,8 +61,8 @@
 //!
 //! The row is the message `Row` of `list.proto`:
 //!
-//! - `status`: `held` if a hold on it counts; else `disputed` if an objection counts to a referral of it; else `listed`
-//!   if a referral of it counts; else `cleared`.
+//! - `status`: `held` (1) if a hold on it counts; else `disputed` (2) if an objection, an `Opinion` with the stance
+//!   `object`, counts to a referral of it; else `listed` (3) if a referral of it counts; else `cleared` (4).
 //! - `availability`: of the observations of it that count the greatest by `observed_ms`, then unit, then index.
 //! - `referrals`, `holds`: those that count; `opinions`, `dispatches`: those that count on any referral of it;
 //!   `outcomes`: those that count on such dispatches; `links`: those that count and in which it is `first` or `second`.

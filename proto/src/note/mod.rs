@@ -15,8 +15,8 @@
 //! It has one form, and every other is refused:
 //!
 //! - UTF-8 without control characters below U+0020, newline (U+000A) excepted;
-//! - *text*, which ends with a newline, is not empty and may have blank lines of its own: what stands before the last
-//!   blank line;
+//! - *text*, which ends with a newline, is not empty (one newline alone is a text) and may have blank lines of its own,
+//!   also at its end: what stands before the last blank line;
 //! - one blank line;
 //! - 1 to 512 ([`NOTE_SIGNATURES_MAX`]) *signature lines*, each ended by a newline, the last one as well; nothing after
 //!   them;
@@ -50,8 +50,14 @@
 //!
 //! A public key is refused if its 32 bytes are not a point of the curve, are not the one encoding of it (the y
 //! coordinate, the lower 255 bits as a little-endian number, must be below 2^255 - 19), or if the point is one of the
-//! eight of small order, under which anybody can sign. Signatures are verified as in RFC 8032 section 5.1.7 without the
-//! cofactor, with S below the group's order.
+//! eight of small order, under which anybody can sign. A signature `R || S` of a text *M* under the key *A* holds if
+//!
+//! - S, as a little-endian number, is below the group's order, and
+//! - R, as bytes, is the encoding of `[S]B - [k]A`, where *k* is `SHA-512(R || A || M)` as a little-endian number, modulo
+//!   the group's order.
+//!
+//! That is RFC 8032 section 5.1.7 without the cofactor. R is not decoded: one of small order, which only the key's holder
+//! can make, is not refused, and a second encoding of a point never matches. `tests/vectors/notes` has such signatures.
 //!
 //! | file | holds |
 //! |---|---|

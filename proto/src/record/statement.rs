@@ -27,29 +27,37 @@
 //! 4. the arm's field number is the header's kind;
 //! 5. every field keeps its limits.
 //!
-//! The limits are those that the comments of `record.proto` name, and these:
+//! The limits are those that the comments of `record.proto` name for a field by itself (so many bytes, so many items,
+//! ascending), and those of the table. Nothing here looks beyond the payload and the header's kind: that an index is
+//! smaller than the record's own, a time not later than the header's, a referral another unit's or there at all, is a
+//! matter of [`list`](crate::list), and never sets a payload aside.
+//!
+//! Whatever neither names as required may be absent or empty: `Refer.handling`, `Dispatch.provider`, `Operation.title`,
+//! a list of units or of references, an `EvidenceItem`'s `media_type`. Lists of references other than
+//! `OperationFreeze.targets` have no order and may repeat, and only the payload's size limits them.
 //!
 //! | what | rule |
 //! |---|---|
-//! | every text | no U+0000-U+001F except U+000A, no U+007F-U+009F, no U+202A-U+202E, no U+2066-U+2069 |
+//! | every text (field of type `string`) | no U+0000-U+001F except U+000A, no U+007F-U+009F, no U+202A-U+202E, no U+2066-U+2069; any other character |
 //! | every target | in canonical form, see [`target`](super::target); only `Evidence.target` may be empty, and `Observe.successor`, which is given exactly when the target moved |
 //! | every enum | a value that the schema names; 0 only where the schema does not call it refused |
-//! | every hash, root and digest | exactly 32 bytes |
+//! | every hash, root and digest | exactly 32 bytes, never absent |
 //! | every time (`_ms`) | below 253,402,300,800,000 (the year 10000) |
-//! | every index and log size | below 2^40 |
+//! | `RecordRef.index`, `Withdraw.index`, `Erase.index`, `FrontierLog.size`, `AccessHead.size` | below 2^40; other numbers without a rule, such as `AccessHead.epoch` and `EvidenceItem.size`, are any |
 //! | every unit id | of the form that [`ids`](crate::ids) names |
-//! | every `RecordRef` but `Evidence.operation`, and `Evidence.item` | present |
-//! | `Refer.language` | letters, digits and hyphens |
-//! | `EvidenceItem.media_type` | bytes 0x20-0x7e |
+//! | every `RecordRef` that is no element of a list, but for `Evidence.operation`; and `Evidence.item` | present |
+//! | `Refer.language` | `a-z`, `A-Z`, `0-9` and `-` in any order; not judged as a tag |
+//! | `EvidenceItem.media_type` | bytes 0x20-0x7e; not judged as a type |
 //! | `Refer.prefix` | true for `url:` targets only |
 //! | `Opinion.ground` | 1-5 for an objection, 0 for support |
 //! | `Link` | `first` and `second` differ |
 //! | lists of unit ids | at most 100, ascending, each once; `ready_quorum` at most 100 |
 //! | `OperationFreeze.targets`, `OperationGo.frontier` | ascending by unit, then index, each once |
 //! | `OperationStep` | has a step |
+//! | `OperationFreeze.digest`, `OperationReady.digest`, `OperationGo.digest` | judged by their length alone |
 //! | `Adopt.version` | at least 1 |
-//! | `Propose.digest` | SHA-256 of the text, where there is one |
-//! | `ForkProof` | each note 1 to 65,536 bytes, at most 80 hashes; whether it proves anything is not judged here |
+//! | `Propose` | `text`, which is of type `bytes`, is judged by its length alone, also where it is no UTF-8; `digest` is SHA-256 of it where it is not empty |
+//! | `ForkProof` | no note is empty, at most 80 hashes; whether it proves anything is not judged here |
 
 use bytes::Bytes;
 use prost::Message;

@@ -7,6 +7,7 @@ use entente_proto::limits::CHARTER_BYTES_MAX;
 use entente_proto::note::{Algorithm, KeyName, MemorySigner, Note, NoteSignature, Signer};
 use serde_json::{Value, json};
 
+use crate::charter_forms;
 use crate::files::Files;
 use crate::world::{
     START_S, UNITS, charter, charter_signer, log_signer, mirror_signer, network, unit, unsigned_charter,
@@ -29,8 +30,9 @@ pub(crate) fn files() -> Files {
     });
     let quorum = charter.quorum();
     let mut files = Files::default();
+    let accepted = charter_forms::accepted(&mut files, unsigned_charter().text());
     let mut refused = Vec::new();
-    for (name, note) in refused_notes() {
+    for (name, note) in refused_notes().into_iter().chain(charter_forms::refused(unsigned_charter().text())) {
         let read = UnverifiedCharter::parse(&note).and_then(|charter| charter.verify_first());
         assert!(read.is_err(), "{name}");
         refused.push(format!("charter/refused/{name}.note"));
@@ -47,6 +49,7 @@ pub(crate) fn files() -> Files {
             "fold": charter.fold(),
             "m_f_q": [quorum.others(), quorum.faulty(), quorum.needed()],
             "units": units.collect::<Vec<Value>>(),
+            "accepted": accepted,
             "refused": refused,
         }),
     );
@@ -54,7 +57,7 @@ pub(crate) fn files() -> Files {
 }
 
 /// Signs a text with all keys of all units, whatever it says.
-fn all_sign(text: &str) -> Vec<u8> {
+pub(crate) fn all_sign(text: &str) -> Vec<u8> {
     signed_by(text, &UNITS.map(|id| mirror_signer(&unit(id))))
 }
 
@@ -174,12 +177,14 @@ fn written(name: &KeyName, kind: u8, public: &[u8; 32]) -> ([u8; 4], String) {
     (id, line)
 }
 
-fn base64(bytes: &[u8]) -> String {
+/// Base64 with padding.
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    assert_eq!(bytes.len() % 3, 0, "33 bytes need no padding");
-    let digits = bytes.chunks_exact(3).flat_map(|three| {
-        let number = usize::from(three[0]) << 16 | usize::from(three[1]) << 8 | usize::from(three[2]);
-        [18, 12, 6, 0].map(|shift| char::from(DIGITS[number >> shift & 63]))
+    let digits = bytes.chunks(3).flat_map(|three| {
+        let byte = |at: usize| three.get(at).copied().map_or(0, usize::from);
+        let number = byte(0) << 16 | byte(1) << 8 | byte(2);
+        let digit = |at: usize| if at > three.len() { '=' } else { char::from(DIGITS[number >> (18 - 6 * at) & 63]) };
+        [0, 1, 2, 3].map(digit)
     });
     digits.collect()
 }

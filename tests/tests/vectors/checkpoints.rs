@@ -6,7 +6,7 @@ use entente_proto::hash::Hash;
 use entente_proto::note::{KeyName, MemorySigner, Note, NoteSignature, Signer};
 use serde_json::{Value, json};
 
-use crate::files::Files;
+use crate::files::{Files, add_order};
 use crate::world::{START_S, charter, checkpoint, log_signer, mirror_signer, network, size, unit};
 
 pub(crate) fn files() -> Files {
@@ -143,19 +143,4 @@ fn refused_notes() -> Vec<(String, Vec<u8>)> {
     add_order(&mut high.bytes[32..]);
     cases.push(("s-beyond-the-order", replaced(0, high)));
     cases.into_iter().map(|(name, note)| (name.to_owned(), note)).collect()
-}
-
-/// Adds the order of the group, 2^252 + 27742317777372353535851937790883648493, to a little-endian number.
-fn add_order(number: &mut [u8]) {
-    let order: [u8; 32] = [
-        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
-    ];
-    let mut carry = 0_u16;
-    for (byte, more) in number.iter_mut().zip(order) {
-        let sum = u16::from(*byte) + u16::from(more) + carry;
-        *byte = sum.to_le_bytes()[0];
-        carry = sum >> 8;
-    }
-    assert_eq!(carry, 0);
 }

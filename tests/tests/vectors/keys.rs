@@ -3,7 +3,7 @@
 use entente_proto::note::{Algorithm, KeyName, Signer, VerifierKey};
 use serde_json::{Value, json};
 
-use crate::files::{Files, hex};
+use crate::files::{Files, hex, unhex};
 use crate::world::{UNITS, charter_signer, log_signer, mirror_signer, unit};
 
 /// The eight points of small order, and other encodings of such points; then what is no point, or not its one encoding.
@@ -38,9 +38,8 @@ pub(crate) fn files() -> Files {
         keys.push(shown(mirror_signer(&id).key()));
     }
     let refused_publics = REFUSED.iter().map(|(why, public)| {
-        let bytes: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&public[at * 2..at * 2 + 2], 16).unwrap()).collect();
         let name: KeyName = "takedown.example/BE".parse().unwrap();
-        let key = VerifierKey::new(name, Algorithm::Ed25519, bytes.try_into().unwrap());
+        let key = VerifierKey::new(name, Algorithm::Ed25519, unhex(public).try_into().unwrap());
         assert!(key.is_err(), "{why}: {public}");
         json!({ "why": why, "public": public })
     });

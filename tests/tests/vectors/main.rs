@@ -13,14 +13,17 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a fault here is a failed test")]
 
 mod charter;
+mod charter_forms;
 mod checkpoints;
 mod files;
 mod keys;
 mod leaves;
 mod network;
+mod notes;
 mod quorum;
 mod receipts;
 mod records;
+mod set_aside;
 mod tree;
 mod world;
 
@@ -41,6 +44,11 @@ fn roots_and_proofs_are_the_golden_ones() {
 #[test]
 fn keys_are_read_and_refused_as_the_golden_ones_say() {
     check(keys::files());
+}
+
+#[test]
+fn notes_are_read_and_signatures_verified_as_the_golden_ones_say() {
+    check(notes::files());
 }
 
 #[test]
@@ -79,6 +87,7 @@ fn every_committed_file_is_one_that_is_checked() {
         leaves::files(),
         tree::files(),
         keys::files(),
+        notes::files(),
         checkpoints::files(),
         quorum::files(),
         charter::files(),

@@ -43,6 +43,12 @@ pub(crate) fn files() -> Files {
         assert_eq!(read, *log);
         files.put(format!("network/{unit}.run"), run);
     }
+    let gaps = gaps();
+    let complete_gaps = complete(&gaps);
+    let root = gaps.iter().map(Entry::leaf_hash).collect::<MemoryTree>().root().to_string();
+    let mut run = Vec::new();
+    gaps.iter().for_each(|entry| encode(entry, &mut run));
+    files.put("network/gaps.run", run);
     let early = frontier(&mut files, &logs, "early", &[("BE", 3), ("FR", 5), ("NL", 2), ("UK", 3)]);
     let sizes: Vec<(&str, usize)> = UNITS.iter().map(|id| (*id, logs.0[&unit(id)].len())).collect();
     let late = frontier(&mut files, &logs, "late", &sizes);
@@ -55,6 +61,7 @@ pub(crate) fn files() -> Files {
             "frontiers": [early, late],
             "complete_up_to": complete,
             "set_aside": set_aside(&logs),
+            "gaps": { "file": "network/gaps.run", "root": root, "complete_up_to": complete_gaps },
         }),
     );
     files
@@ -154,10 +161,15 @@ impl History {
     /// A payload, whatever it is.
     fn bytes(&mut self, of: &str, kind: u32, payload: Vec<u8>) {
         let opening = self.random("opening").try_into().unwrap();
-        let time_ms = START_MS + self.entries * 1_000;
+        let time_ms = self.time_ms();
         self.entries += 1;
         let entry = Entry::compose(kind, time_ms, opening, payload.into()).unwrap();
         self.logs.entry(unit(of)).or_default().push(entry);
+    }
+
+    /// The time of the next entry.
+    fn time_ms(&self) -> u64 {
+        START_MS + self.entries * 1_000
     }
 
     fn random(&self, label: &str) -> Vec<u8> {
@@ -224,6 +236,7 @@ fn history() -> Logs {
     lead(&mut history);
     partners(&mut history);
     guests(&mut history);
+    later(&mut history);
     // The records that BE/5 and FR/10 erase have left the disks; the one that UK/8 erases is still there.
     history.strip("BE", 3);
     history.strip("FR", 9);
@@ -327,6 +340,83 @@ fn guests(history: &mut History) {
     history.bytes("NL", 4, good); // 16, set aside: of another kind than its header says
     history.say("NL", observe(NEWS, 1, 3)); // 17
     history.say("NL", observe(NEWS, 2, 2)); // 18, older
+}
+
+/// What all of them say after that.
+fn later(history: &mut History) {
+    const BUECHER: &str = "domain:xn--bcher-kva.example";
+    // Held, though an objection counts as well: the row has both.
+    history.say("NL", opinion("UK/10", 2, 3)); // 19
+    history.say("FR", hold(BUECHER)); // 19
+    // On a record of the wrong kind: no part of FORUM's row.
+    history.say("NL", opinion("BE/4", 2, 1)); // 20
+    history.say("NL", dispatch("BE/4")); // 21
+    history.say("NL", outcome("BE/1", 1)); // 22
+    // On an own record that comes later: inert, also once it has come.
+    history.say("UK", dispatch("UK/18")); // 16
+    history.say("UK", outcome("UK/19", 1)); // 17
+    history.say("UK", refer("domain:later.example")); // 18
+    history.say("UK", dispatch("UK/18")); // 19
+    // On a record of another log whatever its index: BE's have higher ones.
+    history.say("BE", refer("domain:later.example")); // 23
+    history.say("FR", dispatch("BE/23")); // 20
+    history.say("UK", outcome("FR/20", 3)); // 20
+    history.say("FR", opinion("BE/23", 1, 0)); // 21
+    // Said and withdrawn, and not erased: nothing of it counts.
+    history.say("NL", observe(NEWS, 2, 4)); // 23, newer than NL/17
+    history.say("NL", withdraw(23)); // 24
+    history.say("NL", opinion("FR/1", 2, 5)); // 25
+    history.say("NL", withdraw(25)); // 26
+    history.say("BE", outcome("UK/19", 6)); // 24
+    history.say("BE", withdraw(24)); // 25
+    // Seen in the moment of the entry itself, and a millisecond later: inert.
+    let now_ms = history.time_ms();
+    history.say("UK", observe(FORUM, 1, now_ms)); // 21
+    let now_ms = history.time_ms();
+    history.say("UK", observe(FORUM, 2, now_ms + 1)); // 22
+    // Twice at one time by one unit: the greater index.
+    history.say("FR", observe(BUECHER, 2, 5)); // 22
+    history.say("FR", observe(BUECHER, 1, 5)); // 23
+    // Evidence has no place in a row and makes none; it can be withdrawn and erased.
+    let item = wire::EvidenceItem { sha256: vec![9; 32], ..Default::default() };
+    let target = "domain:evidence.example".to_owned();
+    history.say("BE", Body::Evidence(wire::Evidence { item: Some(item), target, ..Default::default() })); // 26
+    history.say("BE", withdraw(26)); // 27
+    history.say("BE", erase(26)); // 28
+    history.say("BE", erase(26)); // 29, inert: erased already
+}
+
+/// A log of its own, with payloads missing, some for ever.
+fn gaps() -> Vec<Entry> {
+    let mut history = History::default();
+    let mut say = |body| history.say("BE", body);
+    let evidence = || {
+        let item = wire::EvidenceItem { sha256: vec![9; 32], ..Default::default() };
+        Body::Evidence(wire::Evidence { item: Some(item), ..Default::default() })
+    };
+    say(refer(AMAQ)); // 0
+    say(refer(NEWS)); // 1, missing
+    say(erase(1)); // 2
+    say(erase(1)); // 3, inert: the first counts
+    say(evidence()); // 4, missing
+    say(withdraw(4)); // 5, which is no erasure
+    say(erase(4)); // 6
+    say(hold(FORUM)); // 7, missing
+    say(Body::Erase(wire::Erase { index: 7, reason: 0 })); // 8, set aside
+    say(erase(7)); // 9
+    say(erase(11)); // 10, inert: not before it
+    say(refer(PERSON)); // 11, missing
+    say(withdraw(11)); // 12
+    say(erase(11)); // 13: what is withdrawn can still be erased
+    say(link(AMAQ, NEWS, 1)); // 14, missing
+    say(Body::Operation(wire::Operation::default())); // 15, missing for ever: its kind cannot end
+    say(erase(14)); // 16
+    say(erase(15)); // 17, inert
+    say(refer(AMAQ)); // 18
+    for index in [1, 4, 7, 11, 14, 15] {
+        history.strip("BE", index);
+    }
+    history.logs.remove(&unit("BE")).unwrap()
 }
 
 fn referral(target: &str) -> wire::Refer {

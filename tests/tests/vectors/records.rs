@@ -8,6 +8,7 @@ use prost::Message as _;
 use serde_json::{Value, json};
 
 use crate::files::{Files, hex};
+use crate::set_aside::set_aside;
 use crate::world::START_MS;
 
 const TARGETS: [&str; 40] = [
@@ -144,7 +145,7 @@ pub(crate) fn files() -> Files {
     for target in &refused {
         assert!(target.parse::<Target>().is_err(), "{target}");
     }
-    let sound = sound().into_iter().map(|body| {
+    let sound = sound().into_iter().chain(at_limits()).chain(bare()).map(|body| {
         let kind = RecordKind::of_body(&body).number();
         let payload = payload(body);
         statement::parse(kind, &payload).unwrap();
@@ -188,7 +189,8 @@ pub(crate) fn full_refer(target: &str) -> wire::Refer {
     }
 }
 
-fn item() -> wire::EvidenceItem {
+/// A captured file.
+pub(crate) fn item() -> wire::EvidenceItem {
     wire::EvidenceItem {
         sha256: vec![0xab; 32],
         media_type: "image/png".into(),
@@ -204,11 +206,13 @@ pub(crate) fn reference(id: &str) -> Option<RecordRef> {
     Some(RecordRef { unit: unit.into(), index: index.parse().unwrap() })
 }
 
-fn ids(of: &[&str]) -> Vec<RecordRef> {
+/// The names of records.
+pub(crate) fn ids(of: &[&str]) -> Vec<RecordRef> {
     of.iter().filter_map(|id| reference(id)).collect()
 }
 
-fn step(step: Step) -> Body {
+/// A step of UK's operation.
+pub(crate) fn step(step: Step) -> Body {
     Body::OperationStep(wire::OperationStep { operation: reference("UK/4"), step: Some(step) })
 }
 
@@ -312,150 +316,139 @@ fn sound() -> Vec<Body> {
     ]
 }
 
-/// Payloads that are set aside, each for one reason.
-fn set_aside() -> Vec<(&'static str, u32, Vec<u8>)> {
-    let mut cases = not_canonical();
-    cases.extend(beyond_limits().into_iter().map(|(why, body)| {
-        let kind = RecordKind::of_body(&body).number();
-        (why, kind, payload(body))
-    }));
-    cases
+/// A text of so many bytes.
+pub(crate) fn long(bytes: usize) -> String {
+    "a".repeat(bytes)
 }
 
-fn not_canonical() -> Vec<(&'static str, u32, Vec<u8>)> {
-    let good = payload(Body::Withdraw(wire::Withdraw { index: 5, reason: "wrong".into() }));
-    // 0a 10 (16 bytes) 1a 09 08 05 12 05 "wrong"
-    let head = &good[..18];
-    let with = |body: &[u8]| [head, body].concat();
+/// So many unit ids, ascending.
+pub(crate) fn units(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("U{n:03}")).collect()
+}
+
+/// A proposal of this text.
+pub(crate) fn propose(text: Vec<u8>) -> Body {
+    let digest = entente_proto::hash::Hash::of(&text).0.to_vec();
+    Body::Propose(wire::Propose { text, digest })
+}
+
+/// Records that reach their limits.
+fn at_limits() -> Vec<Body> {
+    let time_ms = 253_402_300_799_999;
+    let target = || "domain:a.example".to_owned();
+    let item = wire::EvidenceItem {
+        sha256: vec![0; 32],
+        media_type: long(126) + " ",
+        size: u64::MAX,
+        captured_at_ms: time_ms,
+        tool: long(256),
+    };
     vec![
-        ("a kind of a later version", 21, good.clone()),
-        ("kind 1", 1, good.clone()),
-        ("another kind than the header says", 4, good.clone()),
-        ("empty", 3, Vec::new()),
-        ("longer than 64 KiB", 3, with(&[0x1a; 65_536])),
-        ("cut short", 3, good[..good.len() - 1].to_vec()),
-        ("no submission", 3, good[18..].to_vec()),
-        ("a submission of 15 bytes", 3, [&[0x0a, 0x0f], &good[3..]].concat()),
-        ("no arm", 3, head.to_vec()),
-        ("two arms", 14, with(&[0x1a, 0x00, 0x72, 0x02, 0x10, 0x01])),
-        ("an arm twice", 3, with(&[0x1a, 0x00, 0x1a, 0x00])),
-        ("an unknown field", 3, [&good[..], &[0xf8, 0x01, 0x01]].concat()),
-        ("an unknown field of the arm", 3, with(&[0x1a, 0x02, 0x18, 0x01])),
-        ("fields that do not ascend", 3, [&good[18..], head].concat()),
-        ("a default written out", 3, with(&[0x1a, 0x02, 0x08, 0x00])),
-        ("an empty text written out", 3, with(&[0x1a, 0x02, 0x12, 0x00])),
-        ("a varint that is longer than needed", 3, with(&[0x1a, 0x03, 0x08, 0x85, 0x00])),
-        ("a length that is longer than needed", 3, with(&[0x1a, 0x82, 0x00, 0x08, 0x05])),
-        ("a tag that is longer than needed", 3, with(&[0x9a, 0x00, 0x02, 0x08, 0x05])),
-        ("a field twice", 3, with(&[0x1a, 0x04, 0x08, 0x04, 0x08, 0x05])),
-        ("a text that is not UTF-8", 3, with(&[0x1a, 0x03, 0x12, 0x01, 0xff])),
-        ("another wire type", 3, with(&[0x1a, 0x05, 0x0d, 0x05, 0x00, 0x00, 0x00])),
-        (
-            "numbers that are not packed",
-            2,
-            with(&[&[0x12, 0x15, 0x0a, 0x11][..], b"domain:ab.example", &[0x10, 0x01]].concat()),
-        ),
-        (
-            "truth as 2",
-            2,
-            with(
-                &[&[0x12, 0x1e, 0x0a, 0x17][..], b"url:http://a.example/xy", &[0x12, 0x01, 0x01, 0x68, 0x02]].concat(),
-            ),
-        ),
-        ("an enum beyond 32 bits", 14, with(&[0x72, 0x06, 0x10, 0x81, 0x80, 0x80, 0x80, 0x10])),
+        Body::Refer(wire::Refer {
+            target: target(),
+            categories: vec![1, 2, 3, 4, 5],
+            basis: 3,
+            provider: long(256),
+            source: 4,
+            accuracy: 4,
+            language: "-09-azAZ".to_owned() + &long(27),
+            description: long(16_382) + "\u{e9}",
+            evidence: vec![item.clone(); 64],
+            handling: Some(wire::Handling { tlp: 5, europol: vec![0, 1, 2, 3] }),
+            review_by_ms: time_ms,
+            campaign: long(256),
+            prefix: false,
+            override_reason: long(1_024),
+        }),
+        Body::Withdraw(wire::Withdraw {
+            index: 0,
+            reason: "\n \u{61c}\u{200b}\u{2028}\u{2060}\u{feff}\u{fffd}".into(),
+        }),
+        Body::Withdraw(wire::Withdraw { index: 0, reason: long(1_024) }),
+        Body::Hold(wire::Hold { target: target(), until_ms: time_ms, contact: long(256), reason: long(1_024) }),
+        Body::Opinion(wire::Opinion { on: reference("A1/1099511627775"), stance: 2, ground: 1, text: long(4_096) }),
+        Body::Dispatch(wire::Dispatch {
+            on: reference("ABCDEFGHIJKLMNOP/0"),
+            provider: long(256),
+            channel: long(256),
+            at_ms: time_ms,
+        }),
+        Body::Outcome(wire::Outcome { on: reference("A-1/0"), answer: 1, at_ms: time_ms, reason: long(4_096) }),
+        Body::Evidence(wire::Evidence {
+            item: Some(item),
+            description: long(4_096),
+            target: target(),
+            operation: reference("UK/0"),
+        }),
+        Body::Custody(wire::Custody {
+            item: reference("BE/9"),
+            step: 2,
+            other: "NL".into(),
+            at_ms: time_ms,
+            sha256: vec![0; 32],
+            text: long(1_024),
+        }),
+        Body::Operation(wire::Operation {
+            title: long(256),
+            invited: units(100),
+            targets: vec![RecordRef { unit: "BE".into(), index: 1 }; 200],
+            go_ms: time_ms,
+            ready_quorum: 100,
+        }),
+        step(Step::Invite(wire::OperationInvite { units: units(100) })),
+        step(Step::Close(wire::OperationClose { text: long(4_096) })),
+        step(Step::Go(wire::OperationGo {
+            digest: vec![0; 32],
+            at_ms: time_ms,
+            charter: vec![0; 32],
+            frontier: Vec::new(),
+            overrides: ids(&["UK/1", "BE/1", "UK/1"]),
+        })),
+        step(Step::Assign(wire::OperationAssign { unit: "BE".into(), targets: ids(&["UK/1", "BE/1", "UK/1"]) })),
+        propose(vec![b'a'; 65_000]),
+        // No text for people: any bytes.
+        propose(vec![0, 0x0d, 0xff]),
+        Body::Revoke(wire::Revoke { spki_sha256: vec![0; 32], reason: long(1_024) }),
+        Body::ForkProof(wire::ForkProof {
+            unit: "UK".into(),
+            smaller: vec![0],
+            larger: vec![0xff],
+            consistency: vec![vec![0; 32]; 80],
+        }),
+        Body::AccessHead(wire::AccessHead { epoch: 0, size: (1 << 40) - 1, root: vec![0; 32] }),
     ]
 }
 
-fn beyond_limits() -> Vec<(&'static str, Body)> {
-    let refer = |change: fn(&mut wire::Refer)| {
-        let mut refer = full_refer("domain:amaq.example");
-        change(&mut refer);
-        Body::Refer(refer)
-    };
-    let opinion =
-        |stance, ground| Body::Opinion(wire::Opinion { on: reference("FR/3"), stance, ground, ..Default::default() });
-    let observe = |availability, successor: &str| {
-        Body::Observe(wire::Observe {
-            target: "domain:a.example".into(),
-            availability,
-            successor: successor.into(),
-            observed_ms: 1,
-        })
-    };
-    let link = |first: &str, second: &str, relation| {
-        Body::Link(wire::Link { first: first.into(), second: second.into(), relation })
-    };
-    let withdraw = |reason: &str| Body::Withdraw(wire::Withdraw { index: 1, reason: reason.into() });
-    let on = |id: &str| Body::Outcome(wire::Outcome { on: reference(id), answer: 1, ..Default::default() });
-    let units = |units: &[&str]| {
-        let units = units.iter().map(|id| (*id).to_owned()).collect();
-        step(Step::Invite(wire::OperationInvite { units }))
-    };
-    let freeze = |of: &[&str]| step(Step::Freeze(wire::OperationFreeze { targets: ids(of), digest: vec![1; 32] }));
+/// Records that have nothing but what they must.
+fn bare() -> Vec<Body> {
+    let target = || "domain:a.example".to_owned();
+    let on = || reference("BE/0");
+    let hash = || vec![0; 32];
     vec![
-        ("no category", refer(|refer| refer.categories.clear())),
-        ("category 0", refer(|refer| refer.categories = vec![0])),
-        ("category 6", refer(|refer| refer.categories = vec![6])),
-        ("categories that do not ascend", refer(|refer| refer.categories = vec![3, 1])),
-        ("a category twice", refer(|refer| refer.categories = vec![1, 1])),
-        ("a negative category", refer(|refer| refer.categories = vec![-1])),
-        ("a basis that is none", refer(|refer| refer.basis = 4)),
-        ("a source that is none", refer(|refer| refer.source = 5)),
-        ("an accuracy that is none", refer(|refer| refer.accuracy = 5)),
-        ("a provider of 257 bytes", refer(|refer| refer.provider = "a".repeat(257))),
-        ("a language with an underscore", refer(|refer| refer.language = "de_AT".into())),
-        ("a language of 36 bytes", refer(|refer| refer.language = "a".repeat(36))),
-        ("a description of 16,385 bytes", refer(|refer| refer.description = "a".repeat(16_385))),
-        ("a carriage return", refer(|refer| refer.description = "a\r\nb".into())),
-        ("a control character of C1", refer(|refer| refer.description = "\u{9f}".into())),
-        ("a turned reading direction", refer(|refer| refer.description = "\u{202e}a".into())),
-        ("an isolated reading direction", refer(|refer| refer.description = "\u{2066}a".into())),
-        ("65 items", refer(|refer| refer.evidence = vec![item(); 65])),
-        ("a hash of 31 bytes", refer(|refer| refer.evidence[0].sha256.truncate(31))),
-        ("a media type with a line feed", refer(|refer| refer.evidence[0].media_type = "a\nb".into())),
-        ("a label that is none", refer(|refer| refer.handling.as_mut().unwrap().tlp = 6)),
-        ("a handling code that is none", refer(|refer| refer.handling.as_mut().unwrap().europol = vec![4])),
-        ("handling codes that do not ascend", refer(|refer| refer.handling.as_mut().unwrap().europol = vec![1, 0])),
-        ("a time in the year 10000", refer(|refer| refer.review_by_ms = 253_402_300_800_000)),
-        ("a prefix that is no url", refer(|refer| refer.prefix = true)),
-        ("no target", refer(|refer| refer.target.clear())),
-        ("a target not in canonical form", refer(|refer| refer.target = "domain:Amaq.example".into())),
-        ("a reason of 1,025 bytes", withdraw(&"a".repeat(1_025))),
-        ("an index beyond 2^40", Body::Withdraw(wire::Withdraw { index: 1 << 40, reason: String::new() })),
-        ("an objection without a ground", opinion(2, 0)),
-        ("an objection with ground 6", opinion(2, 6)),
-        ("support with a ground", opinion(1, 1)),
-        ("no stance", opinion(0, 0)),
-        ("an opinion on nothing", Body::Opinion(wire::Opinion { on: None, stance: 1, ..Default::default() })),
-        ("an outcome on a unit in lower case", on("be/1")),
-        ("an outcome on an index beyond 2^40", on("BE/1099511627776")),
-        ("no answer", Body::Outcome(wire::Outcome { on: reference("BE/1"), ..Default::default() })),
-        ("a successor of what did not move", observe(1, "domain:b.example")),
-        ("no successor of what moved", observe(3, "")),
-        ("no availability", observe(0, "")),
-        ("a link to itself", link("domain:a.example", "domain:a.example", 1)),
-        ("no relation", link("domain:a.example", "domain:b.example", 0)),
-        ("a link to nothing", link("domain:a.example", "", 1)),
-        ("evidence of nothing", Body::Evidence(wire::Evidence::default())),
-        (
-            "no step of custody",
-            Body::Custody(wire::Custody {
-                item: reference("BE/1"),
-                other: "NL".into(),
-                sha256: vec![1; 32],
-                ..Default::default()
-            }),
-        ),
-        ("units that do not ascend", units(&["UK", "NL"])),
-        ("a unit twice", units(&["NL", "NL"])),
-        ("a step that is none", Body::OperationStep(wire::OperationStep { operation: reference("UK/4"), step: None })),
-        ("frozen targets that do not ascend", freeze(&["UK/1", "BE/1"])),
-        ("a frozen target twice", freeze(&["UK/1", "UK/1"])),
-        ("no reason to erase", Body::Erase(wire::Erase { index: 1, reason: 0 })),
-        ("a reason to erase that is none", Body::Erase(wire::Erase { index: 1, reason: 5 })),
-        ("version 0", Body::Adopt(wire::Adopt { version: 0, digest: vec![1; 32] })),
-        ("a digest of another text", Body::Propose(wire::Propose { text: vec![1], digest: vec![1; 32] })),
-        ("half a fork", Body::ForkProof(wire::ForkProof { unit: "UK".into(), larger: vec![1], ..Default::default() })),
-        ("a root of 33 bytes", Body::AccessHead(wire::AccessHead { root: vec![1; 33], ..Default::default() })),
+        Body::Refer(wire::Refer { target: target(), categories: vec![1], ..Default::default() }),
+        Body::Refer(wire::Refer {
+            target: target(),
+            categories: vec![1],
+            evidence: vec![wire::EvidenceItem { sha256: hash(), ..Default::default() }; 2],
+            ..Default::default()
+        }),
+        Body::Hold(wire::Hold { target: target(), ..Default::default() }),
+        Body::Dispatch(wire::Dispatch { on: on(), ..Default::default() }),
+        Body::Observe(wire::Observe { target: target(), availability: 1, ..Default::default() }),
+        Body::Evidence(wire::Evidence {
+            item: Some(wire::EvidenceItem { sha256: hash(), ..Default::default() }),
+            ..Default::default()
+        }),
+        Body::Operation(wire::Operation::default()),
+        step(Step::Invite(wire::OperationInvite::default())),
+        step(Step::Decline(wire::OperationDecline::default())),
+        step(Step::Add(wire::OperationTargets::default())),
+        step(Step::Freeze(wire::OperationFreeze { targets: Vec::new(), digest: hash() })),
+        step(Step::Go(wire::OperationGo { digest: hash(), charter: hash(), ..Default::default() })),
+        step(Step::Executed(wire::OperationExecuted { target: on(), result: 1, ..Default::default() })),
+        step(Step::Close(wire::OperationClose::default())),
+        step(Step::Assign(wire::OperationAssign { unit: "BE".into(), targets: Vec::new() })),
+        Body::Revoke(wire::Revoke { spki_sha256: hash(), reason: String::new() }),
+        Body::AccessHead(wire::AccessHead { root: hash(), ..Default::default() }),
     ]
 }
