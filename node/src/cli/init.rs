@@ -199,7 +199,7 @@ fn address(text: &str) -> Result<String, String> {
     })
 }
 
-fn officer(text: &str) -> Result<String, String> {
+pub(crate) fn officer(text: &str) -> Result<String, String> {
     match format!("officer/{text}").parse() {
         Ok(Role::Officer(name)) => Ok(name),
         Ok(_) => Err("this is not a person's name".into()),

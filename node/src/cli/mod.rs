@@ -12,6 +12,7 @@
 //! | `error` | exit codes |
 
 mod answers;
+mod cert;
 mod charter;
 mod check;
 pub(crate) mod client;
@@ -114,6 +115,7 @@ enum Verb {
     Init(init::Args),
     #[command(after_help = FOUNDING)]
     Charter(charter::Args),
+    Cert(cert::Args),
     Run(run::Args),
     Demo(crate::demo::Args),
     Status(status::Args),
@@ -169,6 +171,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
     match cli.verb {
         Verb::Init(args) => init::run(&args, global),
         Verb::Charter(args) => charter::run(&args, global),
+        Verb::Cert(args) => cert::run(&args, global),
         Verb::Run(args) => run::run(&args, global),
         Verb::Demo(args) => crate::demo::run(&args),
         Verb::Status(args) => wait_for(status::run(args, global)),

@@ -82,7 +82,7 @@ fn refer(target: &str) -> wire::SubmitRequest {
     ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut submission).unwrap();
     let record = Some(wire::Record { submission, body: Some(Body::Refer(refer)) });
     wire::SubmitRequest {
-        submissions: vec![wire::Submission { record, skip_known: false }],
+        submissions: vec![wire::Submission { record, ..wire::Submission::default() }],
         wait: wire::Wait::Durable.into(),
     }
 }

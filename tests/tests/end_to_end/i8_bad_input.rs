@@ -315,7 +315,7 @@ async fn a_call_that_breaks_a_rule_is_refused_by_name_and_enters_nothing() {
     let mut client = Caller::officer(node).unit(&network, "BE").await.unwrap();
     let record = |submission: Vec<u8>, body| wire::Submission {
         record: Some(wire::Record { submission, body }),
-        skip_known: false,
+        ..wire::Submission::default()
     };
     use wire::record::Body;
     let refer = |change: &dyn Fn(&mut wire::Refer)| {
@@ -355,9 +355,9 @@ async fn a_call_that_breaks_a_rule_is_refused_by_name_and_enters_nothing() {
     }
     let many = wire::SubmitRequest { submissions: vec![wire::Submission::default(); SUBMISSIONS_MAX + 1], wait: 0 };
     assert_eq!(client.submit(many).await.unwrap_err().code(), tonic::Code::InvalidArgument);
-    let many = wire::CheckRequest { inputs: vec![String::new(); CHECKS_MAX + 1] };
+    let many = wire::CheckRequest { inputs: vec![String::new(); CHECKS_MAX + 1], likeness: None };
     assert_eq!(client.check(many).await.unwrap_err().code(), tonic::Code::InvalidArgument);
-    let huge = wire::CheckRequest { inputs: vec!["x".repeat(5 << 20)] };
+    let huge = wire::CheckRequest { inputs: vec!["x".repeat(5 << 20)], likeness: None };
     assert_eq!(client.check(huge).await.unwrap_err().code(), tonic::Code::OutOfRange);
     unchanged(node);
 }
