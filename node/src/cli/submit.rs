@@ -72,7 +72,7 @@ impl Submitter {
         wait: Wait,
         limit: Duration,
     ) -> Result<Vec<Option<Answer>>, Status> {
-        let request = SubmitRequest { submissions: submissions.to_vec(), wait: wait as i32 };
+        let request = SubmitRequest { submissions: submissions.to_vec(), wait: wait as i32, judge_only: false };
         let reply = self.node.client().submit(within(request, limit)).await?.into_inner();
         Ok(reply.results.into_iter().map(|result| result.result).collect())
     }

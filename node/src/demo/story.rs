@@ -137,12 +137,12 @@ fn disagree(network: &Network) -> Result<(), CliError> {
             let held = "watched.example";
             id(&ca.call(&["hold", held, "--reason", "investigation", "--wait", "certified"])?.json()?)?;
             all_say(network, held, "held")?;
-            let warned = be.call(&["refer", held, "--category", "incites", "--wait", "certified"])?.json()?;
-            if !warned["notices"].to_string().contains("held") {
-                return Err(failed(format_args!("BE was not warned: {warned}")));
+            let warned = be.call(&["refer", held, "--category", "incites"])?;
+            if warned.code != Some(1) || !warned.err.contains("held by CA") {
+                return Err(failed(format_args!("BE was not warned: {}", warned.err)));
             }
             all_say(network, held, "held")?;
-            Ok("held on every list, and BE is warned when it refers it".to_owned())
+            Ok("held on every list, and an officer of BE who refers it is told by whom and has to insist".to_owned())
         },
     )?;
     let wrong = "archive-of-news.example";

@@ -115,7 +115,7 @@ pub(super) enum Said {
         prefix: bool,
     },
     /// Anything else, with the target that it names.
-    Other(Body, Option<Target>),
+    Other(Box<Body>, Option<Target>),
 }
 
 impl Prepared {
@@ -142,7 +142,7 @@ impl Said {
                 let alone = row_hash(&referral_row(&target, ALONE, id, time_ms, refer));
                 Self::Refer { target, alone, prefix }
             }
-            (body, target) => Self::Other(body, target),
+            (body, target) => Self::Other(Box::new(body), target),
         }
     }
 }

@@ -15,7 +15,7 @@ impl Fold {
     pub(super) fn say(&mut self, key: Key, time_ms: u64, said: Said, changes: &mut Vec<Change>) {
         let (body, target) = match said {
             Said::Refer { target, alone, prefix } => return self.refer(key, &target, alone, prefix, changes),
-            Said::Other(body, target) => (body, target),
+            Said::Other(body, target) => (*body, target),
         };
         match (body, target) {
             (Body::Hold(hold), Some(target)) => {

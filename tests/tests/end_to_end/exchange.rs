@@ -126,16 +126,16 @@ fn what_is_held_is_blocked_nowhere_and_a_file_is_replaced_whole_or_not_at_all() 
     assert!(zone.contains("$ORIGIN block.example.\n") && zone.contains("\n*.one.example IN CNAME .\n"), "{zone}");
     assert!(!zone.contains("two.example") && !zone.contains("three.example"), "{zone}");
 
-    // What is taken in bulk although a partner holds it is told as loudly as what is not taken.
+    // What a partner holds is not taken in bulk, and a preview says so.
     let lines = b"https://www.two.example/forum\nfour.example\n";
     for args in [&["import", "-", "--category", "incites", "--dry-run"][..], &["import", "-", "--category", "incites"]]
     {
         let said = be.call_with(args, lines).ended(0);
         let count = said.documents().pop().unwrap();
-        assert_eq!((&count["taken"], &count["warned"]), (&2.into(), &1.into()));
+        assert_eq!((&count["taken"], &count["by_reason"]["held"]), (&1.into(), &1.into()));
         assert!(
             args.contains(&"--dry-run")
-                || said.err.contains("line 1: warning: url:https://www.two.example/forum is held")
+                || said.err.contains("line 1: held: url:https://www.two.example/forum is held by FR")
         );
     }
     be.call(&["export", "--format", "hosts", "--status", "held"]).ended(2).says(&["stay online"]);

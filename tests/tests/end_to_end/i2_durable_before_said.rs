@@ -84,6 +84,7 @@ fn refer(target: &str) -> wire::SubmitRequest {
     wire::SubmitRequest {
         submissions: vec![wire::Submission { record, ..wire::Submission::default() }],
         wait: wire::Wait::Durable.into(),
+        ..wire::SubmitRequest::default()
     }
 }
 

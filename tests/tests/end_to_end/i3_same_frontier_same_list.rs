@@ -33,7 +33,10 @@ fn say_something(network: &Network, chance: &mut Chance, up: &[&'static str], re
             let _ = critic.call(&["object", &referred[at], "--ground", "jurisdiction"]).ended(0);
         }
         _ => {
-            let answer = network.node(unit).refer(&target, "durable");
+            // Whoever knows of a hold has to insist; and whoever has referred it may say more.
+            let insists = ["--despite-hold", "a test", "--again"];
+            let said = network.node(unit).call(&[&["refer", &target, "--category", "incites"], &insists[..]].concat());
+            let answer = said.ended(0).document();
             referred.push(answer["id"].as_str().unwrap().to_owned());
         }
     }

@@ -346,14 +346,17 @@ async fn a_call_that_breaks_a_rule_is_refused_by_name_and_enters_nothing() {
         ("not-found", record(id(), opinion(on("ZZ", 0)))),
     ];
     for (code, submission) in cases {
-        let request = wire::SubmitRequest { submissions: vec![submission.clone()], wait: 0 };
+        let request = wire::SubmitRequest { submissions: vec![submission.clone()], ..wire::SubmitRequest::default() };
         let result = client.submit(request).await.unwrap().into_inner().results.remove(0).result;
         match result {
             Some(Answer::Refused(refused)) => assert_eq!(refused.code, code, "{submission:?}: {}", refused.message),
             other => panic!("{submission:?} was not refused for {code}: {other:?}"),
         }
     }
-    let many = wire::SubmitRequest { submissions: vec![wire::Submission::default(); SUBMISSIONS_MAX + 1], wait: 0 };
+    let many = wire::SubmitRequest {
+        submissions: vec![wire::Submission::default(); SUBMISSIONS_MAX + 1],
+        ..wire::SubmitRequest::default()
+    };
     assert_eq!(client.submit(many).await.unwrap_err().code(), tonic::Code::InvalidArgument);
     let many = wire::CheckRequest { inputs: vec![String::new(); CHECKS_MAX + 1], likeness: None };
     assert_eq!(client.check(many).await.unwrap_err().code(), tonic::Code::InvalidArgument);

@@ -1,11 +1,11 @@
 //! `entente import --dry-run`: what would become of each line, and what is known of its target.
 //!
-//! Lines are judged here by the rules by which the node judges them, which are those of the protocol crate; the node is
-//! asked what it knows of their targets. In between somebody may refer or hold one of them: a preview promises nothing.
+//! The node judges the lines as if they were submitted, and is asked what it knows of their targets. In between somebody may refer or hold one of them: a preview promises nothing.
 
-use entente_proto::record::{encode, from_input};
+use entente_proto::record::from_input;
 use entente_proto::wire::record::Body;
-use entente_proto::wire::{CheckRequest, Checked, Record, Status, Submission};
+use entente_proto::wire::submit_result::Result as Answer;
+use entente_proto::wire::{CheckRequest, Checked, Status, Submission, SubmitRequest};
 use serde::Serialize;
 
 use super::report::Report;
@@ -39,6 +39,7 @@ struct VerdictJson<'a> {
 /// A line that would be taken if nothing is known of it.
 struct Candidate {
     place: Place,
+    submission: Submission,
     target: String,
     notices: Vec<String>,
 }
@@ -67,16 +68,33 @@ pub(super) async fn feed(
         if checked.len() != asked {
             return Err(misfit("it has not one answer for each input"));
         }
-        let mut checked = checked.into_iter();
+        let submissions: Vec<Submission> =
+            judged.iter().filter_map(|(_, line)| Some(line.as_ref().ok()?.submission.clone())).collect();
+        let request = SubmitRequest { submissions, judge_only: true, ..SubmitRequest::default() };
+        let judgements = if asked > 0 {
+            node.client().submit(node.request(request)).await?.into_inner().results
+        } else {
+            Vec::new()
+        };
+        if judgements.len() != asked {
+            return Err(misfit("it has not one answer for each statement"));
+        }
+        let mut answers = checked.into_iter().zip(judgements);
         for (place, line) in judged {
-            match (line, &mut checked) {
-                (Ok(candidate), checked) => {
-                    let checked = checked.next().ok_or_else(|| misfit("it has not one answer for each input"))?;
-                    known_or_taken(&candidate, &checked, report, &mut out)?;
+            match line {
+                Ok(candidate) => {
+                    let (checked, judged) =
+                        answers.next().ok_or_else(|| misfit("it has not one answer for each input"))?;
+                    if let Some(Answer::Refused(no)) = judged.result {
+                        report.refuse(&place, &no.code, &no.message)?;
+                        report.beside(|| refused(&place, &no.code, &no.message, &mut out))?;
+                    } else {
+                        known_or_taken(&candidate, &checked, report, &mut out)?;
+                    }
                 }
-                (Err(fault), _) => {
+                Err(fault) => {
                     report.refuse(&place, fault.code, &fault.reason)?;
-                    report.beside(|| refused(&place, &fault, &mut out))?;
+                    report.beside(|| refused(&place, fault.code, &fault.reason, &mut out))?;
                 }
             }
         }
@@ -85,17 +103,14 @@ pub(super) async fn feed(
     Ok(summary.await.unwrap_or_default())
 }
 
-/// A line by the rules of the protocol, as the node will judge it.
+/// A line with its target in canonical form.
 fn judge(place: Place, line: Submission) -> Result<Candidate, Fault> {
-    let Some(Record { submission, body: Some(Body::Refer(mut refer)) }) = line.record else {
+    let Some(Body::Refer(refer)) = line.record.as_ref().and_then(|record| record.body.as_ref()) else {
         return Err(Fault::new("empty", "it says nothing"));
     };
     let understood = from_input(&refer.target).map_err(|e| Fault::new(e.code(), e.to_string()))?;
-    refer.target = understood.target.to_string();
-    let target = refer.target.clone();
-    let record = Record { submission, body: Some(Body::Refer(refer)) };
-    encode(&record).map_err(|e| Fault::new("invalid", e.to_string()))?;
-    Ok(Candidate { place, target, notices: understood.notices })
+    let target = understood.target.to_string();
+    Ok(Candidate { place, submission: line, target, notices: understood.notices })
 }
 
 fn known_or_taken(
@@ -104,7 +119,7 @@ fn known_or_taken(
     report: &mut Report,
     out: &mut Output,
 ) -> Result<(), CliError> {
-    let Candidate { place, target, notices } = candidate;
+    let Candidate { place, target, notices, .. } = candidate;
     let own = checked.own.as_ref().map(record_id);
     let status = word::<Status>(checked.status).unwrap_or("unknown");
     let would = match &own {
@@ -155,7 +170,7 @@ fn known_or_taken(
     })
 }
 
-fn refused(place: &Place, fault: &Fault, out: &mut Output) -> Result<(), CliError> {
+fn refused(place: &Place, code: &str, reason: &str, out: &mut Output) -> Result<(), CliError> {
     if out.is_json() {
         return out.document(&VerdictJson {
             place: place.to_string(),
@@ -165,10 +180,10 @@ fn refused(place: &Place, fault: &Fault, out: &mut Output) -> Result<(), CliErro
             via: None,
             pending: false,
             own: None,
-            code: Some(fault.code),
-            reason: Some(&fault.reason),
+            code: Some(code),
+            reason: Some(reason),
             notices: &[],
         });
     }
-    out.line(format_args!("{}: refuse {}: {}", plain(&place.to_string()), fault.code, plain(&fault.reason)))
+    out.line(format_args!("{}: refuse {}: {}", plain(&place.to_string()), plain(code), plain(reason)))
 }

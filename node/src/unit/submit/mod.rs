@@ -89,6 +89,45 @@ pub(super) async fn submit(
     Ok(pair(core, prepared, answers))
 }
 
+/// Judges statements as [`submit`] does, and enters nothing.
+pub(super) fn judge(
+    core: &Core,
+    desk: &Desk,
+    officer: &str,
+    submissions: Vec<wire::Submission>,
+) -> Vec<wire::SubmitResult> {
+    let judge = Judge { config: desk.config, lists: desk.guard.lists(), officer, now_ms: core.clock.now_ms() };
+    let state = core.list.read();
+    let judged = submissions.into_iter().map(|submission| {
+        let prepared = match prepare(core, &state, &judge, submission) {
+            Err(refused) => {
+                return Outcome::Refused(wire::Refused { code: refused.code.into(), message: refused.message });
+            }
+            Ok(prepared) => prepared,
+        };
+        let submission = prepared.draft.submission.to_vec();
+        let target = prepared.target.as_ref().map(ToString::to_string).unwrap_or_default();
+        let own = prepared.draft.unless_referred.as_ref().and_then(|known| state.own_referral(&core.unit, known));
+        match (own, prepared.draft.second) {
+            (Some(index), _) => {
+                let id = RecordId { unit: core.unit.clone(), index };
+                Outcome::Known(wire::Known { id: Some(record_ref(&id)), target })
+            }
+            (None, Some(second)) => Outcome::Proposed(wire::Proposed {
+                submission,
+                target,
+                reason: second.reason,
+                notices: prepared.notices,
+            }),
+            (None, None) => {
+                let notices = prepared.notices;
+                Outcome::Accepted(wire::Accepted { submission, target, notices, ..wire::Accepted::default() })
+            }
+        }
+    });
+    judged.map(|result| wire::SubmitResult { result: Some(result) }).collect()
+}
+
 /// A second officer's word on submissions that want one.
 pub(super) async fn decide(
     core: &Arc<Core>,
