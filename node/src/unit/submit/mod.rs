@@ -29,6 +29,10 @@ use crate::guard::{Guard, Lists};
 /// How long a call waits for certification. What is not certified then is told as it is; it goes on by itself.
 const CERTIFIED_WAIT: Duration = Duration::from_secs(60);
 
+/// How long a repeated call waits for the database, and how often it looks.
+const STORED_WAIT: Duration = Duration::from_secs(10);
+const STORED_PAUSE: Duration = Duration::from_millis(1);
+
 /// Why a statement is refused: a word for programs and words for people.
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -75,6 +79,7 @@ pub(super) async fn submit(
     if let Err(words) = core.store_has_room() {
         return Err(Status::resource_exhausted(words));
     }
+    repeated_are_stored(core, &submissions).await;
     let judge = Judge { config: desk.config, lists: desk.guard.lists(), officer, now_ms: core.clock.now_ms() };
     let mut prepared = Vec::with_capacity(submissions.len());
     {
@@ -87,6 +92,20 @@ pub(super) async fn submit(
     let answers = core.submit(drafts).await.map_err(|stopping| Status::unavailable(stopping.to_string()))?;
     certified(core, &answers, wait).await;
     Ok(pair(core, prepared, answers))
+}
+
+/// What the journal has, the database has a moment later: a repeated statement is compared with what stands there.
+async fn repeated_are_stored(core: &Core, submissions: &[wire::Submission]) {
+    let ids =
+        submissions.iter().filter_map(|submission| submission.record.as_ref()?.submission.as_slice().try_into().ok());
+    let Some(last) = ids.filter_map(|id| core.placed(&id)).max() else { return };
+    let stored = async {
+        while core.store.size(&core.unit).get() <= last {
+            tokio::time::sleep(STORED_PAUSE).await;
+        }
+    };
+    // A database that takes so long is another's concern: the answer comes all the same.
+    let _ = tokio::time::timeout(STORED_WAIT, stored).await;
 }
 
 /// Judges statements as [`submit`] does, and enters nothing.

@@ -67,7 +67,7 @@ pub(super) fn prepare(
     let body = record.body.as_mut().ok_or_else(|| refusal("empty", "the submission says nothing"))?;
     let mut found = at.settle(body)?;
     if let Some(place) = placed {
-        at.keep_times(body, place);
+        at.keep(body, place);
     }
     let kind = RecordKind::of_body(body);
     if found.second.is_none() && judge.config.approvals > 1 {
@@ -184,7 +184,6 @@ impl At<'_> {
         }
         let target = understood.target;
         if self.again {
-            refer.override_reason = self.reason_given(refer);
             return Ok(Found { target: Some(target), notices, ..Found::default() });
         }
         let mut against = Against::of(self.core, self.state, self.judge, &target, false);
@@ -193,17 +192,6 @@ impl At<'_> {
         notices.extend(against.notices);
         let (second, despite_hold) = (said.second, said.despite_hold);
         Ok(Found { target: Some(target), notices, second, despite_hold })
-    }
-
-    /// What a repeated referral gave as its reason when it was judged.
-    fn reason_given(&self, refer: &wire::Refer) -> String {
-        let of = |id: &RecordId| match self.statement(id).ok()?.into_body() {
-            Body::Refer(stored) if stored.target == refer.target => Some(stored.override_reason),
-            _ => None,
-        };
-        let target = refer.target.parse::<Target>().ok();
-        let own = target.and_then(|target| self.state.own_referral(&self.core.unit, &target));
-        own.and_then(|index| of(&self.own(index))).unwrap_or_default()
     }
 
     fn hold(&self, hold: &mut wire::Hold) -> Result<Found, Refusal> {
@@ -254,6 +242,9 @@ impl At<'_> {
     fn outcome(&self, outcome: &mut wire::Outcome) -> Result<Found, Refusal> {
         let mut on = self.named(outcome.on.as_ref(), "an outcome names the dispatch that was answered")?;
         self.happened(outcome.at_ms)?;
+        if self.again {
+            return Ok(Found::about(self.target_of(&on)));
+        }
         if self.kind_of(&on)? == RecordKind::Refer {
             on = self.only_dispatch(&on)?;
             outcome.on = Some(super::record_ref(&on));
@@ -262,9 +253,7 @@ impl At<'_> {
         if kind != RecordKind::Dispatch {
             return Err(refusal("not-a-dispatch", format!("{on} is of the kind {}, not a dispatch", kind.word())));
         }
-        if !self.again {
-            self.not_taken_back(&on)?;
-        }
+        self.not_taken_back(&on)?;
         Ok(Found::about(self.target_of(&on)))
     }
 
@@ -360,11 +349,25 @@ impl At<'_> {
         Ok(())
     }
 
-    /// A repeated call says what was stored; the times that this node bounded then are as they were.
-    fn keep_times(&self, body: &mut Body, place: u64) {
+    /// A repeated call says what was stored: what this node added to it then is as it was.
+    fn keep(&self, body: &mut Body, place: u64) {
         let Ok(stored) = self.statement(&self.own(place)) else { return };
-        if let (Body::Observe(observe), Body::Observe(before)) = (body, stored.body()) {
-            observe.observed_ms = before.observed_ms;
+        match (body, stored.into_body()) {
+            (Body::Refer(refer), Body::Refer(before)) => refer.override_reason = before.override_reason,
+            (Body::Observe(observe), Body::Observe(before)) => observe.observed_ms = before.observed_ms,
+            (Body::Dispatch(dispatch), Body::Dispatch(before)) if dispatch.provider.is_empty() => {
+                dispatch.provider = before.provider;
+            }
+            (Body::Custody(custody), Body::Custody(before)) if custody.sha256.is_empty() => {
+                custody.sha256 = before.sha256;
+            }
+            (Body::Outcome(outcome), Body::Outcome(before)) => {
+                let on = self.named(outcome.on.as_ref(), "").and_then(|on| self.kind_of(&on));
+                if on.is_ok_and(|kind| kind == RecordKind::Refer) {
+                    outcome.on = before.on;
+                }
+            }
+            _ => {}
         }
     }
 
