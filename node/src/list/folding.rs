@@ -1,7 +1,7 @@
 //! The thread that folds.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,10 @@ use entente_proto::record::{self, RecordKind, Target};
 use entente_proto::sync::erased_by;
 
 use super::{Change, ListError, Listing, News, Stored};
-use crate::journal::disk::AbortOnPanic;
 use crate::store::{Refused, Store, StoreError};
 
 /// How many entries are folded under one write lock.
 const STRETCH: u64 = 512;
-/// From how many entries on they are read by two threads.
-const SHARED_MIN: usize = 128;
 /// How long nothing must have come before the digest is computed, and how often it is at the most.
 const DIGEST_QUIET: Duration = Duration::from_millis(10);
 const DIGEST_SHARE: u32 = 8;
@@ -79,20 +76,12 @@ struct Folding {
     stale: bool,
     computed: Instant,
     took: Duration,
-    /// `None` where the system gave no thread for it.
-    reader: Option<Reader>,
 }
 
 /// Folds until nobody sends news any more.
 pub fn run(around: Around, news: &Receiver<News>) {
-    let mut folding = Folding {
-        around,
-        logs: BTreeMap::new(),
-        stale: true,
-        computed: Instant::now(),
-        took: Duration::ZERO,
-        reader: Reader::start().ok(),
-    };
+    let mut folding =
+        Folding { around, logs: BTreeMap::new(), stale: true, computed: Instant::now(), took: Duration::ZERO };
     loop {
         let next = if folding.stale { news.recv_timeout(DIGEST_QUIET) } else { news.recv().map_err(Into::into) };
         match next {
@@ -220,10 +209,7 @@ impl Folding {
         let withheld = if watched { self.withheld(unit) } else { BTreeSet::new() };
         let mut end = from;
         let mut result = Ok(());
-        let prepared = match &self.reader {
-            Some(reader) if entries.len() >= SHARED_MIN => reader.read(unit, from, entries),
-            _ => read(unit, from, entries),
-        };
+        let prepared = read(unit, from, entries);
         {
             let mut state = list.state.write().unwrap_or_else(PoisonError::into_inner);
             for (entry, prepared) in entries.iter().zip(prepared) {
@@ -349,41 +335,7 @@ impl Folding {
     }
 }
 
-/// A second thread that reads entries, which is most of the work of folding them. It ends with its sender.
-struct Reader {
-    work: Sender<(UnitId, u64, Vec<Entry>)>,
-    done: Receiver<Vec<Prepared>>,
-}
-
-impl Reader {
-    fn start() -> std::io::Result<Self> {
-        let (work, todo) = channel::<(UnitId, u64, Vec<Entry>)>();
-        let (give, done) = channel();
-        std::thread::Builder::new().name("list-reader".into()).spawn(move || {
-            let _guard = AbortOnPanic("the list's reader panicked");
-            for (unit, from, entries) in todo {
-                if give.send(read(&unit, from, &entries)).is_err() {
-                    return;
-                }
-            }
-        })?;
-        Ok(Self { work, done })
-    }
-
-    /// Reads a stretch, half of it here and half of it there. No lock is held meanwhile.
-    fn read(&self, unit: &UnitId, from: u64, entries: &[Entry]) -> Vec<Prepared> {
-        let (first, second) = entries.split_at(entries.len() / 2);
-        let middle = from + first.len() as u64;
-        let sent = self.work.send((unit.clone(), middle, second.to_vec()));
-        let mut prepared = read(unit, from, first);
-        match sent.map(|()| self.done.recv()) {
-            Ok(Ok(there)) => prepared.extend(there),
-            _ => prepared.extend(read(unit, middle, second)),
-        }
-        prepared
-    }
-}
-
+/// Reads a stretch, which is most of the work of folding it. No lock is held meanwhile.
 fn read(unit: &UnitId, from: u64, entries: &[Entry]) -> Vec<Prepared> {
     let one = |(index, entry): (u64, &Entry)| {
         let header = entry.header();

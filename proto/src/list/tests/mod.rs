@@ -1,5 +1,6 @@
 //! What the tests of the fold share: logs in memory, and short ways to write records.
 
+mod check;
 mod golden;
 mod model;
 mod random;
