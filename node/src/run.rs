@@ -94,7 +94,7 @@ async fn serve(home: &Home, config: Config) -> Result<(), RunError> {
         time: time.clone(),
         connections: connections.clone(),
     };
-    let desk = Desk { guard: Guard::new(home.guard()), config: config.desk };
+    let desk = Desk { guard: Arc::new(Guard::new(home.guard())), config: config.desk };
     let partners = Partners::start(core.clone(), means, &config.blocked);
     let peer_service = PeerService::server(core.clone(), config.blocked.clone());
     let unit_service = UnitService::server(core.clone(), partners, desk);

@@ -12,7 +12,7 @@ use super::client::Node;
 use super::error::CliError;
 use super::evidence::digest;
 use super::inputs::inputs;
-use super::words::{now, parse_moment, record_ref};
+use super::words::{parse_moment, record_ref};
 use crate::import::Format;
 
 /// Hand items of evidence over between units
@@ -71,7 +71,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
         item: None,
         step: step as i32,
         other: args.unit,
-        at_ms: args.at.unwrap_or_else(now),
+        at_ms: args.at.unwrap_or_default(),
         sha256,
         text: args.text.unwrap_or_default(),
     };

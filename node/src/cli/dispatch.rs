@@ -8,7 +8,7 @@ use super::answers::{Entering, Insists, enter_as};
 use super::client::Node;
 use super::error::CliError;
 use super::inputs::inputs;
-use super::words::{now, parse_moment, record_ref};
+use super::words::{parse_moment, record_ref};
 use crate::import::Format;
 
 /// Say that referrals were sent to a provider
@@ -44,7 +44,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
         on: None,
         provider: args.provider.unwrap_or_default(),
         channel: args.channel.unwrap_or_default(),
-        at_ms: args.at.unwrap_or_else(now),
+        at_ms: args.at.unwrap_or_default(),
     };
     let insists = Insists { despite_hold: args.despite_hold.unwrap_or_default(), ..Insists::default() };
     let node = Node::connect(global, args.entering.deadline).await?;

@@ -12,7 +12,7 @@ use super::answers::{Entering, enter};
 use super::client::Node;
 use super::error::CliError;
 use super::inputs::inputs;
-use super::words::{now, parse_moment};
+use super::words::parse_moment;
 use crate::import::{Fault, Format};
 
 /// How much of a file is in memory while it is hashed.
@@ -48,7 +48,7 @@ pub(crate) struct Captured {
     /// The files' media type (RFC 6838), such as video/mp4
     #[arg(long, value_name = "TYPE")]
     media_type: Option<String>,
-    /// When it was captured, such as 2026-11-23T18:00:00Z [default: now]
+    /// When it was captured, such as 2026-11-23T18:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     captured_at: Option<u64>,
     /// With which tool it was captured
@@ -64,7 +64,7 @@ impl Captured {
             sha256,
             media_type: self.media_type.clone().unwrap_or_default(),
             size,
-            captured_at_ms: self.captured_at.unwrap_or_else(now),
+            captured_at_ms: self.captured_at.unwrap_or_default(),
             tool: self.tool.clone().unwrap_or_default(),
         })
     }

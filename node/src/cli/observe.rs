@@ -8,7 +8,7 @@ use super::answers::{Entering, enter};
 use super::client::Node;
 use super::error::CliError;
 use super::inputs::inputs;
-use super::words::{now, parse_moment, parser};
+use super::words::{parse_moment, parser};
 use crate::import::{Fault, Format};
 
 /// Say that targets were seen online, offline or moved
@@ -49,7 +49,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
         target: String::new(),
         availability: args.seen as i32,
         successor: args.to.unwrap_or_default(),
-        observed_ms: args.at.unwrap_or_else(now),
+        observed_ms: args.at.unwrap_or_default(),
     };
     let node = Node::connect(global, args.entering.deadline).await?;
     let state = |item: crate::import::Item| -> Result<Body, Fault> {

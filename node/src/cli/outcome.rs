@@ -8,7 +8,7 @@ use super::answers::{Entering, enter};
 use super::client::Node;
 use super::error::CliError;
 use super::inputs::inputs;
-use super::words::{now, parse_moment, parser, record_ref};
+use super::words::{parse_moment, parser, record_ref};
 use crate::import::Format;
 
 /// Say what a provider answered to a referral that was sent to it
@@ -37,7 +37,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     let outcome = Outcome {
         on: None,
         answer: args.answer as i32,
-        at_ms: args.at.unwrap_or_else(now),
+        at_ms: args.at.unwrap_or_default(),
         reason: args.reason.unwrap_or_default(),
     };
     let node = Node::connect(global, args.entering.deadline).await?;

@@ -88,6 +88,9 @@ fn refers(refer: &Refer) -> String {
     if !refer.campaign.is_empty() {
         text.push_str(&format!("; campaign {}", plain(&refer.campaign)));
     }
+    if !refer.override_reason.is_empty() {
+        text.push_str(&format!("; made {}", plain(&refer.override_reason)));
+    }
     with(text, &refer.description)
 }
 

@@ -12,8 +12,6 @@ use entente_proto::wire::{
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::clock::{Clock as _, SystemClock};
-
 /// A fault in a word, a number or a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WordError {
@@ -102,11 +100,6 @@ words!(EraseReason, "a reason": CourtOrder = "court-order", Retention = "retenti
     Mistake = "mistake");
 words!(Status, "a status": Held = "held", Disputed = "disputed", Listed = "listed", Cleared = "cleared");
 words!(State, "a state": Running = "running", Waiting = "waiting", Recovering = "recovering");
-
-/// This moment, Unix milliseconds.
-pub(crate) fn now() -> u64 {
-    SystemClock.now_ms()
-}
 
 /// A Unix time in milliseconds as an RFC 3339 time in UTC; a number beyond the year 9999 stays a number.
 pub(crate) fn moment(unix_ms: u64) -> String {

@@ -14,7 +14,7 @@ use entente_proto::wire;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Core, erasure, lock};
+use super::{Core, Placed, erasure, lock};
 use crate::journal::disk::AbortOnPanic;
 use crate::journal::{AppendError, JournalRecord, OwnEntry, Proposal, Submission, SubmissionId};
 use crate::store::{Append, Batch, StoreError};
@@ -270,12 +270,14 @@ impl Author {
         group: &mut Group,
     ) {
         let decide = |id: &SubmissionId| {
-            let Some(proposal) = self.proposals.get(id).cloned() else {
+            // Taken out while it is entered, which would find it waiting otherwise.
+            let Some(proposal) = self.proposals.remove(id) else {
                 return Answer::Refused("it does not wait for a second officer any more".into());
             };
-            let answer = if countersign { self.countersigned(proposal, group) } else { Answer::Dropped };
-            if !matches!(answer, Answer::Refused(_)) {
-                self.proposals.remove(id);
+            let answer = if countersign { self.countersigned(proposal.clone(), group) } else { Answer::Dropped };
+            if matches!(answer, Answer::Refused(_)) {
+                self.proposals.insert(*id, proposal);
+            } else {
                 group.records.push(JournalRecord::ProposalEnded(*id));
             }
             answer
@@ -341,16 +343,22 @@ impl Author {
         if let Some(place) = self.core.placed(&draft.submission) {
             return self.again(place, &draft);
         }
-        if self.outbox.iter().any(|waiting| waiting.id == draft.submission) {
-            return Answer::Waiting;
+        let used = || Answer::Refused("this submission id waits already, for another statement: take a new one".into());
+        if let Some(waiting) = self.outbox.iter().find(|waiting| waiting.id == draft.submission) {
+            return if alike(&waiting.record, &draft.payload) { Answer::Waiting } else { used() };
         }
-        if draft.second.is_some()
-            && let Some(proposal) = self.proposals.get(&draft.submission)
-        {
-            return Answer::Proposed(proposal.reason.clone());
+        // Until a second officer has spoken nothing lets it in, whatever is asked for now.
+        if let Some(proposal) = self.proposals.get(&draft.submission) {
+            return if alike(&proposal.record, &draft.payload) {
+                Answer::Proposed(proposal.reason.clone())
+            } else {
+                used()
+            };
         }
         if draft.unless_referred.as_ref().is_some_and(|target| self.waiting.contains(target)) {
-            return Answer::Waiting;
+            return Answer::Refused(
+                "this unit's referral of it waits in the outbox already (entente waiting): nothing was entered".into(),
+            );
         }
         if let Some(index) = draft.unless_referred.as_ref().and_then(|target| self.refers(target)) {
             return Answer::Known(index);
@@ -380,13 +388,22 @@ impl Author {
 
     /// The answer to a submission whose id stands in the log: that entry, if it says the same.
     fn again(&self, place: u64, draft: &Draft) -> Answer {
-        let stored = self.core.store.entry(&self.core.unit, place).ok().flatten();
-        match stored.as_ref().and_then(Entry::payload) {
-            Some(payload) if *payload != draft.payload => Answer::Refused(format!(
+        let said = Hash::of(&draft.payload);
+        let recent = lock(&self.core.placed).get(&draft.submission).map(|placed| placed.payload);
+        let stored = || {
+            let entry = self.core.store.entry(&self.core.unit, place).ok().flatten()?;
+            entry.payload().map(|payload| Hash::of(payload))
+        };
+        match recent.or_else(stored) {
+            Some(payload) if payload == said => Answer::Entered(place),
+            Some(_) => Answer::Refused(format!(
                 "this submission id was used before, for another statement, {}/{place}: take a new one",
                 self.core.unit
             )),
-            _ => Answer::Entered(place),
+            None => Answer::Refused(format!(
+                "this submission id was used before, for {}/{place}, which was erased: take a new one",
+                self.core.unit
+            )),
         }
     }
 
@@ -420,6 +437,7 @@ impl Author {
         let opening = self.draw()?;
         let time_ms = self.last_time_ms.max(self.core.clock.now_ms());
         group.bytes = group.bytes.saturating_add(payload.len()).saturating_add(RECORD_BYTES);
+        let said = Hash::of(&payload);
         let entry = Entry::compose(kind.number(), time_ms, opening, payload).ok()?;
         let index = self.next;
         self.tail.push(entry.leaf_hash());
@@ -435,7 +453,7 @@ impl Author {
         }));
         group.entries.push(entry);
         group.submissions.push((submission, index));
-        lock(&self.core.placed).insert(submission, index);
+        lock(&self.core.placed).insert(submission, Placed { index, payload: said });
         (self.next, self.last_time_ms) = (index.saturating_add(1), time_ms);
         Some(index)
     }
@@ -492,7 +510,7 @@ impl Author {
         let mut placed = lock(&self.core.placed);
         if placed.len() > GROUP_MAX.saturating_mul(4) {
             let stored = self.core.store.size(&self.core.unit).get();
-            placed.retain(|_, index| *index >= stored);
+            placed.retain(|_, placed| placed.index >= stored);
         }
         drop(placed);
         if self.referred.len() > GROUP_MAX.saturating_mul(4) {
@@ -512,6 +530,24 @@ impl From<Proposal> for Waiting {
         let Proposal { id, record, officer, reason, at_ms, skip_known, despite_hold } = proposal;
         Self { id, record, officer, reason, at_ms, skip_known, despite_hold }
     }
+}
+
+/// Whether two records say the same, but for the time that this node gave them where the officer gave none.
+fn alike(one: &[u8], other: &[u8]) -> bool {
+    use prost::Message as _;
+    use wire::record::Body;
+    let timeless = |payload: &[u8]| {
+        let mut record = wire::Record::decode(payload).ok()?;
+        match record.body.as_mut()? {
+            Body::Dispatch(dispatch) => dispatch.at_ms = 0,
+            Body::Outcome(outcome) => outcome.at_ms = 0,
+            Body::Observe(observe) => observe.observed_ms = 0,
+            Body::Custody(custody) => custody.at_ms = 0,
+            _ => {}
+        }
+        Some(record)
+    };
+    one == other || timeless(one).is_some_and(|record| timeless(other) == Some(record))
 }
 
 /// The kind of a record that waits.

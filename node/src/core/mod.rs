@@ -49,6 +49,13 @@ pub(crate) enum Input {
     Stop,
 }
 
+/// Where a submission of this run stands, and what it says.
+#[derive(Debug, Clone, Copy)]
+struct Placed {
+    index: u64,
+    payload: Hash,
+}
+
 /// A stream as the engine's thread knows it.
 #[derive(Debug)]
 struct Stream {
@@ -77,7 +84,7 @@ pub struct Core {
     author: mpsc::Sender<author::Input>,
     outbox: AtomicU64,
     /// Where submissions of this run stand, until the store knows them.
-    placed: Mutex<BTreeMap<SubmissionId, u64>>,
+    placed: Mutex<BTreeMap<SubmissionId, Placed>>,
     room: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     remains: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     scrub: scrub::Scrubber,
@@ -174,7 +181,7 @@ impl Core {
     /// Where a submission stands already.
     #[must_use]
     pub fn placed(&self, id: &SubmissionId) -> Option<u64> {
-        lock(&self.placed).get(id).copied().or_else(|| self.store.submission(id).ok().flatten())
+        lock(&self.placed).get(id).map(|placed| placed.index).or_else(|| self.store.submission(id).ok().flatten())
     }
 
     /// Every log.

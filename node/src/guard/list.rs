@@ -6,12 +6,14 @@ use std::net::IpAddr;
 use entente_proto::record::Target;
 use entente_proto::record::target::TargetType;
 use ipnet::IpNet;
-use regex::{RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::{RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 use super::Hit;
 use super::hosts::Hosts;
 
+/// The attribute types of addresses.
+const ADDRESS: [&str; 5] = ["ip-src", "ip-dst", "domain|ip", "ip-src|port", "ip-dst|port"];
 /// Largest compiled expressions of one list, in bytes.
 const REGEX_BYTES_MAX: usize = 32 << 20;
 
@@ -73,7 +75,9 @@ pub(super) struct Probe {
     /// Whether the target is an address with a path or query.
     page: bool,
     net: Option<IpNet>,
-    attributes: &'static [&'static str],
+    attributes: Vec<&'static str>,
+    /// Whether the target covers the names below it.
+    covers: bool,
 }
 
 impl Probe {
@@ -90,18 +94,22 @@ impl Probe {
             _ => host.as_deref().map(|host| host.trim_matches(['[', ']'])),
         };
         let net = written.and_then(network);
-        let attributes: &[&str] = match kind {
-            TargetType::Domain => &["domain", "hostname", "domain|ip"],
-            TargetType::Url => &["url", "uri", "link"],
-            TargetType::Ip => &["ip-src", "ip-dst", "domain|ip", "ip-src|port", "ip-dst|port"],
-            TargetType::File => &["sha256", "filename|sha256"],
-            _ => &[],
+        let mut attributes: Vec<&str> = match kind {
+            TargetType::Domain => vec!["domain", "hostname", "domain|ip"],
+            TargetType::Url => vec!["url", "uri", "link"],
+            TargetType::Ip => ADDRESS.to_vec(),
+            TargetType::File => vec!["sha256", "filename|sha256"],
+            _ => Vec::new(),
         };
+        if kind == TargetType::Url && net.is_some() {
+            // A list of addresses means them as hosts, too.
+            attributes.extend(ADDRESS);
+        }
         let value = match kind {
             TargetType::File => value.trim_start_matches("sha256:").to_owned(),
             _ => value,
         };
-        Self { value, host, page, net, attributes }
+        Self { value, host, page, net, attributes, covers: kind == TargetType::Domain }
     }
 }
 
@@ -150,10 +158,8 @@ impl GuardList {
             }
             "regex" => {
                 let texts: Vec<String> = list.map(|entry| bare(entry.trim())).collect();
-                // One by one first, to name the one that is wrong.
-                for text in &texts {
-                    let built = RegexBuilder::new(text).case_insensitive(true).size_limit(REGEX_BYTES_MAX).build();
-                    built.map_err(|error| ListFault::Regex(error.to_string()))?;
+                if texts.iter().any(String::is_empty) {
+                    return Err(ListFault::Regex("it is empty, and would hit everything".into()));
                 }
                 let set = RegexSetBuilder::new(&texts).case_insensitive(true).size_limit(REGEX_BYTES_MAX).build();
                 Entries::Regexes { set: set.map_err(|error| ListFault::Regex(error.to_string()))?, texts }
@@ -204,7 +210,11 @@ impl GuardList {
                 let in_host = host.is_some_and(|host| host.contains(part.as_str()));
                 Some((part.clone(), probe.page && in_host))
             }
-            Entries::Hosts(hosts) => Some((hosts.at_or_above(host?)?.to_owned(), probe.page)),
+            Entries::Hosts(hosts) => {
+                let below = || hosts.below(host?).filter(|_| probe.covers);
+                let found = hosts.at_or_above(host?).map(str::to_owned).or_else(below)?;
+                Some((found, probe.page))
+            }
             Entries::Networks(networks) => {
                 let net = probe.net?;
                 let network = networks.iter().find(|network| network.contains(&net) || net.contains(*network))?;

@@ -26,6 +26,11 @@ fn a_hostname_list_hits_the_name_and_all_below_it() {
     assert_eq!(hit(&list, "url:https://en.wikipedia.org:8443/wiki/X?y"), entry("wikipedia.org", true));
     assert_eq!(hit(&list, "domain:news.example"), entry("news.example", false));
     assert_eq!(hit(&list, "domain:notwikipedia.org"), None);
+    // A domain covers what is below it; an address does not.
+    let below = self::list("hostname", &["hospital.city.example"], &[]);
+    assert_eq!(hit(&below, "domain:city.example"), entry("hospital.city.example", false));
+    assert_eq!(hit(&below, "url:https://city.example/"), None);
+    assert_eq!(hit(&below, "domain:city2.example"), None);
     assert_eq!(hit(&list, "domain:other.org"), None);
 }
 
@@ -51,7 +56,7 @@ fn a_substring_list_hits_what_contains_the_entry() {
 
 #[test]
 fn a_cidr_list_hits_addresses_also_as_hosts() {
-    let list = list("cidr", &["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"], &["ip-dst", "url"]);
+    let list = list("cidr", &["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"], &["ip-dst"]);
     assert_eq!(hit(&list, "ip:192.0.2.9"), entry("192.0.2.0/24", false));
     assert_eq!(hit(&list, "ip:2001:db8::1"), entry("2001:db8::/32", false));
     assert_eq!(hit(&list, "url:http://198.51.100.7/x"), entry("198.51.100.7/32", true));
@@ -85,6 +90,7 @@ fn what_is_no_list_is_refused_with_its_fault() {
     assert!(fault(&list("prefix", &[], &[])).contains("\"prefix\""));
     assert!(fault(&list("cidr", &["192.0.2.0/33"], &[])).contains("192.0.2.0/33"));
     assert!(fault(&list("regex", &["("], &[])).contains("unclosed"));
+    assert!(fault(&list("regex", &["//"], &[])).contains("empty"));
     assert!(fault(&list("regex", &["(a{1000}){1000}"], &[])).contains("size"));
 }
 

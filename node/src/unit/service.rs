@@ -67,7 +67,7 @@ impl Unit for UnitService {
 
     async fn status(&self, request: Request<wire::StatusRequest>) -> Result<Response<wire::StatusReply>, Status> {
         self.admit(&request, false)?;
-        let lists = self.desk.guard.lists();
+        let lists = self.desk.lists().await;
         Ok(Response::new(status::compose(&self.core, &self.partners, &lists)))
     }
 
@@ -79,7 +79,7 @@ impl Unit for UnitService {
         }
         let wait = request.wait();
         if request.judge_only {
-            let results = submit::judge(&self.core, &self.desk, &officer, request.submissions);
+            let results = submit::judge(&self.core, &self.desk, &officer, request.submissions).await;
             return Ok(Response::new(wire::SubmitReply { results }));
         }
         let results = submit::submit(&self.core, &self.desk, &officer, request.submissions, wait).await?;
@@ -98,7 +98,8 @@ impl Unit for UnitService {
             return Err(Status::invalid_argument(format!("at most {SUBMISSIONS_MAX} submissions go into one call")));
         }
         let wait = request.wait();
-        let results = submit::decide(&self.core, &officer, &request.submissions, request.countersign, wait).await?;
+        let results =
+            submit::decide(&self.core, &self.desk, &officer, &request.submissions, request.countersign, wait).await?;
         Ok(Response::new(wire::SubmitReply { results }))
     }
 

@@ -318,3 +318,74 @@ fn a_check_finds_networks_prefixes_and_images_that_are_alike() {
     assert_eq!(fr.call(&["check", &like]).ended(0).documents()[0]["differs"], 24);
     be.call(&["refer", "host.example", "--prefix", "--category", "incites"]).ended(1).says(&["only an address"]);
 }
+
+#[test]
+fn a_submission_id_names_one_statement_for_ever_wherever_that_waits_or_stands() {
+    let network = Network::running(PROGRAM, &["BE", "FR"]);
+    let (be, fr) = (network.node("BE"), network.node("FR"));
+    let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+    let another = "67e55044-10b1-426f-9247-bb680e5fe0c9";
+    let used = |said: entente_tests::said::Said| said.ended(1).says(&["take a new one"]);
+
+    // In the log, whether the database has it yet or not; and the same again is the same.
+    let first = refer(be, "one.example", &["--submission", id]).ended(0).document();
+    used(refer(be, "two.example", &["--submission", id]));
+    assert_eq!(
+        refer(be, "one.example", &["--submission", id, "--wait", "certified"]).ended(0).document()["id"],
+        first["id"]
+    );
+    let dispatch = ["dispatch", first["id"].as_str().unwrap(), "--provider", "Host", "--submission", another];
+    let sent = be.call(&dispatch).ended(0).document();
+    assert_eq!(be.call(&dispatch).ended(0).document()["id"], sent["id"], "no time was given, and it is the same call");
+
+    // Erased: whatever it said, it is not said again.
+    let erased = first["id"].as_str().unwrap();
+    let _ = be.call(&["erase", erased, "--reason", "mistake", "--wait", "certified"]).ended(0);
+    entente_tests::wait::until("the payload is deleted", || {
+        let shown = be.call(&["show", erased]).ended(0).document();
+        (shown["records"][0]["erasure"]["payload_kept"] == false).then_some(())
+    });
+    used(refer(be, "two.example", &["--submission", id]));
+
+    // In the outbox.
+    fr.kill();
+    be.kill();
+    be.start();
+    be.until_state("waiting");
+    let third = "67e55044-10b1-426f-9247-bb680e5fe0ca";
+    let waiting = refer(be, "three.example", &["--submission", third]).ended(0).document();
+    assert_eq!(waiting["id"], Value::Null);
+    let _ = refer(be, "three.example", &["--submission", third]).ended(0);
+    used(refer(be, "four.example", &["--submission", third]));
+    refer(be, "three.example", &["--description", "more"]).ended(1).says(&["waits in the outbox"]);
+    assert_eq!(be.call(&["waiting"]).ended(0).documents().len(), 1);
+}
+
+#[test]
+fn a_proposal_is_judged_again_when_it_is_countersigned_and_nothing_else_lets_it_in() {
+    let network = Network::running(PROGRAM, &["BE", "FR"]);
+    let (be, fr) = (network.node("BE"), network.node("FR"));
+    issue_second_officer(&network, "BE");
+    let guard = be.directory().join("guard");
+    fs::create_dir(&guard).unwrap();
+    let list = json!({ "name": "Guarded", "type": "string", "list": ["guarded.example"] });
+    fs::write(guard.join("a.json"), list.to_string()).unwrap();
+    let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+    let propose = ["--override", "needed", "--submission", id];
+    let _ = refer(be, "guarded.example", &propose).ended(0);
+    refer(be, "plain.example", &["--submission", id]).ended(1).says(&["waits already"]);
+    // The list is gone, and still a second officer has to speak.
+    fs::remove_file(guard.join("a.json")).unwrap();
+    let _ = refer(be, "guarded.example", &propose);
+    assert_eq!((be.status_of("guarded.example").as_str(), be.call(&["waiting"]).documents().len()), ("unknown", 1));
+    // A partner asks to leave it online meanwhile.
+    let _ = fr.call(&["hold", "guarded.example", "--wait", "certified"]).ended(0);
+    be.until_status_of("guarded.example", "held");
+    assert_eq!(code(&be.call(&["countersign", id, "--as", "second"]).ended(1).document()), "held");
+    let _ = be.call(&["reject", id]).ended(0);
+    // What is beside a held address is not below it.
+    let _ = fr.call(&["hold", "https://b.example/10", "--wait", "certified"]).ended(0);
+    be.until_status_of("https://b.example/10", "held");
+    let _ = refer(be, "https://b.example/1", &[]).ended(0);
+    assert_eq!(code(&refer(be, "https://b.example/1", &["--again", "--prefix"]).ended(1).document()), "held");
+}

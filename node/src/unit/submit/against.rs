@@ -26,14 +26,14 @@ pub(super) struct Against {
 }
 
 impl Against {
-    /// Looks for all of it. Of a call that is repeated the standing referral may be its own.
-    pub(super) fn of(core: &Core, state: &State, judge: &Judge<'_>, target: &Target, again: bool) -> Self {
-        let mut against = Self { holds: holds(state, target), ..Self::default() };
+    /// Looks for all of it. With `prefix` what continues the target is meant, too.
+    pub(super) fn of(core: &Core, state: &State, judge: &Judge<'_>, target: &Target, prefix: bool) -> Self {
+        let mut against = Self { holds: holds(state, target, prefix), ..Self::default() };
         match state.fold.status(target) {
             Some(list::Status::Disputed) => {
                 against.note(format!("a referral of {target} {DISPUTED}; see `entente show {target}`"));
             }
-            Some(list::Status::Listed) if !again => {
+            Some(list::Status::Listed) => {
                 against.note(format!("{target} is already listed; see `entente show {target}`"));
             }
             _ => {}
@@ -125,7 +125,7 @@ impl Said {
 }
 
 /// The holds that concern a target, in words: its own, those above it, and those below it, which would go down with it.
-pub(super) fn holds(state: &State, target: &Target) -> Vec<String> {
+pub(super) fn holds(state: &State, target: &Target, prefix: bool) -> Vec<String> {
     let mut words = Vec::new();
     let mut tell = |held: &Target, place: &str| {
         let by: Vec<String> = state.holders(held).into_iter().collect();
@@ -137,19 +137,18 @@ pub(super) fn holds(state: &State, target: &Target) -> Vec<String> {
     for parent in record::parents(target).filter(|parent| state.is_held(parent)) {
         tell(&parent, ", above it,");
     }
-    for held in state.held().filter(|held| *held != target && stands_below(held, target)).take(NAMED_MAX) {
+    for held in state.held().filter(|held| *held != target && stands_below(held, target, prefix)).take(NAMED_MAX) {
         tell(held, ", below it,");
     }
     words
 }
 
-fn stands_below(held: &Target, target: &Target) -> bool {
-    let longer = |text: &str| text.starts_with(target.as_str());
+fn stands_below(held: &Target, target: &Target, prefix: bool) -> bool {
     match target.parts().0 {
         record::target::TargetType::Domain | record::target::TargetType::Ip => {
             record::parents(held).any(|parent| parent == *target)
         }
-        record::target::TargetType::Url => longer(held.as_str()),
+        record::target::TargetType::Url => prefix && held.as_str().starts_with(target.as_str()),
         _ => false,
     }
 }

@@ -48,9 +48,19 @@ fn refusal(code: &'static str, message: impl Into<String>) -> Refusal {
 #[derive(Debug)]
 pub struct Desk {
     /// The guard lists.
-    pub guard: Guard,
+    pub guard: Arc<Guard>,
     /// The settings.
     pub config: DeskConfig,
+}
+
+impl Desk {
+    /// The guard lists as they are now. Reading what changed may take its time, so it is not done where others wait.
+    pub(super) async fn lists(&self) -> Lists {
+        let guard = self.guard.clone();
+        let read = tokio::task::spawn_blocking(move || guard.lists()).await;
+        // It does not panic; if it did, what was read before would still hold.
+        read.unwrap_or_else(|_| self.guard.lists())
+    }
 }
 
 /// What a call is judged by: the settings, the guard lists as they are now, and who calls.
@@ -80,7 +90,7 @@ pub(super) async fn submit(
         return Err(Status::resource_exhausted(words));
     }
     repeated_are_stored(core, &submissions).await;
-    let judge = Judge { config: desk.config, lists: desk.guard.lists(), officer, now_ms: core.clock.now_ms() };
+    let judge = Judge { config: desk.config, lists: desk.lists().await, officer, now_ms: core.clock.now_ms() };
     let mut prepared = Vec::with_capacity(submissions.len());
     {
         let state = core.list.read();
@@ -109,13 +119,13 @@ async fn repeated_are_stored(core: &Core, submissions: &[wire::Submission]) {
 }
 
 /// Judges statements as [`submit`] does, and enters nothing.
-pub(super) fn judge(
+pub(super) async fn judge(
     core: &Core,
     desk: &Desk,
     officer: &str,
     submissions: Vec<wire::Submission>,
 ) -> Vec<wire::SubmitResult> {
-    let judge = Judge { config: desk.config, lists: desk.guard.lists(), officer, now_ms: core.clock.now_ms() };
+    let judge = Judge { config: desk.config, lists: desk.lists().await, officer, now_ms: core.clock.now_ms() };
     let state = core.list.read();
     let judged = submissions.into_iter().map(|submission| {
         let prepared = match prepare(core, &state, &judge, submission) {
@@ -150,6 +160,7 @@ pub(super) fn judge(
 /// A second officer's word on submissions that want one.
 pub(super) async fn decide(
     core: &Arc<Core>,
+    desk: &Desk,
     officer: &str,
     ids: &[Vec<u8>],
     countersign: bool,
@@ -160,11 +171,12 @@ pub(super) async fn decide(
     }
     let stopping = |stopping: crate::core::Stopping| Status::unavailable(stopping.to_string());
     let standby = core.waiting().await.map_err(stopping)?;
+    let lists = desk.lists().await;
     let mut prepared = Vec::with_capacity(ids.len());
     {
         let state = core.list.read();
         for id in ids {
-            prepared.push(prepare::again(core, &state, &standby, officer, id, countersign));
+            prepared.push(prepare::again(core, &state, &standby, (&lists, desk.config), officer, id, countersign));
         }
     }
     let chosen = prepared.iter().filter_map(|p| p.as_ref().ok().map(|p| p.draft.submission)).collect();

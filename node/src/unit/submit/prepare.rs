@@ -8,7 +8,9 @@ use entente_proto::wire::record::Body;
 
 use super::against::{Against, holds};
 use super::{Judge, Prepared, Refusal, refusal, understand};
+use crate::config::DeskConfig;
 use crate::core::{Core, Draft, Second, Standby};
+use crate::guard::Lists;
 use crate::list::State;
 
 /// How far ahead of the node's clock a time may lie that an officer gives for something that has happened.
@@ -71,7 +73,13 @@ pub(super) fn prepare(
     }
     let kind = RecordKind::of_body(body);
     if found.second.is_none() && judge.config.approvals > 1 {
-        found.second = Some("this unit lets two officers agree to every statement".into());
+        let mut reason = "this unit lets two officers agree to every statement".to_owned();
+        if let Body::Refer(refer) = body
+            && !refer.override_reason.is_empty()
+        {
+            reason = format!("{reason}; it is made {}; {}", refer.override_reason, found.notices.join("; "));
+        }
+        found.second = Some(reason);
     }
     let payload = record::encode(&record).map_err(|error| refusal("invalid", error.to_string()))?;
     let skips = submission.skip_known && kind == RecordKind::Refer;
@@ -91,6 +99,7 @@ pub(super) fn again(
     core: &Core,
     state: &State,
     standby: &Standby,
+    (lists, config): (&Lists, DeskConfig),
     officer: &str,
     id: &[u8],
     countersign: bool,
@@ -113,21 +122,35 @@ pub(super) fn again(
     let kind = crate::core::kind_of(&waiting.record).ok_or_else(damaged)?;
     let statement = record::parse(kind.number(), &waiting.record).map_err(|_| damaged())?;
     let target = statement.target();
+    let mut notices = Vec::new();
     if countersign
-        && !waiting.despite_hold
-        && matches!(statement.body(), Body::Refer(_))
+        && let Body::Refer(refer) = statement.body()
         && let Some(target) = &target
-        && let [first, ..] = holds(state, target).as_slice()
     {
-        return Err(refusal(
-            "held",
-            format!("{first}, since it was submitted. Reject it; it can be submitted again with --despite-hold REASON"),
-        ));
+        notices = holds(state, target, refer.prefix);
+        if let Some(first) = notices.first().filter(|_| !waiting.despite_hold) {
+            return Err(refusal(
+                "held",
+                format!(
+                    "{first}, since it was submitted. Reject it; it can be submitted again with --despite-hold REASON"
+                ),
+            ));
+        }
+        let hit = lists.hits(target).into_iter().find(|hit| !(hit.page && config.pages_pass));
+        if let Some(hit) = hit.filter(|_| refer.override_reason.is_empty()) {
+            return Err(refusal(
+                "guarded",
+                format!(
+                    "it is on the guard list {:?} ({}) since it was submitted. Reject it; it can be submitted again with --override REASON",
+                    hit.list, hit.entry
+                ),
+            ));
+        }
     }
     let unless_referred = target.clone().filter(|_| waiting.skip_known);
     let payload = waiting.record.clone();
     let draft = Draft { submission: id, kind, payload, unless_referred, second: None };
-    Ok(Prepared { draft, target, notices: Vec::new() })
+    Ok(Prepared { draft, target, notices })
 }
 
 impl At<'_> {
@@ -186,7 +209,7 @@ impl At<'_> {
         if self.again {
             return Ok(Found { target: Some(target), notices, ..Found::default() });
         }
-        let mut against = Against::of(self.core, self.state, self.judge, &target, false);
+        let mut against = Against::of(self.core, self.state, self.judge, &target, refer.prefix);
         let said = against.judge(self.despite_hold, self.override_guard)?;
         refer.override_reason = said.reason();
         notices.extend(against.notices);
@@ -211,7 +234,7 @@ impl At<'_> {
 
     fn dispatch(&self, dispatch: &mut wire::Dispatch) -> Result<Found, Refusal> {
         let on = self.named(dispatch.on.as_ref(), "a dispatch names the referral that was sent")?;
-        self.happened(dispatch.at_ms)?;
+        self.happened(&mut dispatch.at_ms)?;
         if self.again {
             return Ok(Found::about(self.target_of(&on)));
         }
@@ -227,7 +250,7 @@ impl At<'_> {
                 format!("{on} names no provider: say with --provider whom it was sent to"),
             ));
         }
-        let holds = holds(self.state, &target);
+        let holds = holds(self.state, &target, false);
         if let [first, ..] = holds.as_slice()
             && self.despite_hold.is_empty()
         {
@@ -241,7 +264,7 @@ impl At<'_> {
 
     fn outcome(&self, outcome: &mut wire::Outcome) -> Result<Found, Refusal> {
         let mut on = self.named(outcome.on.as_ref(), "an outcome names the dispatch that was answered")?;
-        self.happened(outcome.at_ms)?;
+        self.happened(&mut outcome.at_ms)?;
         if self.again {
             return Ok(Found::about(self.target_of(&on)));
         }
@@ -297,7 +320,7 @@ impl At<'_> {
                 return Err(refusal("successor", "a target does not succeed itself"));
             }
         }
-        self.happened(observe.observed_ms)?;
+        self.happened(&mut observe.observed_ms)?;
         // A time after the entry's own would make the observation inert.
         observe.observed_ms = observe.observed_ms.min(self.judge.now_ms);
         Ok(Found { target: Some(understood.target), notices: understood.notices, ..Found::default() })
@@ -324,7 +347,7 @@ impl At<'_> {
 
     fn custody(&self, custody: &mut wire::Custody) -> Result<Found, Refusal> {
         let item = self.named(custody.item.as_ref(), "a hand-over names the evidence that is handed over")?;
-        self.happened(custody.at_ms)?;
+        self.happened(&mut custody.at_ms)?;
         let other: UnitId = custody.other.parse().map_err(|error| refusal("unit", format!("{error}")))?;
         if other == self.core.unit || self.core.log(&other).is_none() {
             return Err(refusal("unit", format!("{other} is not another unit of this network")));
@@ -341,9 +364,13 @@ impl At<'_> {
         Ok(Found::about(self.target_of(&item)))
     }
 
-    /// Something that an officer says has happened lies in the past, but for clocks that differ a little.
-    fn happened(&self, at_ms: u64) -> Result<(), Refusal> {
-        if at_ms > self.judge.now_ms.saturating_add(AHEAD_MS) {
+    /// Something that an officer says has happened lies in the past, but for clocks that differ a little; without a time
+    /// it happened now.
+    fn happened(&self, at_ms: &mut u64) -> Result<(), Refusal> {
+        if *at_ms == 0 && !self.again {
+            *at_ms = self.judge.now_ms;
+        }
+        if *at_ms > self.judge.now_ms.saturating_add(AHEAD_MS) {
             return Err(refusal("future", "the time given lies in the future: it is the time at which it happened"));
         }
         Ok(())
@@ -354,17 +381,42 @@ impl At<'_> {
         let Ok(stored) = self.statement(&self.own(place)) else { return };
         match (body, stored.into_body()) {
             (Body::Refer(refer), Body::Refer(before)) => refer.override_reason = before.override_reason,
-            (Body::Observe(observe), Body::Observe(before)) => observe.observed_ms = before.observed_ms,
-            (Body::Dispatch(dispatch), Body::Dispatch(before)) if dispatch.provider.is_empty() => {
-                dispatch.provider = before.provider;
+            // Not given then, or later than this node's clock.
+            (Body::Observe(observe), Body::Observe(before))
+                if observe.observed_ms == 0 || observe.observed_ms > before.observed_ms =>
+            {
+                observe.observed_ms = before.observed_ms;
             }
-            (Body::Custody(custody), Body::Custody(before)) if custody.sha256.is_empty() => {
-                custody.sha256 = before.sha256;
+            (Body::Dispatch(dispatch), Body::Dispatch(before)) => {
+                if dispatch.provider.is_empty() {
+                    dispatch.provider = before.provider;
+                }
+                if dispatch.at_ms == 0 {
+                    dispatch.at_ms = before.at_ms;
+                }
+            }
+            (Body::Custody(custody), Body::Custody(before)) => {
+                if custody.sha256.is_empty() {
+                    custody.sha256 = before.sha256;
+                }
+                if custody.at_ms == 0 {
+                    custody.at_ms = before.at_ms;
+                }
             }
             (Body::Outcome(outcome), Body::Outcome(before)) => {
-                let on = self.named(outcome.on.as_ref(), "").and_then(|on| self.kind_of(&on));
-                if on.is_ok_and(|kind| kind == RecordKind::Refer) {
+                // Named by its referral: the dispatch that was found then, if it is one of that referral.
+                let of = |dispatch: &Option<wire::RecordRef>| {
+                    let id = self.named(dispatch.as_ref(), "").ok()?;
+                    match self.statement(&id).ok()?.into_body() {
+                        Body::Dispatch(dispatch) => dispatch.on,
+                        _ => None,
+                    }
+                };
+                if of(&before.on).is_some_and(|on| Some(&on) == outcome.on.as_ref()) {
                     outcome.on = before.on;
+                }
+                if outcome.at_ms == 0 {
+                    outcome.at_ms = before.at_ms;
                 }
             }
             _ => {}
