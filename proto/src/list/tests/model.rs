@@ -60,7 +60,9 @@ impl<'a> Model<'a> {
                 known(&said.on).is_some_and(|on| back(&on) && matches!(self.there(&on), Some(Body::Refer(_))))
             }
             Body::Outcome(said) => {
-                known(&said.on).is_some_and(|on| back(&on) && matches!(self.counts(&on), Some(Body::Dispatch(_))))
+                // Only into a dispatch: outcomes of two units may name each other in a circle.
+                let dispatch = |on: &RecordRef| matches!(self.stands(on), Some(Body::Dispatch(_)));
+                known(&said.on).is_some_and(|on| back(&on) && dispatch(&on) && self.counts(&on).is_some())
             }
             Body::Observe(said) => said.observed_ms <= self.time(id),
             _ => true,
