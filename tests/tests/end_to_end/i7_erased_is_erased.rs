@@ -297,6 +297,11 @@ fn databases(node: &Node) -> (String, BTreeSet<String>) {
     (current.trim_end().to_owned(), names.filter(|name| name.starts_with("g-")).collect())
 }
 
+/// What one of a node's databases takes on the disk; one that is being deleted takes nothing.
+fn bytes_of(node: &Node, name: &str) -> u64 {
+    fs::metadata(node.home.data().join(name).join("db")).map_or(0, |file| file.len())
+}
+
 #[test]
 fn a_kill_at_any_moment_of_a_scrub_leaves_a_node_with_everything() {
     let mut chance = Chance::new(7);
@@ -314,11 +319,16 @@ fn a_kill_at_any_moment_of_a_scrub_leaves_a_node_with_everything() {
         let (before, _) = databases(be);
         let mut scrubbing = be.begin(&["scrub"]);
         let rest = Duration::from_micros(200);
-        // Half a copy; the copy in place of the original; and whenever.
+        // A copy just begun; the copy in place of the original; and a copy of any length.
+        let length = chance.below(bytes_of(be, &before));
         match round % 3 {
             0 => until_every(rest, "a copy is begun", || (databases(be).1.len() == 2).then_some(())),
             1 => until_every(rest, "the copy counts", || (databases(be).0 != before).then_some(())),
-            _ => std::thread::sleep(Duration::from_millis(chance.below(400))),
+            _ => until_every(rest, "the copy is so long, or the scrub has ended", || {
+                let copied: u64 =
+                    databases(be).1.iter().filter(|name| **name != before).map(|name| bytes_of(be, name)).sum();
+                (copied >= length || scrubbing.try_wait().unwrap().is_some()).then_some(())
+            }),
         }
         be.kill();
         let (after, there) = databases(be);
