@@ -44,14 +44,10 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
 
 /// An erasure names an index alone, so an id of another unit must not get as far as that.
 fn erasure(item: &Item, own: &UnitId, reason: EraseReason) -> Result<Body, Fault> {
-    let id = super::object::id(&item.target)?;
-    if id.unit != *own {
-        return Err(Fault::new(
-            "not-own",
-            format!("it is a record of {}, and only {} can erase it: ask them to", id.unit, id.unit),
-        ));
-    }
-    Ok(Body::Erase(Erase { index: id.index, reason: reason.into() }))
+    let index = super::object::own_index(&item.target, own, |unit| {
+        format!("it is a record of {unit}, and only {unit} can erase it: ask them to")
+    })?;
+    Ok(Body::Erase(Erase { index, reason: reason.into() }))
 }
 
 #[cfg(test)]

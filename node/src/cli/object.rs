@@ -1,6 +1,6 @@
 //! `entente object` and `entente support`: what the unit thinks of another unit's referral.
 
-use entente_proto::ids::RecordId;
+use entente_proto::ids::{RecordId, UnitId};
 use entente_proto::wire::record::Body;
 use entente_proto::wire::{Ground, Opinion, Stance};
 
@@ -78,4 +78,11 @@ async fn opine(ids: Vec<String>, opinion: &Opinion, entering: &Entering, global:
 /// Reads a record id.
 pub(crate) fn id(text: &str) -> Result<RecordId, Fault> {
     text.trim().parse().map_err(|e: entente_proto::ids::IdError| Fault::new("record-id", e.to_string()))
+}
+
+/// Reads the id of a record of the own unit; gives its index. Statements that name an index alone must not be made of an id
+/// of another unit: `tell` says of that unit what to do instead.
+pub(crate) fn own_index(text: &str, own: &UnitId, tell: impl FnOnce(&UnitId) -> String) -> Result<u64, Fault> {
+    let id = id(text)?;
+    if id.unit == *own { Ok(id.index) } else { Err(Fault::new("not-own", tell(&id.unit))) }
 }

@@ -34,17 +34,10 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
 
 /// A withdrawal names an index alone, so an id of another unit must not get as far as that.
 fn withdrawal(item: &Item, own: &UnitId, reason: &str) -> Result<Body, Fault> {
-    let id = super::object::id(&item.target)?;
-    if id.unit != *own {
-        return Err(Fault::new(
-            "not-own",
-            format!(
-                "it is a record of {}, and only {} can take it back: `entente object` tells them",
-                id.unit, id.unit
-            ),
-        ));
-    }
-    Ok(Body::Withdraw(Withdraw { index: id.index, reason: reason.to_owned() }))
+    let index = super::object::own_index(&item.target, own, |unit| {
+        format!("it is a record of {unit}, and only {unit} can take it back: `entente object` tells them")
+    })?;
+    Ok(Body::Withdraw(Withdraw { index, reason: reason.to_owned() }))
 }
 
 #[cfg(test)]
