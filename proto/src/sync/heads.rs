@@ -1,6 +1,7 @@
 //! Greetings and heads: who is there, and who holds what.
 
-use super::engine::{Engine, LeafHashes, StreamId};
+use super::engine::Engine;
+use super::event::{LeafHashes, StreamId};
 use super::frame::{HeadsFrame, HelloFrame};
 use super::log::Log;
 use super::peer::Session;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Fault;
-use super::engine::{LeafHashes, LogKeys, StreamId};
+use super::event::{LeafHashes, LogKeys, StreamId};
 use super::pull::Unstored;
 use super::replica::Replica;
 use crate::checkpoint::{Checkpoint, CosignedCheckpoint, SignedCheckpoint};

@@ -47,6 +47,7 @@
 
 mod answer;
 mod engine;
+mod event;
 mod fault;
 mod frame;
 mod heads;
@@ -63,7 +64,8 @@ mod turn;
 mod tests;
 
 pub use answer::{LogView, PeerView, Standing};
-pub use engine::{Action, Engine, Event, LeafHashes, LogKeys, Restored, Setup, StreamId};
+pub use engine::Engine;
+pub use event::{Action, Event, LeafHashes, LogKeys, Restored, Setup, StreamId};
 pub use fault::Fault;
 pub use frame::{BundleFrame, Frame, HeadFrame, HeadsFrame, HelloFrame, OutlineFrame, WantFrame};
 pub use replica::{VerifiedRun, erased_by};

@@ -1,7 +1,7 @@
 //! Outlines: the level-1 hashes of a wanted range, proven under a checkpoint before any entry is taken.
 
 use super::Fault;
-use super::engine::LeafHashes;
+use super::event::LeafHashes;
 use super::frame::OutlineFrame;
 use super::log::Log;
 use crate::hash::Hash;

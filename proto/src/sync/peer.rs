@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::engine::StreamId;
+use super::event::StreamId;
 use super::frame::HelloFrame;
 use super::pull::Asked;
 use super::serve::Job;

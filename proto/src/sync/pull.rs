@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use super::Fault;
-use super::engine::{Action, Engine, LeafHashes, StreamId};
+use super::engine::Engine;
+use super::event::{Action, LeafHashes, StreamId};
 use super::frame::{BundleFrame, OutlineFrame};
 use super::log::Log;
 use super::outline::Outline;

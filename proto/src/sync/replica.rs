@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use super::Fault;
-use super::engine::LeafHashes;
+use super::event::LeafHashes;
 use crate::entry::Entry;
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::engine::{Engine, LeafHashes, StreamId};
+use super::engine::Engine;
+use super::event::{LeafHashes, StreamId};
 use super::frame::WantFrame;
 use super::peer::Open;
 use super::serve::{Job, Outgoing, Serving};

@@ -1,0 +1,214 @@
+//! What goes into the engine and what comes out of it.
+
+use std::collections::BTreeMap;
+
+use super::replica::VerifiedRun;
+use super::{Fault, Frame};
+use crate::checkpoint::{Checkpoint, SignedCheckpoint};
+use crate::cosignature::Cosignature;
+use crate::entry::Entry;
+use crate::hash::Hash;
+use crate::ids::{NetworkName, Size, UnitId};
+use crate::list::Gaps;
+use crate::note::VerifierKey;
+use crate::quorum::Quorum;
+
+/// Names one stream, for as long as the engine lives.
+pub type StreamId = u64;
+
+/// Reads leaf hashes back from the store, for proofs under checkpoints that are not the newest.
+pub trait LeafHashes {
+    /// The leaf hashes of a bundle, as far as it is stored; nothing if they cannot be read.
+    fn leaf_hashes(&self, unit: &UnitId, bundle: u64) -> Option<Vec<Hash>>;
+}
+
+/// Whose signatures count for one log.
+#[derive(Debug, Clone)]
+pub struct LogKeys {
+    /// The author's.
+    pub log_key: VerifierKey,
+    /// Every other unit's.
+    pub mirrors: BTreeMap<UnitId, VerifierKey>,
+    /// How many of them certify.
+    pub quorum: Quorum,
+}
+
+/// What a node is: from the charter and its own configuration.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The network.
+    pub network: NetworkName,
+    /// The own unit.
+    pub unit: UnitId,
+    /// The charter's version.
+    pub charter_version: u64,
+    /// The charter's digest.
+    pub charter_digest: Hash,
+    /// The keys of every unit's log, the own one included.
+    pub logs: BTreeMap<UnitId, LogKeys>,
+    /// Drawn at random when the process started.
+    pub instance: [u8; 16],
+    /// Software and release, for people.
+    pub release: String,
+}
+
+/// What the store and the journal held of a log at the start.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// The level-1 hashes of all full bundles.
+    pub level1: Vec<Hash>,
+    /// The leaf hashes of the last, partial bundle.
+    pub tail: Vec<Hash>,
+    /// The latest time in an entry, Unix milliseconds.
+    pub last_time_ms: u64,
+    /// The first entry, among those not cosigned, whose time is earlier than one before it.
+    pub time_goes_back: Option<u64>,
+    /// What is missing without an erasure.
+    pub gaps: Gaps,
+    /// The leaf hashes of entries without payload that are not erased.
+    pub missing: BTreeMap<u64, Hash>,
+    /// The note of the newest certified checkpoint.
+    pub certified: Option<Vec<u8>>,
+    /// The notes of larger checkpoints.
+    pub newest: Vec<Vec<u8>>,
+    /// For another unit's log: the newest checkpoint that this node cosigned, from the journal.
+    pub cosigned: Option<(Size, Hash, Cosignature)>,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A stream to a partner is open; its certificate was found to be that unit's node's.
+    Opened {
+        /// The stream.
+        stream: StreamId,
+        /// The partner.
+        peer: UnitId,
+        /// Whether this node dialled it.
+        dialled: bool,
+    },
+    /// A stream ended.
+    Closed {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// A stream brought a frame.
+    Received {
+        /// The stream.
+        stream: StreamId,
+        /// The frame.
+        frame: Frame,
+    },
+    /// The store holds a log, durably, up to this size.
+    Stored {
+        /// Whose log.
+        unit: UnitId,
+        /// Up to where.
+        size: Size,
+    },
+    /// The store holds, durably, the body of an entry that it held without one.
+    Filled {
+        /// Whose log.
+        unit: UnitId,
+        /// The entry's index.
+        index: u64,
+        /// The whole entry.
+        entry: Box<Entry>,
+    },
+    /// Entries of the own log are in the journal and can be read from the store.
+    OwnAppended {
+        /// The entries, directly behind those before.
+        entries: Vec<Entry>,
+    },
+    /// The journal holds a checkpoint of the own log, durably.
+    Signed(SignedCheckpoint),
+    /// The journal holds a cosignature, durably.
+    Cosigned {
+        /// Whose log.
+        unit: UnitId,
+        /// The checkpoint's size.
+        size: Size,
+        /// The checkpoint's root.
+        root: Hash,
+        /// The own cosignature.
+        cosignature: Cosignature,
+    },
+    /// The store holds a certified checkpoint, durably.
+    HeadStored {
+        /// Whose log.
+        unit: UnitId,
+        /// The checkpoint's size.
+        size: Size,
+    },
+    /// The list was folded anew.
+    Folded {
+        /// The digest of the certified frontier.
+        frontier: Hash,
+        /// The list digest.
+        digest: Hash,
+    },
+    /// Something stored cannot be read any more: the node puts its name to nothing further.
+    Damaged {
+        /// What, in words.
+        reason: String,
+    },
+    /// Time went by: at least every 50 ms while something goes on.
+    Tick,
+}
+
+/// What the node is to do.
+#[derive(Debug)]
+pub enum Action {
+    /// Store proven entries, and with them the note of the checkpoint at their end if there is one, then say
+    /// [`Event::Stored`].
+    Store {
+        /// The entries.
+        run: VerifiedRun,
+        /// The note.
+        newest: Option<Vec<u8>>,
+    },
+    /// Store the proven body of an entry that was stored without one, then say [`Event::Filled`].
+    Fill {
+        /// Whose log.
+        unit: UnitId,
+        /// The entry's index.
+        index: u64,
+        /// The whole entry.
+        entry: Entry,
+    },
+    /// Store a certified checkpoint, then say [`Event::HeadStored`].
+    StoreHead {
+        /// Whose log.
+        unit: UnitId,
+        /// Its size.
+        size: Size,
+        /// Its note.
+        note: Vec<u8>,
+    },
+    /// Sign a checkpoint of the own log, journal it, then say [`Event::Signed`].
+    Sign(Checkpoint),
+    /// Cosign a checkpoint, journal it, then say [`Event::Cosigned`].
+    Cosign {
+        /// Whose log.
+        unit: UnitId,
+        /// The checkpoint.
+        checkpoint: Checkpoint,
+    },
+    /// A log is certified, and its store durable, up to this size: that of a certified checkpoint, or any below while
+    /// what stands under one is fetched.
+    Certified {
+        /// Whose log.
+        unit: UnitId,
+        /// Up to where.
+        size: Size,
+    },
+    /// End a stream.
+    Close {
+        /// The stream.
+        stream: StreamId,
+        /// Why.
+        fault: Fault,
+    },
+    /// The node may sign now, or may not any more.
+    StandingChanged,
+}
