@@ -5,9 +5,11 @@
 //! | this one | the way of a call, and of a second officer's word |
 //! | `prepare` | what each kind of statement needs |
 //! | `against` | what speaks against referring a target |
+//! | `second` | what waits for a second officer, looked at once more |
 
 mod against;
 mod prepare;
+mod second;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,7 +178,7 @@ pub(super) async fn decide(
     {
         let state = core.list.read();
         for id in ids {
-            prepared.push(prepare::again(core, &state, &standby, (&lists, desk.config), officer, id, countersign));
+            prepared.push(second::again(core, &state, &standby, (&lists, desk.config), officer, id, countersign));
         }
     }
     let chosen = prepared.iter().filter_map(|p| p.as_ref().ok().map(|p| p.draft.submission)).collect();

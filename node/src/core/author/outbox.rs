@@ -1,0 +1,66 @@
+//! What was acknowledged while the node did not sign, and gets its place when it does.
+
+use entente_proto::record::{self, RecordKind};
+use entente_proto::wire;
+
+use super::group::{GROUP_BYTES_MAX, Group, RECORD_BYTES};
+use super::{Answer, Author, Draft, kind_of, target_of};
+use crate::journal::{JournalRecord, Submission};
+
+impl Author {
+    /// Gives what waited its place, now that the node signs.
+    pub(super) fn drain(&mut self, group: &mut Group) {
+        if self.runs().is_none() || self.core.journal.is_none() {
+            return;
+        }
+        if self.next == 0 {
+            self.adopt(group);
+        }
+        while group.bytes < GROUP_BYTES_MAX
+            && let Some(waiting) = self.outbox.pop_front()
+        {
+            if self.core.placed(&waiting.id).is_some() {
+                group.records.push(JournalRecord::OutboxTaken(waiting.id));
+                continue;
+            }
+            let Some(kind) = kind_of(&waiting.record) else { continue };
+            let payload = waiting.record.clone();
+            let Some(index) = self.place(group, waiting.id, kind, waiting.record.clone()) else {
+                self.outbox.push_front(waiting);
+                break;
+            };
+            group.records.push(JournalRecord::OutboxTaken(waiting.id));
+            self.follow(None, kind, &payload, index);
+        }
+        if self.outbox.is_empty() {
+            self.waiting.clear();
+        }
+        // What is left goes with the next group: the engine's thread wakes this one while anything waits.
+        self.core.set_outbox(self.outbox.len());
+    }
+
+    /// The first entry of every log: the charter that brought its unit in.
+    fn adopt(&mut self, group: &mut Group) {
+        let Some(submission) = self.draw() else { return };
+        let adopt =
+            wire::Adopt { version: self.core.charter.version().into(), digest: self.core.charter.digest().0.to_vec() };
+        let body = Some(wire::record::Body::Adopt(adopt));
+        match record::encode(&wire::Record { submission: submission.to_vec(), body }) {
+            Ok(payload) => {
+                self.place(group, submission, RecordKind::Adopt, payload);
+            }
+            Err(error) => tracing::error!(%error, "the charter's adoption cannot be recorded"),
+        }
+    }
+
+    /// Lets a statement wait until the node signs.
+    pub(super) fn wait(&mut self, draft: Draft, group: &mut Group) -> Answer {
+        group.bytes = group.bytes.saturating_add(draft.payload.len()).saturating_add(RECORD_BYTES);
+        self.waiting.extend(target_of(&draft.payload));
+        let waiting = Submission { id: draft.submission, record: draft.payload };
+        group.records.push(JournalRecord::Outbox(waiting.clone()));
+        self.outbox.push_back(waiting);
+        self.core.set_outbox(self.outbox.len());
+        Answer::Waiting
+    }
+}

@@ -1,0 +1,55 @@
+//! What a repeated call keeps of what was stored.
+
+use entente_proto::wire;
+use entente_proto::wire::record::Body;
+
+use super::At;
+
+impl At<'_> {
+    /// A repeated call says what was stored: what this node added to it then is as it was.
+    pub(super) fn keep(&self, body: &mut Body, place: u64) {
+        let Ok(stored) = self.statement(&self.own(place)) else { return };
+        match (body, stored.into_body()) {
+            (Body::Refer(refer), Body::Refer(before)) => refer.override_reason = before.override_reason,
+            // Not given then, or later than this node's clock.
+            (Body::Observe(observe), Body::Observe(before))
+                if observe.observed_ms == 0 || observe.observed_ms > before.observed_ms =>
+            {
+                observe.observed_ms = before.observed_ms;
+            }
+            (Body::Dispatch(dispatch), Body::Dispatch(before)) => {
+                if dispatch.provider.is_empty() {
+                    dispatch.provider = before.provider;
+                }
+                if dispatch.at_ms == 0 {
+                    dispatch.at_ms = before.at_ms;
+                }
+            }
+            (Body::Custody(custody), Body::Custody(before)) => {
+                if custody.sha256.is_empty() {
+                    custody.sha256 = before.sha256;
+                }
+                if custody.at_ms == 0 {
+                    custody.at_ms = before.at_ms;
+                }
+            }
+            (Body::Outcome(outcome), Body::Outcome(before)) => {
+                // Named by its referral: the dispatch that was found then, if it is one of that referral.
+                let of = |dispatch: &Option<wire::RecordRef>| {
+                    let id = self.named(dispatch.as_ref(), "").ok()?;
+                    match self.statement(&id).ok()?.into_body() {
+                        Body::Dispatch(dispatch) => dispatch.on,
+                        _ => None,
+                    }
+                };
+                if of(&before.on).is_some_and(|on| Some(&on) == outcome.on.as_ref()) {
+                    outcome.on = before.on;
+                }
+                if outcome.at_ms == 0 {
+                    outcome.at_ms = before.at_ms;
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What each kind of statement needs.
+
+use entente_proto::ids::{RecordId, UnitId};
+use entente_proto::record::{self, RecordKind, Statement};
+use entente_proto::wire;
+use entente_proto::wire::record::Body;
+
+use super::super::against::{Against, holds};
+use super::super::{Refusal, record_ref, refusal, understand};
+use super::{At, Found};
+
+/// How far ahead of the node's clock a time may lie that an officer gives for something that has happened.
+const AHEAD_MS: u64 = 2 * 60 * 1_000;
+
+impl At<'_> {
+    pub(super) fn refer(&self, refer: &mut wire::Refer) -> Result<Found, Refusal> {
+        let understood = understand(&refer.target)?;
+        refer.target = understood.target.to_string();
+        refer.categories.sort_unstable();
+        refer.categories.dedup();
+        if let Some(handling) = &mut refer.handling {
+            handling.europol.sort_unstable();
+            handling.europol.dedup();
+        }
+        if refer.prefix && understood.target.parts().0 != record::target::TargetType::Url {
+            return Err(refusal(
+                "prefix",
+                "only an address can be meant with all that continues it: a domain covers what is below it anyway",
+            ));
+        }
+        let mut notices = understood.notices;
+        if refer.review_by_ms != 0 && refer.review_by_ms < self.judge.now_ms {
+            notices.push("its review date has passed already".into());
+        }
+        let target = understood.target;
+        if self.again {
+            return Ok(Found { target: Some(target), notices, ..Found::default() });
+        }
+        let mut against = Against::of(self.core, self.state, self.judge, &target, refer.prefix);
+        let said = against.judge(self.despite_hold, self.override_guard)?;
+        refer.override_reason = said.reason();
+        notices.extend(against.notices);
+        let (second, despite_hold) = (said.second, said.despite_hold);
+        Ok(Found { target: Some(target), notices, second, despite_hold })
+    }
+
+    pub(super) fn hold(&self, hold: &mut wire::Hold) -> Result<Found, Refusal> {
+        let understood = understand(&hold.target)?;
+        hold.target = understood.target.to_string();
+        let mut notices = understood.notices;
+        let target = understood.target;
+        if !self.again && hold.until_ms != 0 && hold.until_ms < self.judge.now_ms {
+            return Err(refusal("past", "the hold would be over already: give a later --until, or none"));
+        }
+        if let Some(index) = self.state.own_referral(&self.core.unit, &target) {
+            let id = self.own(index);
+            notices.push(format!("this unit refers it itself, as {id}: `entente withdraw {id}` if that is over"));
+        }
+        Ok(Found { target: Some(target), notices, ..Found::default() })
+    }
+
+    pub(super) fn dispatch(&self, dispatch: &mut wire::Dispatch) -> Result<Found, Refusal> {
+        let on = self.named(dispatch.on.as_ref(), "a dispatch names the referral that was sent")?;
+        self.happened(&mut dispatch.at_ms)?;
+        if self.again {
+            return Ok(Found::about(self.target_of(&on)));
+        }
+        let target = self.standing_referral(&on)?;
+        if let Body::Refer(refer) = self.statement(&on)?.into_body()
+            && dispatch.provider.is_empty()
+        {
+            dispatch.provider = refer.provider;
+        }
+        if dispatch.provider.is_empty() {
+            return Err(refusal(
+                "provider",
+                format!("{on} names no provider: say with --provider whom it was sent to"),
+            ));
+        }
+        let holds = holds(self.state, &target, false);
+        if let [first, ..] = holds.as_slice()
+            && self.despite_hold.is_empty()
+        {
+            return Err(refusal(
+                "held",
+                format!("{first}. If it was sent nevertheless, say so with --despite-hold REASON"),
+            ));
+        }
+        Ok(Found { target: Some(target), notices: holds, ..Found::default() })
+    }
+
+    pub(super) fn outcome(&self, outcome: &mut wire::Outcome) -> Result<Found, Refusal> {
+        let mut on = self.named(outcome.on.as_ref(), "an outcome names the dispatch that was answered")?;
+        self.happened(&mut outcome.at_ms)?;
+        if self.again {
+            return Ok(Found::about(self.target_of(&on)));
+        }
+        if self.kind_of(&on)? == RecordKind::Refer {
+            on = self.only_dispatch(&on)?;
+            outcome.on = Some(record_ref(&on));
+        }
+        let kind = self.kind_of(&on)?;
+        if kind != RecordKind::Dispatch {
+            return Err(refusal("not-a-dispatch", format!("{on} is of the kind {}, not a dispatch", kind.word())));
+        }
+        self.not_taken_back(&on)?;
+        Ok(Found::about(self.target_of(&on)))
+    }
+
+    /// The one dispatch of a referral, for an officer who names the referral instead.
+    fn only_dispatch(&self, referral: &RecordId) -> Result<RecordId, Refusal> {
+        let target = self.target_of(referral);
+        let about = target.iter().flat_map(|target| self.state.records_about(target));
+        let is = |id: &RecordId| match self.statement(id).map(Statement::into_body) {
+            Ok(Body::Dispatch(dispatch)) => {
+                dispatch.on == Some(record_ref(referral)) && self.not_taken_back(id).is_ok()
+            }
+            _ => false,
+        };
+        let dispatches: Vec<RecordId> = about.filter(is).collect();
+        match dispatches.as_slice() {
+            [one] => Ok(one.clone()),
+            [] => Err(refusal(
+                "not-a-dispatch",
+                format!(
+                    "{referral} was not sent to a provider, as far as is known: `entente dispatch {referral}` first"
+                ),
+            )),
+            several => {
+                let ids: Vec<String> = several.iter().map(ToString::to_string).collect();
+                Err(refusal(
+                    "not-a-dispatch",
+                    format!("{referral} was sent more than once: name one of {}", ids.join(", ")),
+                ))
+            }
+        }
+    }
+
+    pub(super) fn observe(&self, observe: &mut wire::Observe) -> Result<Found, Refusal> {
+        let mut understood = understand(&observe.target)?;
+        observe.target = understood.target.to_string();
+        if !observe.successor.is_empty() {
+            let successor = understand(&observe.successor)?;
+            observe.successor = successor.target.to_string();
+            understood.notices.extend(successor.notices);
+            if observe.successor == observe.target {
+                return Err(refusal("successor", "a target does not succeed itself"));
+            }
+        }
+        self.happened(&mut observe.observed_ms)?;
+        // A time after the entry's own would make the observation inert.
+        observe.observed_ms = observe.observed_ms.min(self.judge.now_ms);
+        Ok(Found { target: Some(understood.target), notices: understood.notices, ..Found::default() })
+    }
+
+    pub(super) fn link(&self, link: &mut wire::Link) -> Result<Found, Refusal> {
+        let (first, second) = (understand(&link.first)?, understand(&link.second)?);
+        if first.target == second.target {
+            return Err(refusal("link", format!("{} does not belong together with itself", first.target)));
+        }
+        (link.first, link.second) = (first.target.to_string(), second.target.to_string());
+        let notices = first.notices.into_iter().chain(second.notices).collect();
+        Ok(Found { target: Some(first.target), notices, ..Found::default() })
+    }
+
+    pub(super) fn evidence(&self, evidence: &mut wire::Evidence) -> Result<Found, Refusal> {
+        if evidence.target.is_empty() {
+            return Ok(Found::default());
+        }
+        let understood = understand(&evidence.target)?;
+        evidence.target = understood.target.to_string();
+        Ok(Found { target: Some(understood.target), notices: understood.notices, ..Found::default() })
+    }
+
+    pub(super) fn custody(&self, custody: &mut wire::Custody) -> Result<Found, Refusal> {
+        let item = self.named(custody.item.as_ref(), "a hand-over names the evidence that is handed over")?;
+        self.happened(&mut custody.at_ms)?;
+        let other: UnitId = custody.other.parse().map_err(|error| refusal("unit", format!("{error}")))?;
+        if other == self.core.unit || self.core.log(&other).is_none() {
+            return Err(refusal("unit", format!("{other} is not another unit of this network")));
+        }
+        let Body::Evidence(evidence) = self.statement(&item)?.into_body() else {
+            return Err(refusal("not-evidence", format!("{item} is no evidence: `entente evidence` enters an item")));
+        };
+        if !self.again {
+            self.not_taken_back(&item)?;
+        }
+        if custody.sha256.is_empty() {
+            custody.sha256 = evidence.item.map(|item| item.sha256).unwrap_or_default();
+        }
+        Ok(Found::about(self.target_of(&item)))
+    }
+
+    /// Something that an officer says has happened lies in the past, but for clocks that differ a little; without a time
+    /// it happened now.
+    fn happened(&self, at_ms: &mut u64) -> Result<(), Refusal> {
+        if *at_ms == 0 && !self.again {
+            *at_ms = self.judge.now_ms;
+        }
+        if *at_ms > self.judge.now_ms.saturating_add(AHEAD_MS) {
+            return Err(refusal("future", "the time given lies in the future: it is the time at which it happened"));
+        }
+        Ok(())
+    }
+}
