@@ -19,6 +19,7 @@
 //! | [`charter`] | who belongs, with which keys |
 //! | [`record`] | the statements: canonical bytes, kinds, targets |
 //! | [`receipt`] | one record shown alone, to whoever has the charter (C2SP `tlog-proof`) |
+//! | [`fork`] | proof that a log forked, and who cosigned both branches |
 //! | [`list`] | the fold of certified logs into the target list, and its digest |
 //! | [`sync`] | the state machine that brings every log to every node |
 //! | [`wire`] | the messages, generated from the `.proto` files, and the text of these |
@@ -33,6 +34,7 @@ pub mod charter;
 pub mod checkpoint;
 pub mod cosignature;
 pub mod entry;
+pub mod fork;
 pub mod hash;
 pub mod ids;
 pub mod limits;

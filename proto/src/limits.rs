@@ -21,6 +21,7 @@
 //! | full name of a unit | 256 bytes | [`UNIT_NAME_BYTES_MAX`] |
 //! | target | 8,192 bytes | [`TARGET_BYTES_MAX`] |
 //! | compact range, proof | 80 hashes | [`PROOF_HASHES_MAX`] |
+//! | proof of a fork | 61,440 bytes | [`FORK_PROOF_BYTES_MAX`] |
 //! | sync frame | 1,179,648 bytes | [`FRAME_BYTES_MAX`] |
 //! | body of a `Bundle`, uncompressed | 1,048,576 bytes | [`BUNDLE_BODY_BYTES_MAX`] |
 //! | bounded `Want` | 16,384 entries, 67,108,864 bytes | [`WANT_ENTRIES_MAX`], [`WANT_BYTES_MAX`] |
@@ -86,6 +87,9 @@ pub const PROOF_HASHES_MAX: usize = 80;
 pub const INCLUSION_HASHES_MAX: usize = 40;
 /// Largest [receipt](crate::receipt), in bytes: the largest entry in base64, 40 hashes and the largest checkpoint fit.
 pub const RECEIPT_BYTES_MAX: usize = 160 << 10;
+/// Largest [proof of a fork](crate::fork), as text or encoded, in bytes: two notes with one line for each unit fit, and so
+/// does the whole in the payload of a record.
+pub const FORK_PROOF_BYTES_MAX: usize = 60 << 10;
 /// Longest target in canonical form, in bytes.
 pub const TARGET_BYTES_MAX: usize = 8_192;
 /// How far ahead of a cosigner's clock a header's time may lie, in milliseconds.

@@ -58,15 +58,22 @@
 //! algorithms of sections 2.1.3.2 and 2.1.4.2. A proof is a list of 32-byte hashes, lowest level first. It speaks about
 //! a root *of the given size*: the size is not hashed into the root, so both must come from one checkpoint.
 //!
+//! Two checkpoints contradict each other where the larger one's tree has another root at the smaller one's size. Whoever
+//! shows that cannot let the verifier take the smaller root for granted, as a consistency proof does where that tree is a
+//! single subtree: [`consistency_path`] carries it, [`consistency_roots`] computes both roots.
+//!
 //! Limits: sizes stay below 2^40 ([`LOG_SIZE_END`]), so levels stay below 40, an inclusion proof has at most 40 hashes
-//! and a consistency proof at most 41.
+//! and a consistency proof, or path, at most 41.
 
 mod memory;
 mod proof;
 mod range;
 
 pub use memory::{MemoryTree, MissingNode};
-pub use proof::{ProofError, consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
+pub use proof::{
+    ProofError, consistency_path, consistency_proof, consistency_roots, inclusion_proof, verify_consistency,
+    verify_inclusion,
+};
 pub use range::{CompactRange, subtrees};
 
 use crate::hash::Hash;

@@ -152,15 +152,57 @@ pub fn verify_consistency(
     // Step 2: a tree of a power of two is one subtree, whose hash the proof leaves out.
     let (start, rest) =
         if old.get().is_power_of_two() { (old_root, proof) } else { proof.split_first().ok_or(ProofError::Short)? };
+    let (found_old, found_new) = climb_both(old, new, *start, rest)?;
+    match (found_old == *old_root, found_new == *new_root) {
+        (true, true) => Ok(()),
+        (false, _) => Err(ProofError::OldRoot),
+        (true, false) => Err(ProofError::Root),
+    }
+}
+
+/// As [`consistency_proof`], for somebody who does not know the root of the older tree: the proof after step 2 of RFC 9162
+/// section 2.1.4.2. Where `old` is a power of two, that root stands before the hashes, which the proof leaves out otherwise.
+///
+/// # Errors
+/// [`TreeError::Backwards`] unless `old` is at least 1 and smaller than `new`, or what the source says.
+pub fn consistency_path<S: NodeSource + ?Sized>(
+    source: &S,
+    old: Size,
+    new: Size,
+) -> Result<Vec<Hash>, ReadError<S::Error>> {
+    if old == Size::ZERO || old >= new {
+        return Err(TreeError::Backwards { begin: old.get(), end: new.get() }.into());
+    }
+    let mut path = consistency_proof(source, old, new)?;
+    if old.get().is_power_of_two() {
+        path.insert(0, subroot(source, 0, old.get())?);
+    }
+    Ok(path)
+}
+
+/// The roots of the trees of `old` and of `new` leaves that a [path](consistency_path) leads to. The first is what the tree
+/// with the second one has at `old`, and nothing else.
+///
+/// # Errors
+/// [`ProofError`] if `old` is 0 or not smaller than `new`, or the path has not as many hashes as the sizes ask for.
+pub fn consistency_roots(old: Size, new: Size, path: &[Hash]) -> Result<(Hash, Hash), ProofError> {
+    if old == Size::ZERO || old >= new {
+        return Err(ProofError::Shrinks { old: old.get(), new: new.get() });
+    }
+    let (start, rest) = path.split_first().ok_or(ProofError::Short)?;
+    climb_both(old, new, *start, rest)
+}
+
+/// Steps 3 to 6: from the largest subtree that ends with the old tree's last leaf up to both roots.
+fn climb_both(old: Size, new: Size, start: Hash, rest: &[Hash]) -> Result<(Hash, Hash), ProofError> {
     if rest.is_empty() {
         return Err(ProofError::Short);
     }
-    // Steps 3 and 4: from the last leaf of the old tree up to the largest subtree that ends with it.
     let mut climb = Climb { node: old.get().saturating_sub(1), last: new.get().saturating_sub(1) };
     while climb.node & 1 == 1 {
         climb.up();
     }
-    let (mut found_old, mut found_new) = (*start, *start);
+    let (mut found_old, mut found_new) = (start, start);
     for sibling in rest {
         match climb.side()? {
             Side::Left => {
@@ -171,11 +213,7 @@ pub fn verify_consistency(
         }
     }
     climb.arrived()?;
-    match (found_old == *old_root, found_new == *new_root) {
-        (true, true) => Ok(()),
-        (false, _) => Err(ProofError::OldRoot),
-        (true, false) => Err(ProofError::Root),
-    }
+    Ok((found_old, found_new))
 }
 
 fn verify_trivially(old: Size, old_root: &Hash, new: Size, new_root: &Hash, proof: &[Hash]) -> Result<(), ProofError> {

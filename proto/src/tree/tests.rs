@@ -373,6 +373,27 @@ mod proofs {
     }
 
     #[test]
+    fn a_path_leads_to_both_roots_and_needs_neither() {
+        let roots = roots_by_definition();
+        let whole = tree(SMALL);
+        for new in 2..=SMALL {
+            for old in 1..new {
+                let path = consistency_path(&whole, size(old), size(new)).unwrap();
+                let found = consistency_roots(size(old), size(new), &path);
+                assert_eq!(found, Ok((roots[old as usize], roots[new as usize])), "{old} to {new}");
+                for bad in altered_proofs(&path) {
+                    let led = consistency_roots(size(old), size(new), &bad);
+                    assert!(led.is_err() || led != found, "{old} to {new}: {bad:?}");
+                }
+            }
+        }
+        assert!(
+            consistency_path(&whole, size(0), size(3)).is_err() && consistency_path(&whole, size(3), size(3)).is_err()
+        );
+        assert!(consistency_roots(size(0), size(3), &[]).is_err() && consistency_roots(size(3), size(3), &[]).is_err());
+    }
+
+    #[test]
     fn a_tree_that_shrinks_is_refused() {
         let whole = tree(9);
         let shrunk = verify_consistency(size(9), &whole.root(), size(8), &tree(8).root(), &[]);
