@@ -1,10 +1,13 @@
 //! Writing: the description that a unit hands out, and the text of a first charter made of such descriptions.
 
+use std::collections::BTreeSet;
+
 use super::error::{CharterError, Fault, Place};
 use super::fields::Fields;
 use super::pem;
 use super::text::{self, Unit};
 use super::verify::UnverifiedCharter;
+use crate::hash::Hash;
 use crate::ids::{NetworkName, UnitId};
 use crate::note::VerifierKey;
 
@@ -117,19 +120,46 @@ impl UnverifiedCharter {
         }
         let mut sorted: Vec<&Unit> = units.iter().map(UnitDescription::unit).collect();
         sorted.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut text = Text::begin(&first.network, 1, None);
+        text.terms(FOLD, quorum, &BTreeSet::new());
+        sorted.into_iter().for_each(|unit| text.unit(unit));
+        text.parse()
+    }
+}
+
+/// A text that is being written, in the order of the design's example.
+pub(super) struct Text(String);
+
+impl Text {
+    pub(super) fn begin(network: &NetworkName, version: u32, previous: Option<Hash>) -> Self {
         let mut out = String::new();
-        entry(&mut out, "network", &quoted(first.network.as_str()));
-        entry(&mut out, "version", "1");
-        entry(&mut out, "previous", "\"\"");
-        entry(&mut out, "fold", &FOLD.to_string());
+        entry(&mut out, "network", &quoted(network.as_str()));
+        entry(&mut out, "version", &version.to_string());
+        entry(&mut out, "previous", &quoted(&previous.map(|digest| digest.to_string()).unwrap_or_default()));
+        Self(out)
+    }
+
+    pub(super) fn continues(&mut self, digest: &Hash) {
+        entry(&mut self.0, "continues", &quoted(&digest.to_string()));
+    }
+
+    pub(super) fn terms(&mut self, fold: u32, quorum: Option<u32>, revoked: &BTreeSet<Hash>) {
+        entry(&mut self.0, "fold", &fold.to_string());
         if let Some(quorum) = quorum {
-            entry(&mut out, "quorum", &quorum.to_string());
+            entry(&mut self.0, "quorum", &quorum.to_string());
         }
-        entry(&mut out, "revoked", "[]");
-        for unit in sorted {
-            write_unit(&mut out, unit);
-        }
-        Self::parse(out.as_bytes())
+        let keys: Vec<String> = revoked.iter().map(|key| quoted(&key.to_string())).collect();
+        let list = if keys.is_empty() { "[]".into() } else { format!("[\n    {},\n]", keys.join(",\n    ")) };
+        entry(&mut self.0, "revoked", &list);
+    }
+
+    pub(super) fn unit(&mut self, unit: &Unit) {
+        write_unit(&mut self.0, unit);
+    }
+
+    /// One place knows the rules: the parser.
+    pub(super) fn parse(self) -> Result<UnverifiedCharter, CharterError> {
+        UnverifiedCharter::parse(self.0.as_bytes())
     }
 }
 
@@ -145,7 +175,8 @@ fn write_unit(out: &mut String, unit: &Unit) {
     entry(out, "ca", &format!("[{}]", roots.join(", ")));
     let addresses: Vec<String> = unit.addresses.iter().map(|address| quoted(address)).collect();
     entry(out, "addresses", &format!("[{}]", addresses.join(", ")));
-    entry(out, "base", "\"\"");
+    let base = unit.base.map(|base| format!("{} {}", base.size, base.root)).unwrap_or_default();
+    entry(out, "base", &quoted(&base));
 }
 
 fn entry(out: &mut String, key: &str, value: &str) {

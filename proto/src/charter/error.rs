@@ -105,9 +105,23 @@ pub enum CharterError {
     Unsigned(Vec<KeyName>),
     /// A later version, which counts only under the one before it.
     #[error(
-        "this is version {0} of a charter; a network is founded by version 1, and this release follows no later one"
+        "this is version {0} of a charter, which counts only under the versions before it; a network is founded by version 1"
     )]
     NotFirst(u32),
+    /// A charter of no version at all.
+    #[error("there is no version of the charter here: the first is version 1")]
+    NoVersions,
+    /// Not allowed as the next version.
+    #[error("it cannot follow version {after} of the charter: {fault}")]
+    Succession {
+        /// The version that it was to follow.
+        after: u32,
+        /// Why not.
+        fault: SuccessionFault,
+    },
+    /// A next version that cannot be composed.
+    #[error(transparent)]
+    Change(ChangeFault),
     /// The key at hand is not one of the charter's.
     #[error("the charter does not name the key {0}")]
     NotNamed(KeyName),
@@ -122,6 +136,106 @@ pub enum CharterError {
     /// A signer failed.
     #[error(transparent)]
     Signer(SignError),
+}
+
+/// Why a charter cannot follow another, though its text is sound.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SuccessionFault {
+    /// Another network.
+    #[error("it is a charter of the network {0}")]
+    Network(String),
+    /// Not the next version.
+    #[error("it is version {0}")]
+    Version(u32),
+    /// It names another text as the version before.
+    #[error("it names {found} as the version before, which is {expected}")]
+    Previous {
+        /// What it names.
+        found: String,
+        /// The digest of the version before.
+        expected: String,
+    },
+    /// The rules of the list would go back.
+    #[error("its fold version {found} is lower than {before}, by which lists were computed already")]
+    Fold {
+        /// Its fold version.
+        found: u32,
+        /// That of the version before.
+        before: u32,
+    },
+    /// The id of a unit that left.
+    #[error("the unit {unit} left with version {left}: its id is never given again; let it join under another one")]
+    UnitReturns {
+        /// The unit.
+        unit: UnitId,
+        /// The first version that does not list it.
+        left: u32,
+    },
+    /// A public key that stood elsewhere.
+    #[error(
+        "the public key of {key} stood in version {version} as {stood}: a key is used once, by one unit, in one role"
+    )]
+    KeyUsed {
+        /// Its name now.
+        key: KeyName,
+        /// The version in which it stood.
+        version: u32,
+        /// Its name then.
+        stood: KeyName,
+    },
+    /// A key that one cannot tell from one before.
+    #[error("the key {key} has the key id of the one that stood in version {version}: make another key")]
+    KeyId {
+        /// The name of both.
+        key: KeyName,
+        /// The version in which the other stood.
+        version: u32,
+    },
+    /// A CA certificate that was another unit's.
+    #[error("a CA certificate of {unit} was that of {stood} in version {version}")]
+    Ca {
+        /// Whose it is now.
+        unit: UnitId,
+        /// Whose it was.
+        stood: UnitId,
+        /// The version in which it was.
+        version: u32,
+    },
+    /// A base without a new log key.
+    #[error("{0} has a base, which only a unit may have whose log key this version replaces")]
+    Base(UnitId),
+    /// Too few units of the version before have signed.
+    #[error(
+        "{given} of its {units} units have signed, and more than two thirds must: {needed} in all; not signed by {}",
+        Names(open)
+    )]
+    Votes {
+        /// How many have.
+        given: usize,
+        /// How many units there are.
+        units: usize,
+        /// How many must.
+        needed: usize,
+        /// Which have not.
+        open: Vec<UnitId>,
+    },
+    /// New keys that have not signed.
+    #[error("every key that it brings in must sign it: missing {}", Names(.0))]
+    Unsigned(Vec<KeyName>),
+}
+
+/// Why a next version cannot be composed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeFault {
+    /// A unit that is to be changed or to leave, and is not there.
+    #[error("the charter does not list the unit {0}")]
+    Absent(UnitId),
+    /// A unit that is to join, and is there.
+    #[error("the charter lists the unit {0} already: to change what it says of it, update it")]
+    Present(UnitId),
+    /// A next version that would say what the present one says.
+    #[error("nothing would change")]
+    Nothing,
 }
 
 /// Where in the text a key stands.
@@ -172,14 +286,15 @@ pub enum Fault {
     /// No `previous` beside a later version.
     #[error("must name the version before: only version 1 has none")]
     NoPrevious,
-    /// `continues` is set.
-    #[error(
-        "must be \"\": this release founds networks and cannot yet refound one, so it could not check what this charter continues"
-    )]
+    /// `continues` is set in a later version.
+    #[error("must be \"\" but in version 1: a later version names the one before it in `previous`")]
     Continues,
-    /// `base` is set in version 1.
-    #[error("must be \"\" in version 1: every log begins empty, and this release cannot yet refound a network")]
+    /// `base` is set in a version 1 that continues nothing.
+    #[error("must be \"\" in a version 1 that continues no other charter: every log begins empty")]
     BaseOfFirst,
+    /// `base` is not set in a version 1 that continues another charter.
+    #[error("must say where the log goes on, since this charter continues another: a size, a space and a root")]
+    NoBase,
     /// `base` is not of its form.
     #[error("must be \"\", or a size, a space and a root of 64 lower-case hexadecimal digits")]
     NotABase,
@@ -241,10 +356,10 @@ pub enum Fault {
     },
 }
 
-/// Key names with commas between.
-struct Names<'a>(&'a [KeyName]);
+/// Names with commas between.
+struct Names<'a, T>(&'a [T]);
 
-impl fmt::Display for Names<'_> {
+impl<T: fmt::Display> fmt::Display for Names<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, name) in self.0.iter().enumerate() {
             if index > 0 {

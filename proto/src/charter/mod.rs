@@ -45,7 +45,7 @@
 //! | `network` | a [network name](crate::ids::NetworkName) |
 //! | `version` | whole number from 1 to 2^32 - 1 |
 //! | `previous` | `""` in version 1; in others the digest of the version before, 64 lower-case hexadecimal digits |
-//! | `continues` | may be left out; must be `""`: nothing can be continued in this version |
+//! | `continues` | may be left out; `""`, or in version 1 the digest of the charter that it continues, 64 lower-case hexadecimal digits |
 //! | `fold` | whole number from 1 to 2^32 - 1: the version of the rules of the [list](crate::list) |
 //! | `quorum` | may be left out; else from the [formula's value](crate::quorum) for *m* other units up to *m* |
 //! | `revoked` | may be left out; at most 4,096 different SHA-256 values of public keys (SPKI), 64 lower-case hexadecimal digits each |
@@ -62,7 +62,7 @@
 //! | `mirror_key` | C2SP vkey of type 0x04, named `<network>/<id>/mirror` |
 //! | `ca` | 1 to 4 certificates, different as DER, each one PEM block (RFC 7468 strict form: base64 in lines of 64 characters, lines ended by a line feed, which the last may lack) of one DER sequence of at most 4,096 bytes (tag 0x30, its length in as few bytes as hold it, nothing after it); what is inside is judged elsewhere |
 //! | `addresses` | at most 8 different [addresses](split_address) `host:port`; the empty list for a unit that only dials |
-//! | `base` | may be left out; `""` in version 1; else size, space, root: `1042 <64 lower-case hexadecimal digits>` |
+//! | `base` | may be left out; `""`, or size, space, root: `1042 <64 lower-case hexadecimal digits>`, with the size as for [checkpoints](crate::checkpoint); the root of size 0 is SHA-256 of nothing. In version 1 every unit has one if the text `continues` another, and none has one if not |
 //!
 //! Every key that is not named here is refused, and so is a value of another type. All raw public keys of all units and
 //! roles differ (a cosignature does not name its signer), none is of small order, and no CA certificate, as DER, stands
@@ -78,24 +78,69 @@
 //!
 //! A signature of a key that the text names and that does not hold refuses the whole; a key may sign once; signatures of
 //! other keys are ignored, if their lines keep the form of a [note](crate::note). **Version 1 counts when every unit in it has signed with all three keys**
-//! ([`UnverifiedCharter::verify_first`]). A later version is parsed here and counts only under the version before it.
+//! ([`UnverifiedCharter::verify_first`]).
+//!
+//! # The versions after the first
+//!
+//! Version *n+1* counts under the versions 1 to *n* that whoever reads it has verified, and under no others
+//! ([`CharterChain::verify`]). Its text holds these rules besides those of every text:
+//!
+//! - `network` is the same, `version` is *n+1*, `previous` is the digest of version *n*; `fold` is not lower than before
+//!   (lists were computed by those rules).
+//! - A unit that version *n* does not list was in no version before it: the id of a unit that left is never given again, not
+//!   to that unit either. Its log ended at what was certified then, and nobody could say where it goes on.
+//! - A key (name, type and public key) either stands in version *n* too, or is *new*: then its public key stood in no version before it, not
+//!   with the same unit and role either, so that a key that was replaced stays so; and no key of its name in any version
+//!   before has its 4-byte id, since a signature line tells no more.
+//! - A CA certificate (DER) that stood with a unit in any version stands with no other one. Whether the certificate of a CA
+//!   that was replaced stays a version longer is for the unit to say; `entente charter new` keeps it for one.
+//! - `base` is `""` but for a unit of version *n* whose log key is new. It stands in the version that brings the key, and in
+//!   no later one.
+//!
+//! Its signatures:
+//!
+//! - **More than two thirds of version *n*'s units** sign with the charter key that version *n* gives them, those that leave and those whose
+//!   charter key is replaced included; a replaced charter key that is lost does not vote. With 1, 2, 3, 4, 5, 6, 7 units that
+//!   are 1, 2, 3, 3, 4, 5, 5.
+//! - **Every new key** signs: all three of a unit that joins, and of a unit of version *n* those that are replaced. So nobody
+//!   brings in a key that is another's.
+//! - A signature of a charter key of version *n* that does not hold refuses the whole, as one of a key of the text does. A
+//!   log or mirror key that stays need not sign.
+//!
+//! `revoked` may shrink: a certificate that has run out need not be named for ever.
+//!
+//! Of two texts of one version that both count, none is taken for right: a unit signed twice then. Whoever holds one keeps
+//! the other as evidence and refuses it.
+//!
+//! # Founding anew
+//!
+//! Where no next version can come about (a split vote, lost keys, a unit that is gone among two or three), all units that
+//! remain sign a version 1 that `continues` the last charter and says for each log from which size and root it goes on. It
+//! is verified as a first version is, and trusted as a first version is: because it was brought by hand.
 //!
 //! A node signs one text per version, ever.
 
 mod address;
+mod chain;
 mod compose;
+mod diff;
 mod error;
 mod fields;
+mod next;
 mod pem;
 mod sign;
+mod succession;
 mod text;
 mod verify;
 
 pub use address::split_address;
+pub use chain::CharterChain;
 pub use compose::{UnitDescription, UnitDraft};
-pub use error::{CharterError, Fault, Place};
+pub use diff::{Change, changes};
+pub use error::{ChangeFault, CharterError, Fault, Place, SuccessionFault};
+pub use next::Changes;
 pub use text::{Base, Terms, Unit};
-pub use verify::{Charter, UnverifiedCharter};
+pub use verify::{Charter, UnverifiedCharter, Votes};
 
 #[cfg(test)]
 mod tests;

@@ -6,22 +6,22 @@ use crate::cosignature::Cosignature;
 use crate::note::{Algorithm, KeyName, NoteSignature, Signer};
 
 impl UnverifiedCharter {
-    /// Adds the signatures of these keys, where they are still due: charter and log keys as type 01 over the text, mirror
+    /// Adds the signatures of these keys, where they are still [due](Self::is_due): charter and log keys as type 01 over the text, mirror
     /// keys as `cosignature/v1` over it, made at `time` (Unix seconds). Returns the names of the keys that signed now.
     ///
     /// The caller makes durable that it signs this [digest](Self::digest) for this version **before** it calls: a node
     /// signs one text per version, ever.
     ///
     /// # Errors
-    /// A key that this charter does not name, and a signer that fails. Nothing has changed then.
+    /// A key that neither this charter names nor, as a charter key, the one before it, and a signer that fails. Nothing has changed then.
     pub fn sign(&mut self, signers: &[&dyn Signer], time: u64) -> Result<Vec<KeyName>, CharterError> {
         for signer in signers {
-            if !self.terms().keys().any(|key| key == signer.key()) {
+            if !self.keys().any(|key| key == signer.key()) {
                 return Err(CharterError::NotNamed(signer.key().name().clone()));
             }
         }
         let mut made = Vec::new();
-        for signer in signers.iter().filter(|signer| !self.has_signed(signer.key())) {
+        for signer in signers.iter().filter(|signer| self.is_due(signer.key()) && !self.has_signed(signer.key())) {
             let signature = match signer.key().algorithm() {
                 Algorithm::Ed25519 => NoteSignature::sign(self.text(), *signer),
                 Algorithm::Cosignature => {
@@ -46,6 +46,6 @@ impl UnverifiedCharter {
                 second: other.digest().to_string(),
             });
         }
-        self.add_all(other.signatures())
+        self.add_all(&other.lines())
     }
 }

@@ -6,6 +6,8 @@ use crate::ids::{NetworkName, UnitId};
 use crate::limits::CHARTER_BYTES_MAX;
 use crate::note::{Algorithm, KeyError, KeyName, MemorySigner, Note, NoteError, NoteSignature, Signer, VerifierKey};
 
+mod succession;
+
 const NETWORK: &str = "takedown.example";
 
 /// A unit that can sign: its three keys come from seeds of one repeated byte.
@@ -444,7 +446,8 @@ fn a_first_version_has_nothing_before_it() {
         "previous",
         &Fault::NotADigest,
     );
-    refused("fold = 1", &format!("continues = \"{digest}\"\nfold = 1"), &Place::Top, "continues", &Fault::Continues);
+    refused("fold = 1", &format!("continues = \"{digest}\"\nfold = 1"), &in_be(), "base", &Fault::NoBase);
+    refused("fold = 1", "continues = \"ab\"\nfold = 1", &Place::Top, "continues", &Fault::NotADigest);
     refused("base = \"\"", &format!("base = \"3 {digest}\""), &in_be(), "base", &Fault::BaseOfFirst);
     refused("base = \"\"", "base = \"3\"", &in_be(), "base", &Fault::NotABase);
 }

@@ -22,6 +22,8 @@ pub struct Terms {
     pub version: u32,
     /// The digest of the version before; `None` in version 1.
     pub previous: Option<Hash>,
+    /// In a version 1 that refounds a network: the digest of the charter that it continues.
+    pub continues: Option<Hash>,
     /// The version of the rules by which everyone computes the list. Data here: a node that does not know it says so.
     pub fold: u32,
     /// The number of cosignatures that the text asks for, where it asks for one.
@@ -52,7 +54,7 @@ pub struct Unit {
     pub ca: Vec<Vec<u8>>,
     /// Where its node is reached: `host:port`. None for a unit that only dials.
     pub addresses: Vec<String>,
-    /// After a fork or a lost key: where the new log key goes on. Never set in version 1.
+    /// After a fork or a lost key: where the new log key goes on. In version 1 only where that continues another charter.
     pub base: Option<Base>,
 }
 
@@ -85,9 +87,7 @@ impl Terms {
         let network = network(&mut fields)?;
         let version = fields.number("version", 1)?;
         let previous = previous(&mut fields, version)?;
-        if !fields.text_or_empty("continues")?.is_empty() {
-            return Err(fields.fault("continues", Fault::Continues));
-        }
+        let continues = continues(&mut fields, version)?;
         let fold = fields.number("fold", 1)?;
         let quorum_set = fields.optional_number("quorum")?;
         let revoked = revoked(&mut fields)?;
@@ -102,16 +102,20 @@ impl Terms {
         let mut units = BTreeMap::new();
         for table in tables {
             let unit = Unit::parse(table, &network)?;
-            if unit.base.is_some() && version == 1 {
-                let place = Place::Unit(unit.id);
-                return Err(CharterError::Key { place, key: "base".into(), fault: Fault::BaseOfFirst });
+            let fault = match (version, &continues, &unit.base) {
+                (1, None, Some(_)) => Some(Fault::BaseOfFirst),
+                (1, Some(_), None) => Some(Fault::NoBase),
+                _ => None,
+            };
+            if let Some(fault) = fault {
+                return Err(CharterError::Key { place: Place::Unit(unit.id), key: "base".into(), fault });
             }
             if units.contains_key(&unit.id) {
                 return Err(CharterError::UnitTwice(unit.id));
             }
             units.insert(unit.id.clone(), unit);
         }
-        let terms = Self { network, version, previous, fold, quorum_set, quorum, revoked, units };
+        let terms = Self { network, version, previous, continues, fold, quorum_set, quorum, revoked, units };
         terms.check_all_differ()?;
         Ok(terms)
     }
@@ -194,6 +198,15 @@ fn previous(fields: &mut Fields, version: u32) -> Result<Option<Hash>, CharterEr
             Some(digest) => Ok(Some(digest)),
             None => Err(fields.fault("previous", Fault::NotADigest)),
         },
+    }
+}
+
+fn continues(fields: &mut Fields, version: u32) -> Result<Option<Hash>, CharterError> {
+    let text = fields.text_or_empty("continues")?;
+    match (version, text.is_empty()) {
+        (_, true) => Ok(None),
+        (1, false) => Hash::from_hex(&text).map(Some).ok_or_else(|| fields.fault("continues", Fault::NotADigest)),
+        (_, false) => Err(fields.fault("continues", Fault::Continues)),
     }
 }
 
@@ -284,7 +297,9 @@ fn base(fields: &mut Fields) -> Result<Option<Base>, CharterError> {
         if value.to_string() != size {
             return None;
         }
-        Some(Base { size: Size::new(value).ok()?, root: Hash::from_hex(root)? })
+        let base = Base { size: Size::new(value).ok()?, root: Hash::from_hex(root)? };
+        // A log without entries has one root.
+        (value > 0 || base.root == Hash::EMPTY_ROOT).then_some(base)
     });
     parsed.map(Some).ok_or_else(|| fields.fault("base", Fault::NotABase))
 }
