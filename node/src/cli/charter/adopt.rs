@@ -21,6 +21,11 @@ pub(super) fn run(args: &AdoptArgs, home: &Path) -> Result<(), CliError> {
     let charter = read_charter(&args.file)?
         .verify_first()
         .map_err(|fault| MembershipError::Text { path: args.file.clone(), fault })?;
+    if charter.terms().continues.is_some() {
+        return Err(CliError::Refused(
+            "this charter continues another one, and this release cannot yet make logs go on from a base: install a newer one".into(),
+        ));
+    }
     let keys = OwnKeys::load(&home, &config.network, &config.unit)?;
     keys.check(charter.terms(), &config.network, &config.unit)?;
     membership::members(charter.terms(), &BTreeSet::new())?;
