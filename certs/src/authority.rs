@@ -7,10 +7,11 @@ use entente_proto::hash::Hash;
 use entente_proto::ids::{NetworkName, UnitId};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PublicKeyData, SanType,
+    KeyUsagePurpose, PublicKeyData, SanType, SerialNumber,
 };
+use ring::rand::{SecureRandom, SystemRandom};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
@@ -27,6 +28,9 @@ pub const CERTIFICATE_DAYS: u32 = 365;
 /// How far before now a certificate begins to be valid, so that a clock that is a little slow accepts it: seconds.
 const BACKDATED_S: i64 = 300;
 
+/// How many bytes of a certificate's serial number are drawn.
+const SERIAL_BYTES: usize = 16;
+
 /// Why an authority cannot be loaded, or a certificate cannot be issued.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
@@ -39,6 +43,12 @@ pub enum AuthorityError {
     /// Key and certificate are not of one pair.
     #[error("the authority's key does not belong to its certificate; restore the two from the same backup")]
     Pair,
+    /// No random numbers.
+    #[error("this machine gives no random numbers")]
+    Random,
+    /// There is no key of the holder.
+    #[error("the holder's key file holds no key that belongs to its certificate: renew with a new key")]
+    HolderKey,
     /// The certificate is not one of an authority.
     #[error("the authority's certificate cannot be used: {0}")]
     Root(#[from] RootError),
@@ -142,7 +152,8 @@ impl Authority {
         })
     }
 
-    /// Loads a unit's authority from PEM.
+    /// Loads a unit's authority from PEM. While it is being exchanged the key file holds the new key and the old one; the one
+    /// that belongs to the certificate is taken.
     ///
     /// # Errors
     /// [`AuthorityError`]: not PEM, not an authority, not this unit's, or key and certificate of different pairs.
@@ -160,11 +171,9 @@ impl Authority {
         if let Some(found) = root.uris().iter().find(|uri| **uri != expected) {
             return Err(AuthorityError::OtherUnit { found: found.clone(), expected });
         }
-        let key = KeyPair::from_pem_and_sign_algo(key_pem, &rcgen::PKCS_ECDSA_P256_SHA256)
-            .map_err(|_| AuthorityError::Key)?;
-        if Hash::of(&key.subject_public_key_info()) != *root.spki() {
-            return Err(AuthorityError::Pair);
-        }
+        let keys = key_pairs(key_pem)?;
+        let own = |key: &KeyPair| Hash::of(&key.subject_public_key_info()) == *root.spki();
+        let key = keys.into_iter().find(own).ok_or(AuthorityError::Pair)?;
         Ok(Self {
             network: network.clone(),
             unit: unit.clone(),
@@ -205,13 +214,27 @@ impl Authority {
     /// [`AuthorityError`]: an identity of another unit or with a name that is not allowed, host names on a person's
     /// certificate or malformed ones, a time at which the authority is not valid.
     pub fn issue(&self, identity: &Identity, names: &[String], validity: Validity) -> Result<Issued, AuthorityError> {
-        if identity.unit != self.unit {
-            return Err(AuthorityError::ForeignIdentity { authority: self.unit.clone(), unit: identity.unit.clone() });
-        }
-        if identity.role != Role::Node && !names.is_empty() {
-            return Err(AuthorityError::NamesOfPerson);
-        }
-        self.sign(identity, names, validity)
+        self.may_issue(identity, names)?;
+        self.sign(identity, names, validity, KeyPair::generate()?)
+    }
+
+    /// Issues a certificate as [`issue`](Self::issue) does, for the key that `before` (PEM, as in a holder's files) and the
+    /// certificate with that public key go by: for holders whose key cannot be exchanged.
+    ///
+    /// # Errors
+    /// As [`issue`](Self::issue), and [`AuthorityError::HolderKey`] if there is no such key.
+    pub fn reissue(
+        &self,
+        identity: &Identity,
+        names: &[String],
+        validity: Validity,
+        (spki, before): (&Hash, &str),
+    ) -> Result<Issued, AuthorityError> {
+        self.may_issue(identity, names)?;
+        let keys = key_pairs(before).map_err(|_| AuthorityError::HolderKey)?;
+        let own = |key: &KeyPair| Hash::of(&key.subject_public_key_info()) == *spki;
+        let key = keys.into_iter().find(own).ok_or(AuthorityError::HolderKey)?;
+        self.sign(identity, names, validity, key)
     }
 
     /// Issues a certificate for an identity of any unit, as an authority that breaks the rules could: for drills, which show
@@ -220,10 +243,26 @@ impl Authority {
     /// # Errors
     /// As [`issue`](Self::issue), but for the identity's unit.
     pub fn forge(&self, identity: &Identity, validity: Validity) -> Result<Issued, AuthorityError> {
-        self.sign(identity, &[], validity)
+        self.sign(identity, &[], validity, KeyPair::generate()?)
     }
 
-    fn sign(&self, identity: &Identity, names: &[String], validity: Validity) -> Result<Issued, AuthorityError> {
+    fn may_issue(&self, identity: &Identity, names: &[String]) -> Result<(), AuthorityError> {
+        if identity.unit != self.unit {
+            return Err(AuthorityError::ForeignIdentity { authority: self.unit.clone(), unit: identity.unit.clone() });
+        }
+        if identity.role != Role::Node && !names.is_empty() {
+            return Err(AuthorityError::NamesOfPerson);
+        }
+        Ok(())
+    }
+
+    fn sign(
+        &self,
+        identity: &Identity,
+        names: &[String],
+        validity: Validity,
+        key: KeyPair,
+    ) -> Result<Issued, AuthorityError> {
         let spiffe = identity.spiffe(&self.network);
         // What cannot be read again is not written: a person's name may have been put in unchecked.
         Identity::of_uri(&spiffe, &self.network)?;
@@ -232,6 +271,10 @@ impl Authority {
         }
         let mut params = params(&self.network, identity.to_string(), validity);
         params.not_after = validity.not_after.min(self.not_after);
+        // Drawn, since a key may have more than one certificate (RFC 5280 4.1.2.2: at most 20 bytes, positive).
+        let mut serial = [0; SERIAL_BYTES];
+        SystemRandom::new().fill(&mut serial).map_err(|_| AuthorityError::Random)?;
+        params.serial_number = Some(SerialNumber::from_slice(&serial));
         params.subject_alt_names = names.iter().map(|name| host(name)).collect::<Result<_, _>>()?;
         params.subject_alt_names.push(SanType::URI(spiffe.try_into()?));
         params.is_ca = IsCa::ExplicitNoCa;
@@ -241,7 +284,6 @@ impl Authority {
             Role::Node => vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth],
             Role::Officer(_) | Role::Operator(_) | Role::Auditor(_) => vec![ExtendedKeyUsagePurpose::ClientAuth],
         };
-        let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Issued {
             certificate_pem: certificate.pem(),
@@ -249,6 +291,15 @@ impl Authority {
             spki: spki_sha256(certificate.der())?,
         })
     }
+}
+
+/// Every key of a PEM file.
+fn key_pairs(pem: &str) -> Result<Vec<KeyPair>, AuthorityError> {
+    let pair = |der: PrivateKeyDer<'static>| KeyPair::from_der_and_sign_algo(&der, &rcgen::PKCS_ECDSA_P256_SHA256);
+    let pairs: Vec<KeyPair> = PrivateKeyDer::pem_slice_iter(pem.as_bytes())
+        .map(|der| der.ok().and_then(|der| pair(der).ok()).ok_or(AuthorityError::Key))
+        .collect::<Result<_, _>>()?;
+    if pairs.is_empty() { Err(AuthorityError::Key) } else { Ok(pairs) }
 }
 
 fn params(network: &NetworkName, common_name: String, validity: Validity) -> CertificateParams {

@@ -10,6 +10,8 @@ use std::str::FromStr;
 
 use entente_proto::hash::Hash;
 use entente_proto::ids::{NetworkName, UnitId};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use crate::x509;
 
@@ -131,6 +133,41 @@ impl Identity {
 /// [`IdentityError::Malformed`] if this is not a certificate.
 pub fn spki_sha256(der: &[u8]) -> Result<Hash, IdentityError> {
     Ok(x509::facts(der).ok_or(IdentityError::Malformed)?.spki)
+}
+
+/// What a certificate says of itself. Claims, as long as no [verifier](crate::verifier) has found its chain good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// Whose it is.
+    pub identity: Identity,
+    /// The host names and addresses on it, for ordinary clients.
+    pub hosts: Vec<String>,
+    /// SHA-256 of its public key: the name by which it is revoked.
+    pub spki: Hash,
+    /// The first second, since 1970, at which it is valid.
+    pub not_before_s: i64,
+    /// The last one.
+    pub not_after_s: i64,
+}
+
+impl Described {
+    /// Reads the first certificate of a PEM file.
+    ///
+    /// # Errors
+    /// As [`Identity::of_certificate`].
+    pub fn of_pem(pem: &[u8], network: &NetworkName) -> Result<Self, IdentityError> {
+        let der = CertificateDer::from_pem_slice(pem).map_err(|_| IdentityError::Malformed)?;
+        let facts = x509::facts(&der).ok_or(IdentityError::Malformed)?;
+        let identity = Identity::of_uris(&facts.uris, network)?;
+        let x509::Facts { hosts, spki, not_before_s, not_after_s, .. } = facts;
+        Ok(Self { identity, hosts, spki, not_before_s, not_after_s })
+    }
+}
+
+/// A second since 1970 for people, such as `2026-01-31T12:00:00Z`.
+#[must_use]
+pub fn moment(seconds: i64) -> String {
+    x509::moment(seconds)
 }
 
 /// The trust domain of a unit, such as `be.takedown.example`.

@@ -1,7 +1,7 @@
 //! Secrets in files that only their owner may read.
 //!
-//! A secret is created once and never overwritten, readable by its owner alone (mode 0600), and durable when
-//! [`create_secret`] returns. It is read only from a regular file, not through a symbolic link, and only if nobody else
+//! A secret is created once, readable by its owner alone (mode 0600), and durable when [`create_secret`] returns. It is
+//! never written over: only [`replace_secret`] puts another in its place, as a whole. It is read only from a regular file, not through a symbolic link, and only if nobody else
 //! may read or write it: a key that others could have copied is no longer a key.
 
 use std::fs::{File, OpenOptions};
@@ -80,6 +80,43 @@ pub enum KeyFileError {
 /// # Errors
 /// [`KeyFileError::Exists`] if anything of that name is there, [`KeyFileError::Io`] otherwise.
 pub fn create_secret(path: &Path, secret: &[u8]) -> Result<(), KeyFileError> {
+    create(path, secret)?;
+    sync_parent(path).map_err(|error| {
+        // Nothing has been told about this file yet.
+        let _ = std::fs::remove_file(path);
+        failed(path, error)
+    })
+}
+
+/// Puts a secret in the place of the one in this file, durably: whenever the process or the machine stops, the file holds
+/// all of the old one or all of the new one.
+///
+/// # Errors
+/// [`KeyFileError::Missing`] if there is none, [`KeyFileError::Io`]; the old secret stays then, unless it was the last
+/// step, the fsync of the directory, that failed.
+pub fn replace_secret(path: &Path, secret: &[u8]) -> Result<(), KeyFileError> {
+    let name = path.file_name().ok_or_else(|| KeyFileError::NotAFile(path.to_owned()))?;
+    if !path.try_exists().map_err(|error| failed(path, error))? {
+        return Err(KeyFileError::Missing(path.to_owned()));
+    }
+    let mut beside = std::ffi::OsString::from(".");
+    beside.push(name);
+    beside.push(".new");
+    let beside = path.with_file_name(beside);
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&beside, error)),
+        // What a killed process left: nobody has been told of it.
+        _ => create(&beside, secret)?,
+    }
+    std::fs::rename(&beside, path).map_err(|error| {
+        let _ = std::fs::remove_file(&beside);
+        failed(path, error)
+    })?;
+    sync_parent(path).map_err(|error| failed(path, error))
+}
+
+/// Creates the file, with its bytes durable and its name not yet.
+fn create(path: &Path, secret: &[u8]) -> Result<(), KeyFileError> {
     let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut file = OpenOptions::new()
         .write(true)
@@ -91,8 +128,7 @@ pub fn create_secret(path: &Path, secret: &[u8]) -> Result<(), KeyFileError> {
             io::ErrorKind::AlreadyExists => KeyFileError::Exists(path.to_owned()),
             _ => failed(path, error),
         })?;
-    let written = file.write_all(secret).and_then(|()| file.sync_all()).and_then(|()| sync_parent(path));
-    written.map_err(|error| {
+    file.write_all(secret).and_then(|()| file.sync_all()).map_err(|error| {
         // Nothing has been told about this file yet; half of a secret would only be in the way.
         let _ = std::fs::remove_file(path);
         failed(path, error)

@@ -1,8 +1,9 @@
 //! Which authorities the charter gives to which unit, and which certificates are revoked.
 //!
-//! A [`Members`] is made anew whenever the charter, a `Revoke` record or the deny list changes, and put into the
-//! [`SharedMembers`] that the listeners and diallers hold; handshakes that begin afterwards see it. Connections that are
-//! open then are the node's to cut.
+//! A [`Members`] is made anew whenever the charter or the deny list changes, and put into the [`SharedMembers`] that the
+//! listeners and diallers hold; handshakes that begin afterwards see it. `Revoke` records are never undone, so they go
+//! into one [`Revocations`] that all of them share. Connections that are open then are the node's to cut: those of which
+//! [`Members::still`] says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,6 +12,8 @@ use entente_proto::hash::Hash;
 use entente_proto::ids::{NetworkName, UnitId};
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 
+use crate::identity::Identity;
+use crate::verifier::{Refusal, Verified};
 use crate::x509;
 
 #[cfg(test)]
@@ -47,6 +50,9 @@ pub enum MembersError {
     /// Two units with one authority, so that each could make the other's certificates.
     #[error("the charter gives one authority's key to both {0} and {1}; each could make the other's certificates")]
     Shared(UnitId, UnitId),
+    /// Nothing says who the members are.
+    #[error("there is no charter in force: nobody is a member")]
+    NoCharter,
 }
 
 /// A certificate that is a unit's authority.
@@ -117,17 +123,69 @@ impl Root {
     }
 }
 
+/// By whom a key was revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevokedBy {
+    /// More than two thirds of the units, in the charter.
+    Charter,
+    /// The unit itself, by a `Revoke` record.
+    Unit,
+    /// This node's operator, by the deny list.
+    DenyList,
+}
+
+impl std::fmt::Display for RevokedBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Charter => "by the charter",
+            Self::Unit => "by a record of its unit",
+            Self::DenyList => "by this node's deny list",
+        })
+    }
+}
+
+/// The keys that units have revoked by records, each in its own log. A record speaks for the certificates of its unit
+/// alone: with another unit's key in it, it says nothing, or else any unit could cut off any other.
+///
+/// They are never undone, so there is no way to take one out. It takes about 50 bytes of memory a key.
+#[derive(Debug, Default)]
+pub struct Revocations(RwLock<BTreeMap<UnitId, BTreeSet<Hash>>>);
+
+impl Revocations {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes up that a unit has revoked the certificate of its own with this public key. Says whether that is new.
+    pub fn add(&self, unit: &UnitId, spki: Hash) -> bool {
+        // A set is whole between any two of its own steps.
+        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        keys.entry(unit.clone()).or_default().insert(spki)
+    }
+
+    /// Whether a unit has revoked the certificate of its own with this public key.
+    #[must_use]
+    pub fn contains(&self, unit: &UnitId, spki: &Hash) -> bool {
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        keys.get(unit).is_some_and(|keys| keys.contains(spki))
+    }
+}
+
 /// The members of a network, as the verifiers need them.
 #[derive(Debug, Clone)]
 pub struct Members {
     network: NetworkName,
     units: BTreeMap<UnitId, Vec<Root>>,
     revoked: BTreeSet<Hash>,
+    denied: BTreeSet<Hash>,
+    recorded: Arc<Revocations>,
 }
 
 impl Members {
-    /// Takes up each unit's authorities (DER) and the SHA-256 hashes of the public keys that are revoked, by charter,
-    /// `Revoke` records and deny list together.
+    /// Takes up each unit's authorities (DER) and the SHA-256 hashes of the public keys that the charter revokes. While two
+    /// charters are in force at once a unit may come twice: all its authorities count.
     ///
     /// # Errors
     /// [`MembersError`] if a certificate cannot be an authority, or if two units share one.
@@ -137,7 +195,9 @@ impl Members {
         revoked: BTreeSet<Hash>,
     ) -> Result<Self, MembersError> {
         let mut owners: BTreeMap<Hash, UnitId> = BTreeMap::new();
-        let mut members = Self { network, units: BTreeMap::new(), revoked };
+        let mut taken: BTreeSet<Hash> = BTreeSet::new();
+        let mut members =
+            Self { network, units: BTreeMap::new(), revoked, denied: BTreeSet::new(), recorded: Arc::default() };
         for (unit, certificates) in units {
             for der in certificates {
                 let root = Root::parse(der).map_err(|why| MembersError::Root { unit: unit.clone(), why })?;
@@ -145,10 +205,26 @@ impl Members {
                 if *owner != unit {
                     return Err(MembersError::Shared(owner.clone(), unit));
                 }
-                members.units.entry(unit.clone()).or_default().push(root);
+                if taken.insert(Hash::of(der)) {
+                    members.units.entry(unit.clone()).or_default().push(root);
+                }
             }
         }
         Ok(members)
+    }
+
+    /// The same, with the public keys that the operator of this node denies, whoever's they are.
+    #[must_use]
+    pub fn denying(mut self, denied: BTreeSet<Hash>) -> Self {
+        self.denied = denied;
+        self
+    }
+
+    /// The same, with what units revoke by records, now and later.
+    #[must_use]
+    pub fn with_records(mut self, recorded: Arc<Revocations>) -> Self {
+        self.recorded = recorded;
+        self
     }
 
     /// The network.
@@ -163,10 +239,39 @@ impl Members {
         self.units.get(unit).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether the certificate with that public key is revoked.
+    /// By whom a unit's certificate with that public key is revoked, if it is.
     #[must_use]
-    pub fn is_revoked(&self, spki: &Hash) -> bool {
-        self.revoked.contains(spki)
+    pub fn revoked_by(&self, unit: &UnitId, spki: &Hash) -> Option<RevokedBy> {
+        if self.revoked.contains(spki) {
+            Some(RevokedBy::Charter)
+        } else if self.recorded.contains(unit, spki) {
+            Some(RevokedBy::Unit)
+        } else {
+            self.denied.contains(spki).then_some(RevokedBy::DenyList)
+        }
+    }
+
+    /// Whether a connection that was let in may stay: its unit is still a member, under the same authority, and no key in
+    /// its chain is revoked. Time does not cut: a certificate has to be valid when a connection begins.
+    ///
+    /// # Errors
+    /// The [`Refusal`].
+    pub fn still(&self, verified: &Verified) -> Result<(), Refusal> {
+        let Verified { identity, spki, issuers, .. } = verified;
+        let roots = self.roots(&identity.unit);
+        if roots.is_empty() {
+            return Err(Refusal::UnknownUnit(identity.unit.clone()));
+        }
+        for spki in std::iter::once(spki).chain(issuers) {
+            self.not_revoked(identity, spki)?;
+        }
+        let same = issuers.last().is_some_and(|root| roots.iter().any(|known| known.spki == *root));
+        if same { Ok(()) } else { Err(Refusal::OtherAuthority(identity.clone())) }
+    }
+
+    pub(crate) fn not_revoked(&self, identity: &Identity, spki: &Hash) -> Result<(), Refusal> {
+        let Some(by) = self.revoked_by(&identity.unit, spki) else { return Ok(()) };
+        Err(Refusal::Revoked { identity: identity.clone(), spki: *spki, by })
     }
 }
 

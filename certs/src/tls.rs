@@ -67,7 +67,8 @@ pub enum TlsError {
 pub struct Credentials(Arc<RwLock<Arc<CertifiedKey>>>);
 
 impl Credentials {
-    /// Takes a chain (own certificate first) and its key, both PEM.
+    /// Takes a chain (own certificate first) and its key, both PEM. While a certificate is being renewed the key file holds
+    /// the new key and the old one; the one that belongs to the certificate is taken.
     ///
     /// # Errors
     /// [`TlsError`]: not PEM, or not of one pair.
@@ -78,9 +79,16 @@ impl Credentials {
         if chain.is_empty() {
             return Err(TlsError::CertificatePem);
         }
-        let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| TlsError::KeyPem)?;
-        let pair = CertifiedKey::from_der(chain, key, &provider()).map_err(TlsError::Pair)?;
-        Ok(Self(Arc::new(RwLock::new(Arc::new(pair)))))
+        let keys: Vec<_> =
+            PrivateKeyDer::pem_slice_iter(key_pem).collect::<Result<_, _>>().map_err(|_| TlsError::KeyPem)?;
+        let mut fault = TlsError::KeyPem;
+        for key in keys {
+            match CertifiedKey::from_der(chain.clone(), key, &provider()) {
+                Ok(pair) => return Ok(Self(Arc::new(RwLock::new(Arc::new(pair))))),
+                Err(error) => fault = TlsError::Pair(error),
+            }
+        }
+        Err(fault)
     }
 
     /// Exchanges the certificate for another one.
@@ -111,6 +119,12 @@ impl Credentials {
     /// [`IdentityError::Malformed`] if it cannot be read.
     pub fn not_after_s(&self) -> Result<i64, IdentityError> {
         Ok(self.facts()?.not_after_s)
+    }
+
+    /// The own certificate and those that it was sent with, DER.
+    #[must_use]
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.current().cert.clone()
     }
 
     fn facts(&self) -> Result<x509::Facts, IdentityError> {

@@ -16,7 +16,7 @@ use rustls::{CertificateError, OtherError};
 use webpki::{EndEntityCert, KeyUsage};
 
 use crate::identity::{Identity, IdentityError, Role};
-use crate::members::{Members, Root, SharedMembers};
+use crate::members::{Members, RevokedBy, Root, SharedMembers};
 use crate::x509::{self, moment};
 
 #[cfg(test)]
@@ -82,13 +82,15 @@ pub enum Refusal {
     /// The unit is not in the charter.
     #[error("{0} is not a unit of the charter")]
     UnknownUnit(UnitId),
-    /// The key is revoked, by the charter, a record of the unit or the own deny list.
-    #[error("the certificate of {identity} is revoked (public key {spki})")]
+    /// Its key, or that of an authority that made it, is revoked.
+    #[error("the certificate of {identity} is revoked {by} (public key {spki})")]
     Revoked {
         /// Who it claims to be.
         identity: Identity,
         /// SHA-256 of the public key.
         spki: Hash,
+        /// By whom.
+        by: RevokedBy,
     },
     /// No chain to an authority of that very unit.
     #[error("the certificate of {0} was not made by the authority that the charter gives to that unit")]
@@ -173,6 +175,10 @@ pub struct Verified {
     pub identity: Identity,
     /// SHA-256 of its public key.
     pub spki: Hash,
+    /// SHA-256 of the public keys above it, up to that of the unit's authority.
+    pub issuers: Vec<Hash>,
+    /// The last second, since 1970, at which it is valid.
+    pub not_after_s: i64,
 }
 
 /// Who may connect: the members as they are now, and whom of them this side takes.
@@ -233,10 +239,8 @@ pub fn verify(
     if roots.is_empty() {
         return Err(Refusal::UnknownUnit(identity.unit));
     }
-    if members.is_revoked(&facts.spki) {
-        return Err(Refusal::Revoked { identity, spki: facts.spki });
-    }
-    verify_chain(members, &identity, roots, leaf, intermediates, usage, now)?;
+    members.not_revoked(&identity, &facts.spki)?;
+    let issuers = verify_chain(members, &identity, roots, leaf, intermediates, usage, now)?;
     if !facts.p256 {
         return Err(Refusal::Algorithm(identity));
     }
@@ -244,9 +248,10 @@ pub fn verify(
     if !facts.purpose || !facts.digital_signature {
         return Err(Refusal::Purpose(identity));
     }
-    Ok(Verified { identity, spki: facts.spki })
+    Ok(Verified { identity, spki: facts.spki, issuers, not_after_s: facts.not_after_s })
 }
 
+/// The SHA-256 hashes of the public keys above the certificate, up to the authority's.
 fn verify_chain(
     members: &Members,
     identity: &Identity,
@@ -255,7 +260,7 @@ fn verify_chain(
     intermediates: &[CertificateDer<'_>],
     usage: Usage,
     now: UnixTime,
-) -> Result<(), Refusal> {
+) -> Result<Vec<Hash>, Refusal> {
     let certificate = EndEntityCert::try_from(leaf).map_err(|error| refusal(identity, error))?;
     let anchors: Vec<TrustAnchor<'_>> = roots.iter().map(|root| root.anchor().clone()).collect();
     let purpose = match usage {
@@ -265,18 +270,18 @@ fn verify_chain(
     let path = certificate
         .verify_for_usage(CHAIN_ALGORITHMS, &anchors, intermediates, now, purpose, None, None)
         .map_err(|error| refusal(identity, error))?;
-    let mut between = 0;
+    let mut issuers = Vec::new();
     for issuer in path.intermediate_certificates() {
-        let spki = Hash::of(&issuer.subject_public_key_info());
-        if members.is_revoked(&spki) {
-            return Err(Refusal::Revoked { identity: identity.clone(), spki });
-        }
-        between += 1;
+        issuers.push(Hash::of(&issuer.subject_public_key_info()));
     }
     // To webpki an anchor is a name and a key; that its certificate expires and limits the path is checked here.
     let now_s = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    let allowed = roots.iter().any(|root| root.anchor() == path.anchor() && root.allows(now_s, between));
-    if allowed { Ok(()) } else { Err(Refusal::Authority(identity.clone())) }
+    let between = issuers.len();
+    let found = roots.iter().find(|root| root.anchor() == path.anchor() && root.allows(now_s, between));
+    let Some(root) = found else { return Err(Refusal::Authority(identity.clone())) };
+    issuers.push(*root.spki());
+    issuers.iter().try_for_each(|spki| members.not_revoked(identity, spki))?;
+    Ok(issuers)
 }
 
 fn refusal(identity: &Identity, error: webpki::Error) -> Refusal {

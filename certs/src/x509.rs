@@ -14,6 +14,8 @@ const CURVE_P256: &str = "1.2.840.10045.3.1.7";
 pub(crate) struct Facts {
     /// The URI names, in the order of the certificate.
     pub(crate) uris: Vec<String>,
+    /// The DNS names and IP addresses, for ordinary clients; never identity.
+    pub(crate) hosts: Vec<String>,
     /// SHA-256 of the subject public key info: the name by which a certificate is revoked.
     pub(crate) spki: Hash,
     /// Whether the key is an elliptic-curve key on P-256.
@@ -39,11 +41,13 @@ pub(crate) fn facts(der: &[u8]) -> Option<Facts> {
     if !rest.is_empty() {
         return None;
     }
-    let mut uris = Vec::new();
+    let (mut uris, mut hosts) = (Vec::new(), Vec::new());
     if let Some(names) = certificate.subject_alternative_name().ok()? {
         for name in &names.value.general_names {
             match name {
                 GeneralName::URI(uri) => uris.push((*uri).to_owned()),
+                GeneralName::DNSName(name) => hosts.push((*name).to_owned()),
+                GeneralName::IPAddress(bytes) => hosts.extend(address(bytes)),
                 GeneralName::Invalid(..) => return None,
                 _ => {}
             }
@@ -55,6 +59,7 @@ pub(crate) fn facts(der: &[u8]) -> Option<Facts> {
     let usage = certificate.key_usage().ok()?.map(|extension| extension.value);
     Some(Facts {
         uris,
+        hosts,
         spki: Hash::of(key.raw),
         p256: key.algorithm.algorithm.to_id_string() == EC_PUBLIC_KEY
             && curve.is_some_and(|oid| oid.to_id_string() == CURVE_P256),
@@ -65,6 +70,12 @@ pub(crate) fn facts(der: &[u8]) -> Option<Facts> {
         not_before_s: certificate.validity().not_before.timestamp(),
         not_after_s: certificate.validity().not_after.timestamp(),
     })
+}
+
+/// An IP address as in a certificate (RFC 5280 4.2.1.6): 4 or 16 bytes.
+fn address(bytes: &[u8]) -> Option<String> {
+    let four = <[u8; 4]>::try_from(bytes).map(|bytes| std::net::Ipv4Addr::from(bytes).to_string());
+    four.or_else(|_| <[u8; 16]>::try_from(bytes).map(|bytes| std::net::Ipv6Addr::from(bytes).to_string())).ok()
 }
 
 /// A moment for people, such as `2026-01-31T12:00:00Z`.

@@ -2,7 +2,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::{Authority, AuthorityError, Validity};
-use crate::identity::{Identity, IdentityError, Role, spki_sha256};
+use crate::identity::{Described, Identity, IdentityError, Role, spki_sha256};
 use crate::members::RootError;
 use crate::testing::{NOW_MS, authority, be, der, fr, network, officer};
 use crate::x509;
@@ -105,4 +105,32 @@ fn the_wrong_files_are_told_apart_when_an_authority_is_loaded() {
     let leaf = ours.issue(&Identity::node(be()), &[], year()).unwrap();
     assert!(matches!(load(&leaf.certificate_pem, &leaf.key_pem), AuthorityError::Root(RootError::NotAnAuthority)));
     assert!(CertificateDer::from_pem_slice(ours.certificate_pem().as_bytes()).is_ok());
+}
+
+#[test]
+fn a_certificate_is_issued_anew_for_the_key_that_its_holder_has() {
+    let authority = authority(&be());
+    let (node, names) = (Identity::node(be()), ["be.example".to_owned(), "192.0.2.1".to_owned()]);
+    let before = authority.issue(&node, &names, year()).unwrap();
+    let other = authority.issue(&node, &[], year()).unwrap();
+    let keys = [&**other.key_pem, &**before.key_pem].concat();
+    let renewed = authority.reissue(&node, &names, year(), (&before.spki, &keys)).unwrap();
+    assert_eq!((renewed.spki, &*renewed.key_pem), (before.spki, &*before.key_pem));
+    assert_ne!(renewed.certificate_pem, before.certificate_pem);
+    let described = Described::of_pem(renewed.certificate_pem.as_bytes(), &network()).unwrap();
+    assert_eq!((described.identity, described.hosts, described.spki), (node.clone(), names.to_vec(), before.spki));
+    let missing = authority.reissue(&node, &[], year(), (&before.spki, &other.key_pem));
+    assert!(matches!(missing, Err(AuthorityError::HolderKey)));
+    let foreign = authority.reissue(&Identity::node(fr()), &[], year(), (&before.spki, &keys));
+    assert!(matches!(foreign, Err(AuthorityError::ForeignIdentity { .. })));
+}
+
+#[test]
+fn an_authority_finds_its_key_beside_the_one_before() {
+    let (one, other) = (authority(&be()), authority(&be()));
+    let keys = [&**one.key_pem(), &**other.key_pem()].concat();
+    for authority in [&one, &other] {
+        let loaded = Authority::load(&network(), &be(), &authority.certificate_pem(), &keys).unwrap();
+        assert_eq!(*loaded.key_pem(), *authority.key_pem());
+    }
 }

@@ -1,7 +1,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-use super::{KeyFileError, SECRET_BYTES_MAX, create_secret, read_secret};
+use super::{KeyFileError, SECRET_BYTES_MAX, create_secret, read_secret, replace_secret};
 
 #[test]
 fn a_secret_comes_back_and_only_its_owner_may_read_it() {
@@ -63,4 +63,17 @@ fn the_size_of_a_secret_is_bounded() {
     assert_eq!(read_secret(&largest).unwrap().len(), SECRET_BYTES_MAX);
     create_secret(&larger, &vec![7; SECRET_BYTES_MAX + 1]).unwrap();
     assert!(matches!(read_secret(&larger), Err(KeyFileError::TooLarge(_))));
+}
+
+#[test]
+fn a_secret_is_replaced_as_a_whole_and_only_where_there_is_one() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("node.pem");
+    assert!(matches!(replace_secret(&path, b"first"), Err(KeyFileError::Missing(_))));
+    create_secret(&path, b"first").unwrap();
+    // What a process left that was killed before its rename.
+    create_secret(&home.path().join(".node.pem.new"), b"half").unwrap();
+    replace_secret(&path, b"second").unwrap();
+    assert_eq!(&**read_secret(&path).unwrap(), b"second");
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
 }

@@ -287,6 +287,9 @@ fn certificate_and_key_must_be_of_one_pair() {
     let (one, other) = (world.issue(&Identity::node(be())), world.issue(&Identity::node(be())));
     let load = |chain: &str, key: &str| Credentials::from_pem(chain.as_bytes(), key.as_bytes()).unwrap_err();
     assert!(matches!(load(&one.certificate_pem, &other.key_pem), TlsError::Pair(_)));
+    let both = [&**other.key_pem, &**one.key_pem].concat();
+    let taken = |issued: &Issued| Credentials::from_pem(issued.certificate_pem.as_bytes(), both.as_bytes()).unwrap();
+    assert_eq!((taken(&one).spki().unwrap(), taken(&other).spki().unwrap()), (one.spki, other.spki));
     assert!(matches!(load("", &one.key_pem), TlsError::CertificatePem));
     assert!(matches!(load(&one.certificate_pem, &one.certificate_pem), TlsError::KeyPem));
     assert!(PrivateKeyDer::from_pem_slice(one.key_pem.as_bytes()).is_ok());

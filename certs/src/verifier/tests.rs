@@ -4,6 +4,7 @@ use rustls::pki_types::CertificateDer;
 use super::{Admits, Refusal, Usage, Verified, verify};
 use crate::authority::{Authority, Validity};
 use crate::identity::{Identity, IdentityError, Role, spki_sha256};
+use crate::members::RevokedBy;
 use crate::testing::{
     DAY_MS, NOW_MS, at, authority, be, bent, bent_with, der, fr, members, network, now, officer, uri,
 };
@@ -39,7 +40,9 @@ fn a_units_node_is_who_its_own_authority_says() {
     let world = World::new();
     let issued = world.be.issue(&node(), &["be.example".into()], Validity::days(NOW_MS, 365).unwrap()).unwrap();
     let leaf = der(&issued.certificate_pem);
-    assert_eq!(world.judge(&leaf), Ok(Verified { identity: node(), spki: issued.spki }));
+    let issuers = vec![spki_sha256(world.be.certificate_der()).unwrap()];
+    let not_after_s = at(NOW_MS + 365 * DAY_MS).unix_timestamp();
+    assert_eq!(world.judge(&leaf), Ok(Verified { identity: node(), spki: issued.spki, issuers, not_after_s }));
     let members = members(&world.be, &world.fr, &[]);
     let only = Admits::Only(node());
     assert!(verify(&members, &only, &CertificateDer::from(leaf), &[], Usage::Server, now()).is_ok());
@@ -192,7 +195,17 @@ fn a_revoked_key_is_refused_under_whatever_certificate() {
     let renewed = bent_with(&world.be, &key, |params| params.not_after = at(NOW_MS + 2 * DAY_MS));
     let result =
         verify(&members, &Admits::Peers { own: fr() }, &CertificateDer::from(renewed), &[], Usage::Client, now());
-    assert_eq!(result, Err(Refusal::Revoked { identity: node(), spki }));
+    assert_eq!(result, Err(Refusal::Revoked { identity: node(), spki, by: RevokedBy::Charter }));
+}
+
+#[test]
+fn an_authority_whose_key_is_revoked_vouches_for_nobody() {
+    let world = World::new();
+    let (leaf, _) = bent(&world.be, |_| {});
+    let spki = spki_sha256(world.be.certificate_der()).unwrap();
+    let members = members(&world.be, &world.fr, &[spki]);
+    let result = verify(&members, &Admits::Peers { own: fr() }, &CertificateDer::from(leaf), &[], Usage::Client, now());
+    assert_eq!(result, Err(Refusal::Revoked { identity: node(), spki, by: RevokedBy::Charter }));
 }
 
 #[test]
