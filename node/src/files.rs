@@ -109,6 +109,31 @@ impl Drop for Replacement {
     }
 }
 
+/// What a file looks like from outside: whoever has read it reads it again when this changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Looks {
+    bytes: u64,
+    inode: u64,
+    /// Seconds and nanoseconds: of the content, and of the file with its mode.
+    changed: [(i64, i64); 2],
+}
+
+impl Looks {
+    /// Looks at a file, or at what a link leads to. One that is not there looks like no other.
+    #[must_use]
+    pub fn of(path: &Path) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        fs::metadata(path).map_or_else(
+            |_| Self::default(),
+            |data| Self {
+                bytes: data.len(),
+                inode: data.ino(),
+                changed: [(data.mtime(), data.mtime_nsec()), (data.ctime(), data.ctime_nsec())],
+            },
+        )
+    }
+}
+
 fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -165,6 +190,21 @@ mod tests {
         create_file(&path, b"one", 0o600).unwrap();
         assert_eq!(create_file(&path, b"two", 0o600).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"one");
+    }
+
+    #[test]
+    fn a_file_looks_different_once_it_was_written_replaced_or_opened_to_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let mut seen = vec![Looks::of(&path)];
+        create_file(&path, b"one", 0o600).unwrap();
+        seen.push(Looks::of(&path));
+        replace_file(&path, b"two", 0o600).unwrap();
+        seen.push(Looks::of(&path));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        seen.push(Looks::of(&path));
+        assert_eq!(seen.last(), Some(&Looks::of(&path)));
+        assert!(seen.windows(2).all(|two| two[0] != two[1]), "{seen:?}");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! ```text
 //! HOME/ (0700)
 //!   node.toml            the settings                         unit.toml   what is handed out to found a network
-//!   keys/ (0700)         charter.key log.key mirror.key ca.pem node.pem officer-<name>.pem   (0600 each)
-//!   certs/               ca.pem node.pem officer-<name>.pem
+//!   keys/ (0700)         charter.key log.key mirror.key ca.pem node.pem officer-<name>.pem ...   (0600 each)
+//!   certs/               ca.pem node.pem officer-<name>.pem operator-<name>.pem auditor-<name>.pem
 //!   charter/<version>.note                                     journal     what the node has put its name to
 //!   guard/               names that must not be referred by mistake
 //!   data/                the database                          deny        keys that this node does not accept
@@ -17,6 +17,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use entente_certs::identity::Role;
 
 /// A home directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -228,6 +230,36 @@ impl Home {
         self.certificates().join(format!("officer-{name}.pem"))
     }
 
+    /// The certificate of anybody who has one here, named after the role: `node.pem`, `officer-anna.pem`.
+    #[must_use]
+    pub fn holder_certificate(&self, role: &Role) -> PathBuf {
+        self.certificates().join(holder_file(role))
+    }
+
+    /// The key that goes with it.
+    #[must_use]
+    pub fn holder_key(&self, role: &Role) -> PathBuf {
+        self.keys().join(holder_file(role))
+    }
+
+    /// The authority's certificate that waits for a charter to name it: PEM.
+    #[must_use]
+    pub fn next_ca_certificate(&self) -> PathBuf {
+        self.certificates().join("ca-next.pem")
+    }
+
+    /// The key that goes with it.
+    #[must_use]
+    pub fn next_ca_key(&self) -> PathBuf {
+        self.keys().join("ca-next.pem")
+    }
+
+    /// The certificate of the authority before, by which certificates may still be valid: PEM.
+    #[must_use]
+    pub fn old_ca_certificate(&self) -> PathBuf {
+        self.certificates().join("ca-old.pem")
+    }
+
     /// `charter/`.
     #[must_use]
     pub fn charters(&self) -> PathBuf {
@@ -274,6 +306,11 @@ pub fn check_secret(path: &Path) -> Result<(), HomeError> {
         return Err(HomeError::WrongKind { path: path.to_owned(), expected: "a plain file" });
     }
     check_mode(path, &metadata)
+}
+
+fn holder_file(role: &Role) -> String {
+    // A person's name has no slash, so no two roles have one file.
+    format!("{}.pem", role.to_string().replace('/', "-"))
 }
 
 fn check_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), HomeError> {

@@ -5,12 +5,14 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`config`], [`home`], [`files`], [`membership`] | a node's home directory: settings, keys, charter, what it has signed |
+//! | [`certificates`] | the node's certificate and others, taken up anew when their files change |
 //! | [`clock`] | the time |
 //! | [`journal`] | what the node has put its name to |
 //! | [`store`] | the database, which can be rebuilt |
 //! | [`core`] | the threads that drive the protocol |
 //! | [`list`] | the target list |
 //! | [`net`] | listeners and dialler |
+//! | [`admission`] | who is admitted now, and whose connections are cut |
 //! | [`peer`] | streams to partners |
 //! | [`unit`](mod@unit) | the officers' API |
 //! | [`import`], [`export`] | files of targets, and the list in other formats |
@@ -18,6 +20,8 @@
 //! | [`run`] | a node from its home directory to its end |
 //! | [`demo`] | a whole network on one machine |
 
+pub mod admission;
+pub mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod config;

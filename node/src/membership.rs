@@ -189,14 +189,25 @@ pub fn read_charter(path: &Path) -> Result<UnverifiedCharter, MembershipError> {
     UnverifiedCharter::parse(&read(path)?).map_err(|fault| MembershipError::Text { path: path.to_owned(), fault })
 }
 
-/// Who may connect under a charter, but for the public keys that the node itself denies. The protocol does not look into the CA certificates; this does, so it is asked before
-/// anything is signed.
+/// Who may connect under a charter, but for the public keys that the node itself denies. The protocol does not look into the
+/// CA certificates; this does, so it is asked before anything is signed.
 ///
 /// # Errors
 /// A CA certificate that is none, or whose key stands with two units.
 pub fn members(terms: &Terms, denied: &BTreeSet<Hash>) -> Result<Members, MembershipError> {
-    let units = terms.units.values().map(|unit| (unit.id.clone(), unit.ca.as_slice()));
-    Ok(Members::new(terms.network.clone(), units, &terms.revoked | denied)?)
+    Ok(members_of(std::slice::from_ref(terms), denied)?)
+}
+
+/// As [`members`], where several charters are in force at once: the units of each are members, and what any of them revokes
+/// is revoked.
+///
+/// # Errors
+/// As [`members`], also across the charters, and [`MembersError::NoCharter`].
+pub fn members_of(terms: &[Terms], denied: &BTreeSet<Hash>) -> Result<Members, MembersError> {
+    let Some(network) = terms.first().map(|terms| terms.network.clone()) else { return Err(MembersError::NoCharter) };
+    let units = terms.iter().flat_map(|terms| terms.units.values()).map(|unit| (unit.id.clone(), unit.ca.as_slice()));
+    let revoked = terms.iter().flat_map(|terms| &terms.revoked).copied().collect();
+    Ok(Members::new(network, units, revoked)?.denying(denied.clone()))
 }
 
 /// A file of at most the size of a charter.
@@ -204,7 +215,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, MembershipError> {
     read_bounded(path, CHARTER_BYTES_MAX).map_err(|source| MembershipError::Io { path: path.to_owned(), source })
 }
 
-fn der_of_pem(path: &Path) -> Result<Vec<u8>, MembershipError> {
+/// The first certificate of a file: DER.
+pub(crate) fn der_of_pem(path: &Path) -> Result<Vec<u8>, MembershipError> {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;
     let bytes = read(path)?;

@@ -3,35 +3,33 @@
 //! The order matters: what is there is checked before anything is opened for writing, the listeners are bound before the
 //! node begins to act, and at the end they are closed before the threads.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entente_certs::members::SharedMembers;
-use entente_certs::tls::{self, Credentials};
+use entente_certs::tls;
 use entente_certs::verifier::{Admission, Admits};
-use entente_proto::hash::Hash;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::admission::Admissions;
+use crate::certificates::{Certificates, denied};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogFormat, StoreConfig};
 use crate::core::{self, Parts, Running};
-use crate::files::read_bounded;
 use crate::guard::Guard;
 use crate::home::{Home, HomeLock};
 use crate::journal::{self, Journal, JournalError};
 use crate::membership::{self, OwnKeys};
-use crate::net::{self, Connections, Door, Limits, TlsTime};
+use crate::net::{self, Door, Limits, TlsTime};
 use crate::peer::{Means, Partners, PeerService};
 use crate::store::{Options, SledStore, Store};
 use crate::unit::{Desk, UnitService};
 
-/// Largest certificate and deny list, in bytes.
-const FILE_BYTES_MAX: usize = 1 << 20;
+/// How often the files of certificates are looked at: what they say has to act within 2 s.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Why a node does not run, in words that say what to do.
 #[derive(Debug, thiserror::Error)]
@@ -42,17 +40,12 @@ fn fault(error: impl std::fmt::Display) -> RunError {
     RunError(error.to_string())
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> RunError + '_ {
-    move |error| RunError(format!("{}: {error}", path.display()))
-}
-
 /// Everything that was found good in a home directory.
 struct Opened {
     config: Config,
     lock: HomeLock,
     running: Running,
-    members: SharedMembers,
-    credentials: Credentials,
+    certificates: Arc<Certificates>,
     clock: Arc<dyn Clock>,
 }
 
@@ -75,12 +68,12 @@ async fn serve(home: &Home, config: Config) -> Result<(), RunError> {
     let lock = home.lock().map_err(fault)?;
     let listen = bind(&config.listen, "listen").await?;
     let api = bind(&config.api, "api").await?;
-    let Opened { config, lock, running, members, credentials, clock } =
+    let Opened { config, lock, running, certificates, clock } =
         tokio::task::block_in_place(|| open(home, config, lock))?;
     let core = running.core.clone();
     let (stop, stopped) = watch::channel(());
-    let connections = Connections::new();
-    let time = TlsTime(clock);
+    let (members, connections) = (core.admissions.members(), core.admissions.connections());
+    let (credentials, time) = (certificates.credentials(), TlsTime(clock));
     let door = |admits: Admits, limits: Limits| -> Result<Door, RunError> {
         let admission = Admission::new(members.clone(), admits);
         let tls = tls::server_config(&credentials, admission.clone(), Arc::new(time.clone())).map_err(fault)?;
@@ -97,11 +90,12 @@ async fn serve(home: &Home, config: Config) -> Result<(), RunError> {
     let desk = Desk { guard: Arc::new(Guard::new(home.guard())), config: config.desk };
     let partners = Partners::start(core.clone(), means, &config.blocked);
     let peer_service = PeerService::server(core.clone(), config.blocked.clone());
-    let unit_service = UnitService::server(core.clone(), partners, desk);
+    let unit_service = UnitService::server(core.clone(), partners, desk, certificates.clone());
     tracing::info!(unit = %core.unit, listen = config.listen, api = config.api, "running");
 
     let peer_listener = tokio::spawn(net::serve(listen, peers, peer_service, told(stopped.clone())));
-    let unit_listener = tokio::spawn(net::serve(api, people, unit_service, told(stopped)));
+    let unit_listener = tokio::spawn(net::serve(api, people, unit_service, told(stopped.clone())));
+    tokio::spawn(look(certificates, told(stopped)));
     signalled().await?;
     tracing::info!("stopping");
     // The listeners end their connections and return.
@@ -116,6 +110,38 @@ async fn serve(home: &Home, config: Config) -> Result<(), RunError> {
     tokio::task::block_in_place(|| running.stop());
     drop(lock);
     Ok(())
+}
+
+/// Looks at the certificates' files, at once when the process is told to (SIGHUP), until the node stops.
+async fn look(certificates: Arc<Certificates>, stop: impl Future<Output = ()>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => Some(hangup),
+        Err(error) => {
+            tracing::warn!(%error, "this process cannot listen to SIGHUP; files are looked at all the same");
+            None
+        }
+    };
+    tokio::pin!(stop);
+    loop {
+        let told = async {
+            match &mut hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        let everything = tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => false,
+            _ = told => true,
+            () = &mut stop => return,
+        };
+        if everything {
+            tracing::info!("told to read the certificates and the deny list again");
+        }
+        let certificates = certificates.clone();
+        // A look that panicked has been reported where it happened; the next one is another.
+        let _ = tokio::task::spawn_blocking(move || certificates.look(everything)).await;
+    }
 }
 
 async fn told(mut stop: watch::Receiver<()>) {
@@ -148,10 +174,12 @@ fn open(home: &Home, config: Config, lock: HomeLock) -> Result<Opened, RunError>
     let charter = membership::load_charter(home).map_err(fault)?;
     let keys = OwnKeys::load(home, &config.network, &config.unit).map_err(fault)?;
     keys.check(charter.terms(), &config.network, &config.unit).map_err(fault)?;
-    let credentials = credentials(home, &config)?;
-    let denied = denied(&home.deny())?;
-    let members = SharedMembers::new(membership::members(charter.terms(), &denied).map_err(fault)?);
+    let denied = denied(&home.deny()).map_err(RunError)?;
+    let admissions = Arc::new(Admissions::new(vec![charter.terms().clone()], denied).map_err(fault)?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let own = (config.network.clone(), config.unit.clone());
+    let certificates =
+        Certificates::open(home.clone(), own, admissions.clone(), clock.clone()).map(Arc::new).map_err(RunError)?;
     let store = open_store(home, &config)?;
     let room = room(store.clone(), config.store);
     let parts = Parts {
@@ -163,46 +191,13 @@ fn open(home: &Home, config: Config, lock: HomeLock) -> Result<Opened, RunError>
         log_signer: Box::new(keys.log),
         mirror_signer: Box::new(keys.mirror),
         room,
+        admissions,
         remains: remains(home),
         scrub_after: Duration::from_secs(config.store.scrub_after_s),
         instance: draw()?,
     };
     let running = core::start(parts).map_err(fault)?;
-    Ok(Opened { config, lock, running, members, credentials, clock })
-}
-
-/// The node's own certificate, which must be of this very unit's node.
-fn credentials(home: &Home, config: &Config) -> Result<Credentials, RunError> {
-    let path = home.node_certificate();
-    let chain = read_bounded(&path, FILE_BYTES_MAX).map_err(at(&path))?;
-    let key = entente_certs::keyfile::read_secret(&home.node_key()).map_err(fault)?;
-    let credentials = Credentials::from_pem(&chain, &key).map_err(|e| RunError(format!("{}: {e}", path.display())))?;
-    let identity = credentials.identity(&config.network).map_err(|e| RunError(format!("{}: {e}", path.display())))?;
-    if identity.unit != config.unit || identity.role != entente_certs::identity::Role::Node {
-        return Err(RunError(format!("{} is the certificate of {identity}, not of this unit's node", path.display())));
-    }
-    Ok(credentials)
-}
-
-/// The local deny list: SHA-256 hashes of public keys, one a line, `#` for remarks.
-fn denied(path: &Path) -> Result<BTreeSet<Hash>, RunError> {
-    let bytes = match read_bounded(path, FILE_BYTES_MAX) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
-        Err(error) => return Err(at(path)(error)),
-    };
-    let text = String::from_utf8(bytes).map_err(|_| RunError(format!("{} is not UTF-8", path.display())))?;
-    let lines =
-        text.lines().enumerate().map(|(number, line)| (number + 1, line.split('#').next().unwrap_or("").trim()));
-    let hash = |(number, line): (usize, &str)| {
-        Hash::from_hex(line).ok_or_else(|| {
-            RunError(format!(
-                "{} line {number}: not a SHA-256 of a public key in 64 lower-case hexadecimal digits",
-                path.display()
-            ))
-        })
-    };
-    lines.filter(|(_, line)| !line.is_empty()).map(hash).collect()
+    Ok(Opened { config, lock, running, certificates, clock })
 }
 
 fn open_store(home: &Home, config: &Config) -> Result<Arc<SledStore>, RunError> {

@@ -12,7 +12,7 @@ use entente_proto::hash::Hash;
 use entente_proto::ids::UnitId;
 use entente_proto::sync::{Action, Event, Fault, VerifiedRun};
 
-use super::{Core, Input, Leaves, author, erasure, lock};
+use super::{Core, Input, Leaves, author, erasure, lock, revoked_in};
 use crate::journal::disk::AbortOnPanic;
 use crate::journal::{self, JournalRecord};
 use crate::store::{Append, Batch, Fill, HeadKind, StoreError};
@@ -83,7 +83,11 @@ fn act(core: &Arc<Core>, action: Action) {
             let core_then = core.clone();
             let fill = Fill { unit: unit.clone(), index, body };
             let announced = erasure::announced(&unit, index, std::slice::from_ref(&entry));
-            let then = move || core_then.tell(Event::Filled { unit, index, entry: Box::new(entry) }, None);
+            let revoked = revoked_in(std::slice::from_ref(&entry));
+            let then = move || {
+                core_then.admissions.revoked(&unit, revoked);
+                core_then.tell(Event::Filled { unit, index, entry: Box::new(entry) }, None);
+            };
             submit(core, Batch { fills: vec![fill], announced, ..Batch::default() }, then);
         }
         Action::StoreHead { unit, size, note } => {
@@ -126,10 +130,14 @@ fn store_run(core: &Arc<Core>, run: VerifiedRun, newest: Option<Vec<u8>>) {
     let (unit, from, entries, level1) = run.into_parts();
     core.list.taken(unit.clone(), from.get(), &entries);
     let announced = erasure::announced(&unit, from.get(), &entries);
+    let revoked = revoked_in(&entries);
     let append = Append { unit: unit.clone(), from, entries, level1 };
     let heads = newest.map(|note| (unit.clone(), HeadKind::Newest, Bytes::from(note))).into_iter().collect();
     let core_then = core.clone();
-    let then = move || core_then.tell(Event::Stored { unit, size: end }, None);
+    let then = move || {
+        core_then.admissions.revoked(&unit, revoked);
+        core_then.tell(Event::Stored { unit, size: end }, None);
+    };
     submit(core, Batch { appends: vec![append], announced, heads, ..Batch::default() }, then);
 }
 

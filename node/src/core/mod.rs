@@ -22,9 +22,11 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use entente_proto::charter::Charter;
+use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
 use entente_proto::note::Signer;
+use entente_proto::record::revoked_by;
 use entente_proto::sync::{Engine, Event, Fault, LeafHashes, LogView, Outgoing, PeerView, Serving, Standing, StreamId};
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
 
@@ -35,6 +37,7 @@ pub use start::{Parts, Running, StartError, start};
 
 pub(crate) use drive::log_close;
 
+use crate::admission::Admissions;
 use crate::clock::Clock;
 use crate::journal::{self, SubmissionId};
 use crate::list::Listing;
@@ -75,6 +78,8 @@ pub struct Core {
     pub store: Arc<dyn Store>,
     /// The target list.
     pub list: Arc<Listing>,
+    /// Who is admitted.
+    pub admissions: Arc<Admissions>,
     store_writer: store::Writer,
     journal: Option<Arc<journal::Writer>>,
     log_signer: Box<dyn Signer>,
@@ -266,6 +271,11 @@ impl Core {
         // An engine that has ended needs no news.
         let _ = self.inbox.send(Input::Event(event, permit));
     }
+}
+
+/// The keys that the `Revoke` records among these entries name.
+pub(crate) fn revoked_in(entries: &[Entry]) -> Vec<Hash> {
+    entries.iter().filter_map(|entry| revoked_by(entry.header().kind, entry.payload()?)).collect()
 }
 
 /// The node is stopping and takes nothing in any more.

@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, watch};
 use super::author::Author;
 use super::scrub::{self, Scrubber};
 use super::{Core, Input, Leaves, drive, erasure, lock};
+use crate::admission::Admissions;
 use crate::clock::Clock;
 use crate::journal;
 use crate::list::{self, Listing};
@@ -51,6 +52,8 @@ pub struct Parts {
     pub mirror_signer: Box<dyn Signer>,
     /// Whether the disk has room, or in words what is low.
     pub room: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// Who is admitted.
+    pub admissions: Arc<Admissions>,
     /// Other places where bytes of erased records may be left, in words.
     pub remains: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     /// How long after a payload was deleted the node scrubs by itself.
@@ -114,7 +117,7 @@ impl Running {
 /// [`StartError`]; nothing was signed then.
 pub fn start(parts: Parts) -> Result<Running, StartError> {
     let Parts { unit, charter, clock, store, journal, log_signer, mirror_signer, room, .. } = parts;
-    let Parts { remains, scrub_after, instance, .. } = parts;
+    let Parts { remains, scrub_after, instance, admissions, .. } = parts;
     let fold =
         Fold::new(charter.units().keys().cloned(), charter.fold()).map_err(|_| StartError::Fold(charter.fold()))?;
     let (journal, memory, mut fault) = match journal {
@@ -123,6 +126,9 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
     };
     if let Some(memory) = &memory {
         fault = put_back(&unit, &*store, memory)?;
+    }
+    for (unit, key) in store.revocations()? {
+        admissions.revoked(&unit, [key]);
     }
     let mut restored = BTreeMap::new();
     for other in charter.units().keys() {
@@ -160,6 +166,7 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
         outbox: AtomicU64::new(0),
         placed: Mutex::default(),
         room,
+        admissions,
         remains,
         scrub: scrubber,
         streams: Mutex::default(),

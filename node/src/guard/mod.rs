@@ -34,24 +34,17 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use entente_proto::record::Target;
 
 pub use list::{GuardList, ListFault};
 
+use crate::files::Looks;
+
 /// Largest file, in bytes.
 const FILE_BYTES_MAX: usize = 64 << 20;
 /// Most files.
 const FILES_MAX: usize = 1_000;
-
-/// What a file looked like from outside when it was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Looks {
-    bytes: u64,
-    changed: Option<SystemTime>,
-    inode: u64,
-}
 
 /// One file: what it said when it last could be read, and why it cannot be read now.
 #[derive(Debug, Clone)]
@@ -153,7 +146,6 @@ impl Lists {
 
 /// The files of a directory that are lists by their names.
 fn found(directory: &Path) -> io::Result<BTreeMap<PathBuf, Looks>> {
-    use std::os::unix::fs::MetadataExt as _;
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
@@ -166,11 +158,7 @@ fn found(directory: &Path) -> io::Result<BTreeMap<PathBuf, Looks>> {
             continue;
         }
         // A link may lead to a list that is kept elsewhere; one to nowhere is told like an unreadable file.
-        let looks = std::fs::metadata(&path).map_or(Looks { bytes: 0, changed: None, inode: 0 }, |data| Looks {
-            bytes: data.len(),
-            changed: data.modified().ok(),
-            inode: data.ino(),
-        });
+        let looks = Looks::of(&path);
         found.insert(path, looks);
     }
     Ok(found)

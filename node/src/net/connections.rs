@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use entente_certs::identity::Identity;
-use entente_proto::hash::Hash;
 use tokio::sync::oneshot;
 
 use super::PeerInfo;
@@ -44,8 +43,8 @@ impl Connections {
     /// [`Crowded`] if it has them.
     pub fn enter(&self, peer: &PeerInfo, most: usize) -> Result<Entered, Crowded> {
         let mut table = self.lock();
-        if table.open.values().filter(|(open, _)| open.identity == peer.identity).count() >= most {
-            return Err(Crowded { identity: peer.identity.clone(), most });
+        if table.open.values().filter(|(open, _)| open.identity() == peer.identity()).count() >= most {
+            return Err(Crowded { identity: peer.identity().clone(), most });
         }
         let (cutter, cut) = oneshot::channel();
         let id = table.next;
@@ -56,11 +55,11 @@ impl Connections {
     }
 
     /// Cuts every connection for which `which` says so, in the middle of whatever it carries, and returns how many.
-    pub fn cut(&self, mut which: impl FnMut(&Identity, &Hash) -> bool) -> usize {
+    pub fn cut(&self, mut which: impl FnMut(&PeerInfo) -> bool) -> usize {
         let mut table = self.lock();
         let before = table.open.len();
         // Dropping a sender only wakes: the streams are dropped by the tasks that own them, after the lock is free.
-        table.open.retain(|_, (peer, _)| !which(&peer.identity, &peer.spki));
+        table.open.retain(|_, (peer, _)| !which(peer));
         before.saturating_sub(table.open.len())
     }
 

@@ -165,7 +165,7 @@ impl Dialler {
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let verify = || self.admission.verify(chain, Usage::Server, self.time.now()).map_err(refused);
         let verified = verify()?;
-        let peer = PeerInfo { identity: verified.identity, spki: verified.spki, remote };
+        let peer = PeerInfo::new(verified, remote);
         // Not limited: the node dials as often as it wants to.
         let entered = self
             .connections

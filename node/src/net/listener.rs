@@ -92,7 +92,7 @@ where
         () = async { draining.notified().await; sleep(limits.drain).await } => {}
     }
     // A partner's stream lasts as long as the partner does; nobody waits for it.
-    let cut = connections.cut(|_, _| true);
+    let cut = connections.cut(|_| true);
     debug!(cut, "cut the connections that were still open");
     server.await
 }
@@ -162,7 +162,7 @@ async fn admit(
     let chain = session.peer_certificates().unwrap_or_default();
     let verify = || door.admission.verify(chain, Usage::Client, door.time.now());
     let verified = verify()?;
-    let peer = PeerInfo { identity: verified.identity, spki: verified.spki, remote };
+    let peer = PeerInfo::new(verified, remote);
     let entered = door.connections.enter(&peer, door.limits.connections_per_peer)?;
     // Whoever revokes first replaces the members and then cuts what is entered. This connection may have been entered
     // after the cut, but then the members were replaced before this line.

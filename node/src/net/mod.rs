@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entente_certs::identity::Identity;
-use entente_proto::hash::Hash;
+use entente_certs::verifier::Verified;
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
 
@@ -43,17 +43,27 @@ use crate::clock::Clock;
 /// The other end of a connection, as its certificate proved. In every request's extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerInfo {
-    /// Who it is.
-    pub identity: Identity,
-    /// SHA-256 of its certificate's public key: the name by which it is revoked.
-    pub spki: Hash,
+    /// Who it is, and by which certificate.
+    pub holder: Arc<Verified>,
     /// Where it connected from, or was reached at.
     pub remote: SocketAddr,
 }
 
+impl PeerInfo {
+    fn new(verified: Verified, remote: SocketAddr) -> Self {
+        Self { holder: Arc::new(verified), remote }
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.holder.identity
+    }
+}
+
 impl fmt::Display for PeerInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.identity, self.remote)
+        write!(f, "{} at {}", self.identity(), self.remote)
     }
 }
 

@@ -103,8 +103,8 @@ impl World {
                     pending::<()>().await;
                     return Ok(Response::new(Body::empty()));
                 }
-                let answer = Response::builder().header("caller", peer.identity.to_string());
-                Ok::<_, Infallible>(answer.header("spki", peer.spki.to_string()).body(Body::empty()).unwrap())
+                let answer = Response::builder().header("caller", peer.identity().to_string());
+                Ok::<_, Infallible>(answer.header("spki", peer.holder.spki.to_string()).body(Body::empty()).unwrap())
             }
         });
         let (stop, stopped) = oneshot::channel();
@@ -216,9 +216,9 @@ async fn a_revoked_peer_is_cut_in_the_middle_of_a_call_and_does_not_return() {
     let dialler = world.dialler(&own);
     let channel = soon(dialler.connect(&running.address)).await.unwrap();
     let hanging = tokio::spawn(async move { call(&channel, "/hang").await });
-    assert_eq!(soon(running.hanging.recv()).await.unwrap().spki, spki);
+    assert_eq!(soon(running.hanging.recv()).await.unwrap().holder.spki, spki);
     world.members.replace(members(&world.be, &world.fr, &[spki]));
-    assert_eq!(running.connections.cut(|_, key| *key == spki), 1);
+    assert_eq!(running.connections.cut(|peer| peer.holder.spki == spki), 1);
     assert!(soon(hanging).await.unwrap().is_err());
     assert!(running.connections.peers().is_empty());
     let error = soon(dialler.connect(&running.address)).await.unwrap_err();
@@ -235,8 +235,8 @@ async fn a_dialled_connection_is_cut_too() {
     let hanging = tokio::spawn(async move { call(&channel, "/hang").await });
     soon(running.hanging.recv()).await.unwrap();
     let seen = world.dialled.peers();
-    assert_eq!(seen.iter().map(|peer| peer.identity.to_string()).collect::<Vec<_>>(), ["FR node"]);
-    assert_eq!(world.dialled.cut(|identity, _| identity.unit == unit("FR")), 1);
+    assert_eq!(seen.iter().map(|peer| peer.identity().to_string()).collect::<Vec<_>>(), ["FR node"]);
+    assert_eq!(world.dialled.cut(|peer| peer.identity().unit == unit("FR")), 1);
     assert!(soon(hanging).await.unwrap().is_err());
     assert!(world.dialled.peers().is_empty());
 }
@@ -247,7 +247,7 @@ async fn only_those_who_were_asked_for_are_cut() {
     let running = world.listen().await;
     let (own, _) = world.be_node();
     let channel = soon(world.dialler(&own).connect(&running.address)).await.unwrap();
-    assert_eq!(running.connections.cut(|identity, _| identity.unit == unit("NL")), 0);
+    assert_eq!(running.connections.cut(|peer| peer.identity().unit == unit("NL")), 0);
     assert!(soon(call(&channel, "/who")).await.is_ok());
 }
 
@@ -335,7 +335,7 @@ async fn a_lost_connection_is_dialled_anew_by_the_next_call() {
     let tls = client_config(&own, world.members.clone(), Identity::node(unit("FR")), Arc::new(world.time())).unwrap();
     let channel = soon(connect(&running.address, tls)).await.unwrap();
     assert!(soon(call(&channel, "/who")).await.is_ok());
-    assert_eq!(running.connections.cut(|_, _| true), 1);
+    assert_eq!(running.connections.cut(|_| true), 1);
     soon(async { while call(&channel, "/who").await.is_err() {} }).await;
 }
 

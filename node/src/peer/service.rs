@@ -39,9 +39,9 @@ impl Peer for PeerService {
 
     async fn sync(&self, request: Request<Streaming<wire::Frame>>) -> Result<Response<Self::SyncStream>, Status> {
         let info = request.extensions().get::<PeerInfo>().ok_or_else(|| Status::unauthenticated("certificate"))?;
-        let peer = info.identity.unit.clone();
+        let peer = info.identity().unit.clone();
         // The listener lets only these in; a second look costs nothing.
-        if info.identity.role != Role::Node || peer == self.core.unit {
+        if info.identity().role != Role::Node || peer == self.core.unit {
             return Err(Status::permission_denied("role"));
         }
         if self.blocked.contains(&peer) {

@@ -12,9 +12,11 @@
 //! | `g` unit u64 | the body of this entry is missing; u64: the index of its `Erase` once that is settled, else empty |
 //! | `h` unit kind u8 | a note, in parts |
 //! | `s` 16 bytes | u64: the index that a submission was given |
+//! | `r` unit 32 bytes | u64: the index of a `Revoke` of that unit that names this key (SHA-256 of an SPKI) |
 //! | `w` unit u64 | u64: the index of the first `Erase` that names this entry, until that is settled |
 //! | `z` | u64 u64: since when a scrub is due (Unix milliseconds), and how many bodies were deleted since the last |
 
+use entente_proto::hash::Hash;
 use entente_proto::ids::UnitId;
 
 use super::{HeadKind, SubmissionId};
@@ -25,6 +27,7 @@ pub(super) const PART: u8 = b'x';
 pub(super) const LEVEL1: u8 = b'1';
 pub(super) const GAP: u8 = b'g';
 pub(super) const WITHHELD: u8 = b'w';
+pub(super) const REVOKED: u8 = b'r';
 pub(super) const SCRUB_DUE: &[u8] = b"z";
 const HEAD: u8 = b'h';
 const SUBMISSION: u8 = b's';
@@ -43,6 +46,17 @@ pub(super) fn at(kind: u8, unit: &UnitId, number: u64) -> Vec<u8> {
     let mut key = of_log(kind, unit);
     key.extend_from_slice(&number.to_be_bytes());
     key
+}
+
+pub(super) fn revoked(unit: &UnitId, spki: &Hash) -> Vec<u8> {
+    let mut key = of_log(REVOKED, unit);
+    key.extend_from_slice(&spki.0);
+    key
+}
+
+/// The hash in a key made by [`revoked`].
+pub(super) fn spki(key: &[u8], unit: &UnitId) -> Option<Hash> {
+    key.strip_prefix(of_log(REVOKED, unit).as_slice())?.try_into().ok().map(Hash)
 }
 
 pub(super) fn head(unit: &UnitId, kind: HeadKind) -> Vec<u8> {

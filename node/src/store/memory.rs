@@ -10,7 +10,7 @@ use entente_proto::entry::{Entry, encoded_len};
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
 use entente_proto::limits::{BUNDLE_ENTRIES, OPENING_BYTES, PAYLOAD_BYTES_MAX};
-use entente_proto::record::RecordKind;
+use entente_proto::record::{RecordKind, revoked_by};
 
 use super::{
     Append, Batch, Erasure, Fill, HeadKind, Refused, ScrubDue, ScrubStep, Scrubbed, Store, StoreError, StoredLog,
@@ -58,6 +58,7 @@ struct Content {
     submissions: BTreeMap<SubmissionId, u64>,
     withheld: BTreeMap<(UnitId, u64), u64>,
     erased: BTreeMap<(UnitId, u64), u64>,
+    revoked: BTreeSet<(UnitId, Hash)>,
     announcements: u64,
     due: Option<ScrubDue>,
 }
@@ -239,6 +240,10 @@ impl Store for MemoryStore {
         self.lock().content.log(unit).and_then(|log| log.get(index)).is_some_and(|entry| entry.body().is_none())
     }
 
+    fn revocations(&self) -> Result<Vec<(UnitId, Hash)>, StoreError> {
+        Ok(self.alive()?.content.revoked.iter().cloned().collect())
+    }
+
     fn scrub_due(&self) -> Option<ScrubDue> {
         self.lock().content.due
     }
@@ -264,12 +269,15 @@ impl Content {
         };
         for append in &batch.appends {
             Arc::make_mut(self.logs.entry(append.unit.clone()).or_default()).append(append)?;
+            append.entries.iter().for_each(|entry| note_revoked(&mut self.revoked, &append.unit, entry));
         }
         for Fill { unit, index, body } in &batch.fills {
             there(unit, *index)?;
             if let Some(entry) = self.entry_mut(unit, *index) {
                 let whole = entry.with_body(body.clone());
-                *entry = whole.map_err(|fault| Refused::Body { unit: unit.clone(), index: *index, fault })?;
+                let whole = whole.map_err(|fault| Refused::Body { unit: unit.clone(), index: *index, fault })?;
+                *entry = whole.clone();
+                note_revoked(&mut self.revoked, unit, &whole);
                 self.erased.remove(&(unit.clone(), *index));
             }
         }
@@ -320,6 +328,11 @@ impl Content {
         let (bundle, at) = place(index)?;
         Arc::make_mut(log.bundles.get_mut(bundle)?).get_mut(at)
     }
+}
+
+fn note_revoked(revoked: &mut BTreeSet<(UnitId, Hash)>, unit: &UnitId, entry: &Entry) {
+    let spki = entry.payload().and_then(|payload| revoked_by(entry.header().kind, payload));
+    revoked.extend(spki.map(|spki| (unit.clone(), spki)));
 }
 
 impl Log {

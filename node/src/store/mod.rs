@@ -227,6 +227,13 @@ pub trait Store: Send + Sync {
     /// Whether the body of an entry is missing.
     fn lacks(&self, unit: &UnitId, index: u64) -> bool;
 
+    /// Every key (SHA-256 of an SPKI) that a `Revoke` in a log names, with the unit whose log it is. The store finds them
+    /// itself in what it takes and keeps an index, so this does not read the logs.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Failed`].
+    fn revocations(&self) -> Result<Vec<(UnitId, Hash)>, StoreError>;
+
     /// Whether a scrub is due: bodies were deleted whose bytes may still be somewhere on the disk.
     fn scrub_due(&self) -> Option<ScrubDue>;
 

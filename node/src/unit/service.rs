@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status};
 
 use super::submit::Desk;
 use super::{query, receipt, scrub, status, submit, words};
+use crate::certificates::Certificates;
 use crate::core::Core;
 use crate::net::PeerInfo;
 use crate::peer::Partners;
@@ -32,13 +33,20 @@ pub struct UnitService {
     /// How many lists may be read out at once: each holds a thread while its caller reads.
     lists: Arc<Semaphore>,
     desk: Arc<Desk>,
+    certificates: Arc<Certificates>,
 }
 
 impl UnitService {
     /// Serves the unit's own people.
     #[must_use]
-    pub fn server(core: Arc<Core>, partners: Arc<Partners>, desk: Desk) -> UnitServer<Self> {
-        UnitServer::new(Self { core, partners, lists: Arc::new(Semaphore::new(LISTS_MAX)), desk: Arc::new(desk) })
+    pub fn server(
+        core: Arc<Core>,
+        partners: Arc<Partners>,
+        desk: Desk,
+        certificates: Arc<Certificates>,
+    ) -> UnitServer<Self> {
+        let (lists, desk) = (Arc::new(Semaphore::new(LISTS_MAX)), Arc::new(desk));
+        UnitServer::new(Self { core, partners, lists, desk, certificates })
             .max_decoding_message_size(API_BYTES_MAX)
             .max_encoding_message_size(API_BYTES_MAX)
     }
@@ -46,7 +54,7 @@ impl UnitService {
     /// The listener lets in the unit's own people alone; this says what their role may do, and who it is.
     fn admit<T>(&self, request: &Request<T>, submits: bool) -> Result<String, Status> {
         let info = request.extensions().get::<PeerInfo>().ok_or_else(|| Status::unauthenticated("certificate"))?;
-        let identity = &info.identity;
+        let identity = info.identity();
         let allowed = match &identity.role {
             Role::Officer(name) => Some(name),
             Role::Operator(name) | Role::Auditor(name) => Some(name).filter(|_| !submits),
@@ -55,7 +63,12 @@ impl UnitService {
         if let Some(name) = allowed.filter(|_| identity.unit == self.core.unit) {
             return Ok(name.to_string());
         }
-        Err(Status::permission_denied("this certificate's role may not do that: submissions are for officers"))
+        let role = match &identity.role {
+            Role::Auditor(_) => "an auditor's: auditors only read",
+            Role::Operator(_) => "an operator's: operators keep the node running",
+            Role::Officer(_) | Role::Node => "of none of this unit's people",
+        };
+        Err(Status::permission_denied(format!("this certificate is {role}; statements are for officers")))
     }
 }
 
@@ -68,7 +81,10 @@ impl Unit for UnitService {
     async fn status(&self, request: Request<wire::StatusRequest>) -> Result<Response<wire::StatusReply>, Status> {
         self.admit(&request, false)?;
         let lists = self.desk.lists().await;
-        Ok(Response::new(status::compose(&self.core, &self.partners, &lists)))
+        let certificates = self.certificates.clone();
+        let known = tokio::task::spawn_blocking(move || certificates.known()).await;
+        // It does not panic; if it did, its log line says where, and the rest is told all the same.
+        Ok(Response::new(status::compose(&self.core, &self.partners, &lists, known.unwrap_or_default())))
     }
 
     async fn submit(&self, request: Request<wire::SubmitRequest>) -> Result<Response<wire::SubmitReply>, Status> {
@@ -195,7 +211,7 @@ impl Unit for UnitService {
 
     async fn scrub(&self, request: Request<wire::ScrubRequest>) -> Result<Response<Self::ScrubStream>, Status> {
         self.admit(&request, false)?;
-        let auditor = |info: &PeerInfo| matches!(info.identity.role, Role::Auditor(_));
+        let auditor = |info: &PeerInfo| matches!(info.identity().role, Role::Auditor(_));
         if request.extensions().get::<PeerInfo>().is_some_and(auditor) {
             return Err(Status::permission_denied("auditors only read: a scrub is for operators and officers"));
         }

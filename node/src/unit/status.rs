@@ -7,11 +7,17 @@ use entente_proto::hash::Hash;
 use entente_proto::sync::Standing;
 use entente_proto::wire;
 
+use crate::certificates::Known;
 use crate::core::Core;
 use crate::guard::Lists;
 use crate::peer::Partners;
 
-pub(super) fn compose(core: &Arc<Core>, partners: &Partners, lists: &Lists) -> wire::StatusReply {
+pub(super) fn compose(
+    core: &Arc<Core>,
+    partners: &Partners,
+    lists: &Lists,
+    (known, faults): (Vec<Known>, Vec<String>),
+) -> wire::StatusReply {
     let (state, reason) = match core.standing() {
         Standing::Running => (wire::State::Running, String::new()),
         Standing::Waiting { needed, answered } => {
@@ -80,11 +86,24 @@ pub(super) fn compose(core: &Arc<Core>, partners: &Partners, lists: &Lists) -> w
                 )
             }));
             warnings.extend(lists.faults().map(str::to_owned));
+            warnings.extend(faults);
+            warnings.extend(known.iter().filter_map(|known| known.warning.clone()));
             warnings
         },
         peers,
         outbox: core.outbox(),
         quorum: u32::try_from(quorum.needed()).unwrap_or(u32::MAX),
+        certificates: known.into_iter().map(certificate).collect(),
+    }
+}
+
+fn certificate(known: Known) -> wire::CertificateStatus {
+    wire::CertificateStatus {
+        holder: known.holder,
+        spki_sha256: known.spki.0.to_vec(),
+        expires_ms: u64::try_from(known.not_after_s).unwrap_or_default().saturating_mul(1_000),
+        revoked: known.revoked.map(|by| by.to_string()).unwrap_or_default(),
+        warning: known.warning.unwrap_or_default(),
     }
 }
 

@@ -24,5 +24,5 @@ pub mod target;
 mod typed;
 
 pub use kind::RecordKind;
-pub use statement::{SetAside, Statement, encode, parse};
+pub use statement::{SetAside, Statement, encode, parse, revoked_by};
 pub use target::{Target, Understood, from_input, parents};

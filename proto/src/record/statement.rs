@@ -66,6 +66,7 @@ pub use super::check::Fault;
 use super::kind::RecordKind;
 use super::rules;
 use super::target::Target;
+use crate::hash::Hash;
 use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::wire::Record;
 use crate::wire::record::Body;
@@ -188,6 +189,19 @@ pub fn parse(header_kind: u32, payload: &[u8]) -> Result<Statement, SetAside> {
         return Err(SetAside::KindDiffers { header: header_kind, payload });
     }
     Ok(statement)
+}
+
+/// The key (SHA-256 of the SPKI) that a `Revoke` names: its kind by its header, and its payload. It speaks for the
+/// certificates of the unit alone in whose log it stands. Other kinds, and what is set aside, revoke nothing.
+#[must_use]
+pub fn revoked_by(kind: u32, payload: &[u8]) -> Option<Hash> {
+    if kind != RecordKind::Revoke.number() {
+        return None;
+    }
+    match parse(kind, payload).ok()?.into_body() {
+        Body::Revoke(revoke) => revoke.spki_sha256.as_slice().try_into().ok().map(Hash),
+        _ => None,
+    }
 }
 
 /// The canonical bytes of a record, for its author: what [`parse`] will take.

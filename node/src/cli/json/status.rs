@@ -3,7 +3,7 @@
 use entente_proto::wire::{State, StatusReply};
 use serde::Serialize;
 
-use crate::cli::words::{Hex, moment_unless_zero, word};
+use crate::cli::words::{Hex, moment, moment_unless_zero, word};
 
 /// The node's state.
 #[derive(Serialize)]
@@ -18,7 +18,17 @@ pub(crate) struct StatusJson {
     list: ListJson,
     peers: Vec<PeerJson>,
     outbox: u64,
+    certificates: Vec<CertificateJson>,
     warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct CertificateJson {
+    holder: String,
+    spki_sha256: String,
+    expires: String,
+    revoked: Option<String>,
+    warning: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -98,6 +108,17 @@ impl From<&StatusReply> for StatusJson {
                 })
                 .collect(),
             outbox: reply.outbox,
+            certificates: reply
+                .certificates
+                .iter()
+                .map(|certificate| CertificateJson {
+                    holder: certificate.holder.clone(),
+                    spki_sha256: Hex(&certificate.spki_sha256).to_string(),
+                    expires: moment(certificate.expires_ms),
+                    revoked: super::said(&certificate.revoked),
+                    warning: super::said(&certificate.warning),
+                })
+                .collect(),
             warnings: reply.warnings.clone(),
         }
     }

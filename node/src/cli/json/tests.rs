@@ -1,7 +1,8 @@
 use entente_proto::wire::record::Body;
 use entente_proto::wire::{
-    Basis, Category, Ground, Handling, Hold, HoldRow, Late, ListStatus, ListedRow, LogStatus, Opinion, OpinionRow,
-    Overdue, PeerStatus, Record, Refer, Referral, Row, Source, Stance, State, StatusReply, Tlp, Withdraw,
+    Basis, Category, CertificateStatus, Ground, Handling, Hold, HoldRow, Late, ListStatus, ListedRow, LogStatus,
+    Opinion, OpinionRow, Overdue, PeerStatus, Record, Refer, Referral, Row, Source, Stance, State, StatusReply, Tlp,
+    Withdraw,
 };
 use serde_json::{Value, json};
 
@@ -146,6 +147,16 @@ fn the_state_is_printed_as_agreed() {
         warnings: vec!["two units: one down and nothing is certified".to_owned()],
         outbox: 1,
         quorum: 2,
+        certificates: vec![
+            CertificateStatus {
+                holder: "BE node".to_owned(),
+                spki_sha256: vec![2; 32],
+                expires_ms: AMAQ_DAY_MS,
+                warning: "it expires".to_owned(),
+                ..CertificateStatus::default()
+            },
+            CertificateStatus { revoked: "by the charter".to_owned(), ..CertificateStatus::default() },
+        ],
     };
     assert_eq!(
         json_of(StatusJson::from(&reply)),
@@ -160,6 +171,12 @@ fn the_state_is_printed_as_agreed() {
                 { "unit": "NL", "connected": false, "behind": 2, "agrees": null, "seen": null, "reason": "refused" },
             ],
             "outbox": 1,
+            "certificates": [
+                { "holder": "BE node", "spki_sha256": "02".repeat(32), "expires": "2018-04-25T06:00:00Z", "revoked": null,
+                    "warning": "it expires" },
+                { "holder": "", "spki_sha256": "", "expires": "1970-01-01T00:00:00Z", "revoked": "by the charter",
+                    "warning": null },
+            ],
             "warnings": ["two units: one down and nothing is certified"],
         })
     );

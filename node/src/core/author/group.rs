@@ -13,7 +13,7 @@ use ring::rand::SecureRandom;
 use tokio::sync::oneshot;
 
 use super::{Answer, Author};
-use crate::core::{Placed, erasure, lock};
+use crate::core::{Placed, erasure, lock, revoked_in};
 use crate::journal::{AppendError, JournalRecord, OwnEntry, SubmissionId};
 use crate::store::{Append, Batch, StoreError};
 
@@ -107,7 +107,10 @@ impl Author {
             let append = Append { unit, from, entries: entries.clone(), level1 };
             let after = core.clone();
             let stored = move |result: Result<(), Arc<StoreError>>| match result {
-                Ok(()) => after.tell(Event::OwnAppended { entries }, None),
+                Ok(()) => {
+                    after.admissions.revoked(&after.unit, revoked_in(&entries));
+                    after.tell(Event::OwnAppended { entries }, None);
+                }
                 Err(error) => crate::core::drive::not_stored(&error),
             };
             core.store_writer

@@ -8,7 +8,7 @@ use entente_proto::entry::{Entry, EntryHeader};
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
 use entente_proto::limits::{BUNDLE_ENTRIES, OPENING_BYTES};
-use entente_proto::record::RecordKind;
+use entente_proto::record::{RecordKind, revoked_by};
 
 use super::commit::Gathered;
 use super::read::corrupt;
@@ -118,6 +118,9 @@ impl<'a> Plan<'a> {
         self.same_leaves(unit, from, known)?;
         self.level1(unit, size, end, level1)?;
         pack(unit, size, new, |(key, value)| self.writes.push((key, Some(value))));
+        for (index, entry) in (size..).zip(new) {
+            self.note_revoked(unit, index, entry);
+        }
         let opened = (size..).zip(new).filter(|(_, entry)| entry.body().is_none()).map(|(index, _)| index);
         let opened: Vec<u64> = opened.collect();
         self.writes.extend(opened.iter().map(|index| (key::at(key::GAP, unit, *index), Some(vec![]))));
@@ -126,6 +129,12 @@ impl<'a> Plan<'a> {
             change.opened.extend(opened);
         }
         Ok(())
+    }
+
+    /// A `Revoke` is never undone, so what is noted stays.
+    fn note_revoked(&mut self, unit: &UnitId, index: u64, entry: &Entry) {
+        let spki = entry.payload().and_then(|payload| revoked_by(entry.header().kind, payload));
+        self.writes.extend(spki.map(|spki| (key::revoked(unit, &spki), Some(index.to_be_bytes().to_vec()))));
     }
 
     fn same_leaves(&self, unit: &UnitId, from: u64, known: &[Entry]) -> Result<(), StoreError> {
@@ -166,11 +175,12 @@ impl<'a> Plan<'a> {
     fn fill(&mut self, fill: &Fill) -> Result<(), StoreError> {
         let Fill { unit, index, body } = fill;
         let (leaf, _) = self.stored(unit, *index)?;
-        Entry::new(leaf, Some(body.clone())).map_err(|fault| Refused::Body {
+        let entry = Entry::new(leaf, Some(body.clone())).map_err(|fault| Refused::Body {
             unit: unit.clone(),
             index: *index,
             fault,
         })?;
+        self.note_revoked(unit, *index, &entry);
         // The commitment binds: a body that is there is this one.
         if self.is_gap(unit, *index) {
             self.put_parts(&key::at(key::PART, unit, *index), &joined(body));

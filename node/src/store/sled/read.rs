@@ -82,6 +82,18 @@ impl Store for SledStore {
         self.announcements.load(Ordering::Acquire)
     }
 
+    fn revocations(&self) -> Result<Vec<(UnitId, Hash)>, StoreError> {
+        self.guarded(|| {
+            let mut found = Vec::new();
+            for pair in self.base().tree.scan_prefix([key::REVOKED]) {
+                let (key, _) = pair.map_err(failed)?;
+                let named = key::unit(&key).and_then(|unit| key::spki(&key, &unit).map(|spki| (unit, spki)));
+                found.push(named.ok_or_else(|| self.damaged("a revoked key is noted in a malformed way"))?);
+            }
+            Ok(found)
+        })
+    }
+
     fn scrub_due(&self) -> Option<ScrubDue> {
         *lock(&self.due)
     }

@@ -1,4 +1,5 @@
 use super::*;
+use entente_proto::wire;
 
 pub(super) fn an_empty_store_knows_no_logs<S: Subject>() {
     let subject = S::new();
@@ -431,4 +432,47 @@ pub(super) fn of_a_body_that_never_came_the_store_knows_the_erasure_too<S: Subje
         assert_eq!(subject.store().scrub_due(), None, "nothing was deleted");
         subject.reopen();
     }
+}
+
+pub(super) fn what_a_revoke_names_is_known_without_reading_the_logs<S: Subject>() {
+    let revoke = |index: u64, spki: &[u8]| {
+        let body = wire::record::Body::Revoke(wire::Revoke { spki_sha256: spki.to_vec(), reason: "lost".into() });
+        let record = wire::Record { submission: vec![index as u8; 16], body: Some(body) };
+        let payload = Bytes::from(prost::Message::encode_to_vec(&record));
+        Entry::compose(18, 1_000 + index, [index as u8; 16], payload).unwrap()
+    };
+    let mut subject = S::new();
+    // The third is malformed, so it is set aside; the fourth comes without its body; the fifth says what the first does.
+    let entries = vec![
+        revoke(0, &[1; 32]),
+        entry(1, 100),
+        revoke(2, &[2; 31]),
+        revoke(3, &[3; 32]).without_body(),
+        revoke(4, &[1; 32]),
+    ];
+    let append = |of: &str, entries: &[Entry]| Append {
+        unit: unit(of),
+        from: size(0),
+        entries: entries.to_vec(),
+        level1: vec![],
+    };
+    subject.store().commit_one(&appends(append("BE", &entries))).unwrap();
+    subject.store().commit_one(&appends(append("BEL", &entries[..1]))).unwrap();
+    let key = |of: &str, byte: u8| (unit(of), Hash([byte; 32]));
+    let sorted = |store: &dyn Store| {
+        let mut all = store.revocations().unwrap();
+        all.sort();
+        all
+    };
+    assert_eq!(sorted(subject.store()), [key("BE", 1), key("BEL", 1)]);
+    let fill = Fill { unit: unit("BE"), index: 3, body: revoke(3, &[3; 32]).body().unwrap().clone() };
+    subject.store().commit_one(&Batch { fills: vec![fill], ..Batch::default() }).unwrap();
+    let all = [key("BE", 1), key("BE", 3), key("BEL", 1)];
+    for _ in 0..2 {
+        assert_eq!(sorted(subject.store()), all);
+        subject.reopen();
+    }
+    subject.store().commit_one(&ends("BE", 1, 7)).unwrap();
+    subject.store().scrub(&mut |_| std::ops::ControlFlow::Continue(())).unwrap();
+    assert_eq!(sorted(subject.store()), all);
 }

@@ -194,4 +194,5 @@ both_stores!(
     a_settled_erasure_deletes_for_good_and_makes_a_scrub_due,
     of_a_body_that_never_came_the_store_knows_the_erasure_too,
     a_scrub_keeps_everything_that_counts,
+    what_a_revoke_names_is_known_without_reading_the_logs,
 );

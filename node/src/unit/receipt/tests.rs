@@ -1,11 +1,13 @@
 //! A network of one unit, whose records are certified as soon as they are signed.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use entente_certs::authority::Authority;
 use entente_proto::charter::{Charter, UnitDescription, UnitDraft, UnverifiedCharter};
 use entente_proto::hash::Hash;
 use entente_proto::ids::{NetworkName, Size, UnitId};
@@ -17,6 +19,7 @@ use tempfile::TempDir;
 use tonic::Code;
 
 use super::*;
+use crate::admission::Admissions;
 use crate::clock::ManualClock;
 use crate::core::{Draft, Parts, Running, start};
 use crate::journal::{self, Journal};
@@ -51,7 +54,7 @@ fn charter() -> Charter {
         charter_key: charter,
         log_key: log,
         mirror_key: mirror,
-        ca: vec![vec![0x30, 1, 1]],
+        ca: vec![Authority::create(&network(), &be(), NOW_MS).unwrap().certificate_der().to_vec()],
         addresses: Vec::new(),
     };
     let mut charter = UnverifiedCharter::compose(&[UnitDescription::new(network(), draft).unwrap()], None).unwrap();
@@ -102,6 +105,9 @@ impl Store for Turning {
     fn lacks(&self, unit: &UnitId, index: u64) -> bool {
         self.inner.lacks(unit, index)
     }
+    fn revocations(&self) -> Result<Vec<(UnitId, Hash)>, StoreError> {
+        self.inner.revocations()
+    }
     fn scrub_due(&self) -> Option<ScrubDue> {
         self.inner.scrub_due()
     }
@@ -131,15 +137,18 @@ impl Node {
         let writer = journal::Writer::start(journal, journal::Limits::default()).unwrap();
         let [_, log, mirror] = keys();
         let store = Arc::new(Turning::default());
+        let charter = charter();
+        let admissions = Arc::new(Admissions::new(vec![charter.terms().clone()], BTreeSet::new()).unwrap());
         let parts = Parts {
             unit: be(),
-            charter: charter(),
+            charter,
             clock: Arc::new(ManualClock::at(NOW_MS)),
             store: store.clone(),
             journal: Ok((writer, memory)),
             log_signer: Box::new(log),
             mirror_signer: Box::new(mirror),
             room: Box::new(|| Ok(())),
+            admissions,
             remains: Box::new(Vec::new),
             scrub_after: Duration::from_secs(1_800),
             instance: [0; 16],

@@ -1,5 +1,6 @@
 //! What each kind of statement needs.
 
+use entente_proto::hash::Hash;
 use entente_proto::ids::{RecordId, UnitId};
 use entente_proto::record::{self, RecordKind, Statement};
 use entente_proto::wire;
@@ -13,6 +14,14 @@ use super::{At, Found};
 const AHEAD_MS: u64 = 2 * 60 * 1_000;
 
 impl At<'_> {
+    /// Whatever key it names: a lost certificate may not be known here, and the record speaks for this unit's alone.
+    pub(super) fn revoke(&self, revoke: &wire::Revoke) -> Found {
+        let key = revoke.spki_sha256.as_slice().try_into().map(Hash).ok();
+        let before = key.and_then(|key| self.core.admissions.members().current().revoked_by(&self.core.unit, &key));
+        let notices = before.filter(|_| !self.again).map(|by| format!("this key is revoked already, {by}"));
+        Found { notices: notices.into_iter().collect(), ..Found::default() }
+    }
+
     pub(super) fn refer(&self, refer: &mut wire::Refer) -> Result<Found, Refusal> {
         let understood = understand(&refer.target)?;
         refer.target = understood.target.to_string();

@@ -123,6 +123,7 @@ impl At<'_> {
             Body::Link(link) => self.link(link),
             Body::Evidence(evidence) => self.evidence(evidence),
             Body::Custody(custody) => self.custody(custody),
+            Body::Revoke(revoke) => Ok(self.revoke(revoke)),
             other => {
                 let kind = RecordKind::of_body(other).word();
                 Err(refusal("kind", format!("this release takes no {kind} from officers")))
