@@ -4,14 +4,14 @@
 //! connection is made anew by the next call.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable};
 use entente_certs::identity::{Identity, Role};
-use entente_certs::keyfile::read_secret;
 use entente_certs::members::{Members, SharedMembers};
-use entente_certs::tls::{Credentials, client_config};
+use entente_certs::tls::client_config;
 use entente_proto::ids::UnitId;
 use entente_proto::limits::API_BYTES_MAX;
 use entente_proto::wire::unit_client::UnitClient;
@@ -23,6 +23,7 @@ use tonic::{Request, Status};
 
 use super::Global;
 use super::error::{CliError, causes};
+use crate::certificates::pair;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::files::read_bounded;
@@ -65,7 +66,7 @@ impl Node {
     pub(crate) async fn connect(global: &Global, deadline: Deadline) -> Result<Self, CliError> {
         let home = Home::open(global.home()?).map_err(|e| CliError::Refused(e.to_string()))?;
         let config = Config::load(&home.config()).map_err(|e| CliError::Refused(e.to_string()))?;
-        let tls = tls(&home, &config, global.officer.as_deref().unwrap_or(&config.officer))?;
+        let tls = tls(&home, &config, &caller(&home, &config, global)?)?;
         // A node that was started a moment ago may not listen yet.
         let pauses = ConstantBuilder::default().with_delay(STARTING_PAUSE).with_max_times(STARTING_TRIES);
         let dial = || connect(&config.api, Arc::clone(&tls));
@@ -109,31 +110,48 @@ pub(crate) fn within<T>(message: T, deadline: Duration) -> Request<T> {
     request
 }
 
-/// TLS as the officer, to the node of the own unit and nobody else.
-fn tls(home: &Home, config: &Config, officer: &str) -> Result<Arc<ClientConfig>, CliError> {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if officer.is_empty() || officer.starts_with('.') || !officer.chars().all(plain) {
-        return Err(CliError::Usage(format!("{officer:?} is not the name of an officer: letters, digits, - _ . only")));
-    }
-    let refused = |what: &str, why: &dyn std::fmt::Display| CliError::Refused(format!("{what}: {why}"));
-    let read = |path: &std::path::Path| {
-        read_bounded(path, CERTIFICATE_BYTES_MAX).map_err(|e| CliError::file(path, "read", &e))
+/// Whose certificate calls are made with: that of `--as`, or of the officer in `node.toml`.
+pub(crate) fn caller(home: &Home, config: &Config, global: &Global) -> Result<Role, CliError> {
+    let name = global.officer.as_deref().unwrap_or(&config.officer);
+    let role = match Role::from_str(&format!("officer/{name}")) {
+        // An officer comes first, for whom nothing but the name is needed.
+        Ok(officer) if home.holder_certificate(&officer).exists() => officer,
+        _ => super::cert::holder(home, name).map_err(|error| match error {
+            CliError::Refused(words) => CliError::Refused(format!("{words} (--as NAME calls as somebody else)")),
+            error => error,
+        })?,
     };
-    let path = home.officer_certificate(officer);
+    match role {
+        Role::Node => Err(CliError::Usage("people call the node, not nodes: name one with --as NAME".into())),
+        role => Ok(role),
+    }
+}
+
+/// TLS as one of the unit's people, to the node of the own unit and nobody else.
+fn tls(home: &Home, config: &Config, role: &Role) -> Result<Arc<ClientConfig>, CliError> {
+    let refused = |what: &str, why: &dyn std::fmt::Display| CliError::Refused(format!("{what}: {why}"));
+    let path = home.holder_certificate(role);
     if !path.try_exists().unwrap_or(true) {
         return Err(CliError::Refused(format!(
-            "there is no certificate of {officer} ({}): name an officer who has one with --as",
+            "there is no certificate of {role} ({}): name somebody who has one with --as",
             path.display()
         )));
     }
-    let chain = read(&path)?;
-    let key = read_secret(&home.officer_key(officer)).map_err(|e| refused("the officer's key cannot be used", &e))?;
-    let credentials =
-        Credentials::from_pem(&chain, &key).map_err(|e| refused(&format!("the certificate of {officer}"), &e))?;
-    let roots = CertificateDer::pem_slice_iter(&read(&home.ca_certificate())?)
-        .map(|root| root.map(|root| root.to_vec()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| refused("certs/ca.pem", &"it is not a certificate in PEM; restore it from a backup"))?;
+    let credentials = pair::load(&path, &home.holder_key(role)).map_err(CliError::Refused)?;
+    let mut roots = Vec::new();
+    for path in [home.ca_certificate(), home.next_ca_certificate(), home.old_ca_certificate()] {
+        // While the authority is being exchanged the node's certificate may be from either.
+        if path == home.ca_certificate() || path.exists() {
+            let pem = read_bounded(&path, CERTIFICATE_BYTES_MAX).map_err(|e| CliError::file(&path, "read", &e))?;
+            let root = CertificateDer::from_pem_slice(&pem).map_err(|_| {
+                CliError::Refused(format!(
+                    "{}: it is not a certificate in PEM; restore it from a backup",
+                    path.display()
+                ))
+            })?;
+            roots.push(root.to_vec());
+        }
+    }
     let members = Members::new(config.network.clone(), [(config.unit.clone(), roots.as_slice())], BTreeSet::new())
         .map_err(|e| refused("certs/ca.pem", &e))?;
     let expected = Identity { unit: config.unit.clone(), role: Role::Node };

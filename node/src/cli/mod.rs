@@ -85,7 +85,7 @@ pub struct Global {
         help_heading = "Options of all commands"
     )]
     pub home: Option<PathBuf>,
-    /// Call as this officer instead of the one that node.toml names
+    /// Call as this officer instead of the one that node.toml names, or as operator/NAME or auditor/NAME
     #[arg(long = "as", global = true, value_name = "NAME", help_heading = "Options of all commands")]
     pub officer: Option<String>,
     /// Print JSON: one document, or one a line
@@ -171,7 +171,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
     match cli.verb {
         Verb::Init(args) => init::run(&args, global),
         Verb::Charter(args) => charter::run(&args, global),
-        Verb::Cert(args) => cert::run(&args, global),
+        Verb::Cert(args) => cert::run(args, global),
         Verb::Run(args) => run::run(&args, global),
         Verb::Demo(args) => crate::demo::run(&args),
         Verb::Status(args) => wait_for(status::run(args, global)),

@@ -47,8 +47,7 @@ impl Homes {
     fn listen(&self, listener: TcpListener, certificate: &str, people: &str, fake: std::net::SocketAddr) {
         let read = |path: PathBuf| std::fs::read(path).unwrap();
         let home = Home::at(self.of(certificate));
-        let credentials =
-            Credentials::from_pem(&read(home.node_certificate()), &read_secret(&home.node_key()).unwrap());
+        let credentials = pair::load(&home.node_certificate(), &home.node_key());
         let unit: UnitId = people.parse().unwrap();
         let authority = CertificateDer::from_pem_slice(&read(Home::at(self.of(people)).ca_certificate())).unwrap();
         let roots = [authority.to_vec()];
