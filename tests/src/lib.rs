@@ -13,6 +13,7 @@
 //! | [`chance`] | seeded choices: a test that failed can be run again as it was |
 //! | [`caller`] | a client with any certificate, also with those that nobody should have |
 //! | [`partner`] | a node that is none: it has a unit's real keys and says on the sync stream whatever the test wants |
+//! | [`tcp`] | the connections that stand, as the kernel knows them |
 //! | [`remains`] | what stopped nodes leave on their disks: logs, and what they put their names to |
 //!
 //! Nothing here judges: helpers do what is asked or panic, and the tests assert.
@@ -31,4 +32,5 @@ pub mod network;
 pub mod partner;
 pub mod remains;
 pub mod said;
+pub mod tcp;
 pub mod wait;

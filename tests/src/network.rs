@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use entente_node::home::Home;
 use entente_node::membership;
 use entente_proto::charter::Charter;
+use entente_proto::hash::Hash;
 use entente_proto::ids::{NetworkName, UnitId};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rustix::process::{Pid, Signal, kill_process};
@@ -139,6 +140,11 @@ impl Node {
         kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
         let ended = until(&format!("the node of {} stops", self.unit), || child.try_wait().unwrap());
         assert!(ended.success(), "the node of {} ended with {ended}", self.unit);
+    }
+
+    /// Sends the running node a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(self.child().as_ref().unwrap()), signal).unwrap();
     }
 
     /// The most memory that the running node ever had resident, in KiB.
@@ -372,6 +378,14 @@ impl Network {
             (one && digest.len() == 64).then(|| digest.to_owned())
         })
     }
+}
+
+/// A certificate in a `status` document, by its holder and public key.
+#[must_use]
+pub fn certificate_of<'a>(status: &'a Value, holder: &str, spki: Hash) -> Option<&'a Value> {
+    let spki = spki.to_string();
+    let mut all = status["certificates"].as_array().unwrap().iter();
+    all.find(|known| known["holder"] == holder && known["spki_sha256"] == spki.as_str())
 }
 
 /// A log in a `status` document.

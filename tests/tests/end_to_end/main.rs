@@ -9,6 +9,8 @@ mod home;
 mod i2_durable_before_said;
 mod i3_same_frontier_same_list;
 mod i4_only_the_unit_speaks;
+mod i5_renewal;
+mod i5_revocation;
 mod i5_who_may_connect;
 mod i7_erased_is_erased;
 mod i8_bad_input;
