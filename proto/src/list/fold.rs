@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Status;
 use super::check::Index;
-use super::row::{ALONE, referral_row, row_hash};
+use super::row::{ALONE, referral_hash, referral_row, row_hash};
 use super::slot::{Base, Key, Slot};
 use super::targets::{Entry, RowKey, Targets};
 use crate::hash::Hash;
 use crate::ids::{RecordId, Size, UnitId};
 use crate::limits::LOG_SIZE_END;
-use crate::record::{RecordKind, Statement, Target, statement};
+use crate::record::{RecordKind, Statement, Target, referral, statement};
 use crate::wire::RecordRef;
 use crate::wire::record::Body;
 
@@ -123,6 +123,13 @@ impl Prepared {
     /// payload is no error: it is set aside.
     #[must_use]
     pub fn new(unit: &UnitId, index: u64, kind: u32, time_ms: u64, payload: Option<&[u8]>) -> Self {
+        if kind == RecordKind::Refer.number()
+            && let Some(referral) = payload.and_then(referral::read)
+        {
+            let alone = referral_hash(&referral, unit, index, time_ms);
+            let said = Said::Refer { target: Target::checked(referral.target), alone, prefix: referral.prefix };
+            return Self { kind: RecordKind::Refer, time_ms, base: Base::Sound, said: Some(said) };
+        }
         let (base, said) = match payload.map(|payload| statement::parse(kind, payload)) {
             None => (Base::Missing, None),
             Some(Ok(statement)) => (Base::Sound, Some(Said::new(unit, index, time_ms, statement))),

@@ -2,12 +2,14 @@
 
 use bytes::Bytes;
 use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::Status;
 use super::fold::Fold;
 use super::slot::Key;
 use crate::hash::Hash;
 use crate::ids::{RecordId, UnitId};
+use crate::record::referral::Referral as InPlace;
 use crate::record::{RecordKind, SetAside, Target, statement};
 use crate::wire::record::Body;
 use crate::wire::{
@@ -44,6 +46,43 @@ pub enum ReadError<E> {
 #[must_use]
 pub fn row_hash(row: &Row) -> Hash {
     Hash::of(&row.encode_to_vec())
+}
+
+/// The hash of the [`referral_row`] of a standing referral, from the bytes of its record: these stand in the row again,
+/// without the target.
+pub(super) fn referral_hash(said: &InPlace<'_>, unit: &UnitId, index: u64, time_ms: u64) -> Hash {
+    let mut id = Vec::with_capacity(32);
+    put_bytes(&mut id, 1, unit.as_str().as_bytes());
+    put_number(&mut id, 2, index);
+    let mut referral = Vec::with_capacity(64);
+    put_bytes(&mut referral, 1, &id);
+    put_number(&mut referral, 2, time_ms);
+    put_length(&mut referral, 3, said.rest.len());
+    let mut row = Vec::with_capacity(said.target.len().saturating_add(16));
+    put_bytes(&mut row, 1, said.target.as_bytes());
+    put_number(&mut row, 2, u64::try_from(i32::from(wire::Status::from(ALONE))).unwrap_or_default());
+    put_length(&mut row, 4, referral.len().saturating_add(said.rest.len()));
+    Hash::of_parts(&[&row, &referral, said.rest])
+}
+
+/// A field with a number, unless that is the default.
+fn put_number(message: &mut Vec<u8>, field: u32, number: u64) {
+    if number != 0 {
+        encode_key(field, WireType::Varint, message);
+        encode_varint(number, message);
+    }
+}
+
+/// A field with bytes, which are not empty.
+fn put_bytes(message: &mut Vec<u8>, field: u32, bytes: &[u8]) {
+    put_length(message, field, bytes.len());
+    message.extend_from_slice(bytes);
+}
+
+/// What stands before so many bytes.
+fn put_length(message: &mut Vec<u8>, field: u32, length: usize) {
+    encode_key(field, WireType::LengthDelimited, message);
+    encode_varint(u64::try_from(length).unwrap_or(u64::MAX), message);
 }
 
 fn empty_row(target: &Target, status: Status) -> Row {

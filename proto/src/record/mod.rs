@@ -17,6 +17,7 @@ mod grammar;
 mod input;
 pub mod kind;
 mod parents;
+pub(crate) mod referral;
 mod refusal;
 mod rules;
 pub mod statement;

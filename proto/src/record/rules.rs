@@ -16,7 +16,22 @@ use crate::wire::{
 };
 
 /// Most evidence items of a referral.
-const EVIDENCE_ITEMS_MAX: usize = 64;
+pub(super) const EVIDENCE_ITEMS_MAX: usize = 64;
+/// The greatest values of a referral's enums and small numbers.
+pub(super) const CATEGORY_MAX: u8 = 5;
+pub(super) const BASIS_MAX: u8 = 3;
+pub(super) const SOURCE_MAX: u8 = 4;
+pub(super) const ACCURACY_MAX: u8 = 4;
+pub(super) const TLP_MAX: u8 = 5;
+pub(super) const EUROPOL_MAX: u8 = 3;
+/// The longest texts of a referral, in bytes.
+pub(super) const PROVIDER_BYTES_MAX: usize = 256;
+pub(super) const LANGUAGE_BYTES_MAX: usize = 35;
+pub(super) const DESCRIPTION_BYTES_MAX: usize = 16_384;
+pub(super) const CAMPAIGN_BYTES_MAX: usize = 256;
+pub(super) const OVERRIDE_BYTES_MAX: usize = 1_024;
+pub(super) const MEDIA_TYPE_BYTES_MAX: usize = 127;
+pub(super) const TOOL_BYTES_MAX: usize = 256;
 /// Longest charter text in a proposal, in bytes.
 const PROPOSAL_BYTES_MAX: usize = 65_000;
 
@@ -60,39 +75,52 @@ pub(super) fn check(body: &Body) -> Result<(), SetAside> {
     }
 }
 
+/// [`referral`](super::referral) judges the same without decoding: what changes here changes there.
 fn check_refer(refer: &Refer) -> Result<(), SetAside> {
     target(&refer.target).at("refer.target")?;
     if refer.categories.is_empty() {
         return Err(Fault::Missing).at("refer.categories");
     }
-    refer.categories.iter().try_for_each(|category| within(*category, 1, 5)).at("refer.categories")?;
+    let category = |category: &i32| within(*category, 1, CATEGORY_MAX.into());
+    refer.categories.iter().try_for_each(category).at("refer.categories")?;
     ascending(&refer.categories).at("refer.categories")?;
-    within(refer.basis, 0, 3).at("refer.basis")?;
-    text(&refer.provider, 256).at("refer.provider")?;
-    within(refer.source, 0, 4).at("refer.source")?;
-    within(refer.accuracy, 0, 4).at("refer.accuracy")?;
-    ascii(&refer.language, 35, |b| b.is_ascii_alphanumeric() || b == b'-').at("refer.language")?;
-    text(&refer.description, 16_384).at("refer.description")?;
+    within(refer.basis, 0, BASIS_MAX.into()).at("refer.basis")?;
+    text(&refer.provider, PROVIDER_BYTES_MAX).at("refer.provider")?;
+    within(refer.source, 0, SOURCE_MAX.into()).at("refer.source")?;
+    within(refer.accuracy, 0, ACCURACY_MAX.into()).at("refer.accuracy")?;
+    ascii(&refer.language, LANGUAGE_BYTES_MAX, in_language).at("refer.language")?;
+    text(&refer.description, DESCRIPTION_BYTES_MAX).at("refer.description")?;
     count(refer.evidence.len(), EVIDENCE_ITEMS_MAX).at("refer.evidence")?;
     refer.evidence.iter().try_for_each(check_item).at("refer.evidence")?;
     if let Some(handling) = &refer.handling {
-        within(handling.tlp, 0, 5).at("refer.handling.tlp")?;
-        handling.europol.iter().try_for_each(|code| within(*code, 0, 3)).at("refer.handling.europol")?;
+        within(handling.tlp, 0, TLP_MAX.into()).at("refer.handling.tlp")?;
+        let code = |code: &u32| within(*code, 0, EUROPOL_MAX.into());
+        handling.europol.iter().try_for_each(code).at("refer.handling.europol")?;
         ascending(&handling.europol).at("refer.handling.europol")?;
     }
     time(refer.review_by_ms).at("refer.review_by_ms")?;
-    text(&refer.campaign, 256).at("refer.campaign")?;
+    text(&refer.campaign, CAMPAIGN_BYTES_MAX).at("refer.campaign")?;
     if refer.prefix && !refer.target.starts_with("url:") {
         return Err(Fault::NotHere).at("refer.prefix");
     }
-    text(&refer.override_reason, 1_024).at("refer.override_reason")
+    text(&refer.override_reason, OVERRIDE_BYTES_MAX).at("refer.override_reason")
+}
+
+/// The bytes of a language tag, which is not judged further.
+pub(super) const fn in_language(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-'
 }
 
 fn check_item(item: &EvidenceItem) -> Result<(), Fault> {
     hash(&item.sha256)?;
-    ascii(&item.media_type, 127, |b| matches!(b, b' '..=b'~'))?;
+    ascii(&item.media_type, MEDIA_TYPE_BYTES_MAX, in_media_type)?;
     time(item.captured_at_ms)?;
-    text(&item.tool, 256)
+    text(&item.tool, TOOL_BYTES_MAX)
+}
+
+/// The bytes of a media type, which is not judged further.
+pub(super) const fn in_media_type(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
 }
 
 fn check_hold(hold: &Hold) -> Result<(), SetAside> {
