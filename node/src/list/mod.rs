@@ -49,6 +49,9 @@ const CHANGES_MAX: usize = 8_192;
 /// How many bytes of entries wait in memory for their turn.
 const KEPT_BYTES_MAX: usize = 64 << 20;
 
+/// How many rows that are not in order somebody who goes through the list looks at for each page.
+const UNSORTED_MAX: usize = 4_096;
+
 /// What the folding thread is told.
 #[derive(Debug)]
 pub enum News {
@@ -205,6 +208,14 @@ impl Listing {
     /// Reads. Hold it for as short as a query needs.
     pub fn read(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads, with nearly all rows in order: for those who go through the list.
+    pub fn read_in_order(&self) -> RwLockReadGuard<'_, State> {
+        if self.read().fold.unsorted() > UNSORTED_MAX {
+            self.state.write().unwrap_or_else(PoisonError::into_inner).fold.sort();
+        }
+        self.read()
     }
 
     /// Entries were taken. Where too many wait already, these are read back from the store when it is their turn.

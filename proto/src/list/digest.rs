@@ -75,12 +75,13 @@ impl Fold {
         self.settle(payloads)?;
         let mut hasher = Hasher::new();
         frontier.feed(&mut hasher);
-        hasher.put(&u64::try_from(self.targets.rows.len()).unwrap_or(u64::MAX).to_be_bytes());
-        for (target, hash) in self.rows() {
-            let text = target.as_str().as_bytes();
+        hasher.put(&self.counts.rows().to_be_bytes());
+        self.sort();
+        for (entry, _) in self.targets.rows(None) {
+            let text = entry.target.as_str().as_bytes();
             hasher.put(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
             hasher.put(text);
-            hasher.put(hash.as_bytes());
+            hasher.put(entry.hash.as_bytes());
         }
         Ok(hasher.finish())
     }
@@ -96,7 +97,7 @@ impl Fold {
                 break;
             }
         }
-        Ok(self.targets.stale.len())
+        Ok(self.targets.next_stale().map_or(0, |_| self.targets.stale()))
     }
 
     /// Hashes anew every row that changed.
@@ -106,15 +107,12 @@ impl Fold {
     }
 
     fn settle_first<P: Payloads>(&mut self, payloads: &P) -> Result<Option<()>, ReadError<P::Error>> {
-        if let Some(id) = self.targets.stale.first().copied() {
-            let hash = self.row_of(id, payloads)?.map(|row| row_hash(&row));
-            self.targets.stale.remove(&id);
-            if let (Some(hash), Some(entry)) = (hash, self.targets.get_mut(id)) {
-                entry.hash = hash;
-            }
-            return Ok(Some(()));
+        let Some(id) = self.targets.next_stale() else { return Ok(None) };
+        match self.row_of(id, payloads)? {
+            Some(row) => self.targets.set_hash(id, row_hash(&row)),
+            None => self.targets.unlist(id),
         }
-        Ok(None)
+        Ok(Some(()))
     }
 }
 

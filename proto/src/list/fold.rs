@@ -6,7 +6,7 @@ use super::Status;
 use super::check::Index;
 use super::row::{ALONE, referral_hash, referral_row, row_hash};
 use super::slot::{Base, Key, Slot};
-use super::targets::{Entry, RowKey, Targets};
+use super::targets::{Entry, Targets};
 use crate::hash::Hash;
 use crate::ids::{RecordId, Size, UnitId};
 use crate::limits::LOG_SIZE_END;
@@ -71,6 +71,12 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// How many rows there are.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.held.saturating_add(self.disputed).saturating_add(self.listed).saturating_add(self.cleared)
+    }
+
     /// How many rows have this status.
     #[must_use]
     pub const fn of(&self, status: Status) -> u64 {
@@ -276,18 +282,16 @@ impl Fold {
         match (before, status) {
             (None, Some(_)) => {
                 self.index.add(&target, id);
-                self.targets.rows.insert(RowKey::new(target.clone()), id);
+                self.targets.list(id);
             }
             (Some(_), None) => {
                 self.index.remove(&target, id);
-                self.targets.rows.remove(&RowKey::new(target.clone()));
+                self.targets.unlist(id);
             }
             _ => {}
         }
-        if status.is_none() {
-            self.targets.stale.remove(&id);
-        } else if visible {
-            self.targets.stale.insert(id);
+        if status.is_some() && visible {
+            self.targets.make_stale(id);
         }
         if visible && before.or(status).is_some() {
             changes.push(Change { target, before, status });

@@ -1,12 +1,8 @@
 //! Asking the fold.
 
-use std::ops::Bound;
-
 use super::Status;
 use super::fold::Fold;
 use super::slot::{About, Base, End, Key, Slot};
-use super::targets::RowKey;
-use crate::hash::Hash;
 use crate::ids::{RecordId, UnitId};
 use crate::record::{RecordKind, Target};
 use crate::wire::RecordRef;
@@ -52,16 +48,21 @@ impl Fold {
         self.targets.get(self.targets.find(target)?)?.status()
     }
 
-    /// The rows' targets after this one, ascending by their bytes, with their status.
+    /// The rows' targets after this one, ascending by their bytes, with their status. It takes the longer the more rows
+    /// are [not in order](Self::unsorted).
     pub fn targets(&self, after: Option<&Target>) -> impl Iterator<Item = (&Target, Status)> {
-        let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(RowKey::new(after.clone())));
-        let rows = self.targets.rows.range((from, Bound::Unbounded));
-        rows.filter_map(|(key, id)| Some((key.target(), self.targets.get(*id)?.status()?)))
+        self.targets.rows(after.map(Target::as_str)).map(|(entry, status)| (&entry.target, status))
     }
 
-    /// The rows' targets and hashes, ascending. All hashes are right once nothing is stale.
-    pub(super) fn rows(&self) -> impl Iterator<Item = (&Target, &Hash)> {
-        self.targets.rows.iter().filter_map(|(key, id)| Some((key.target(), &self.targets.get(*id)?.hash)))
+    /// How many rows came since they were last brought into order.
+    #[must_use]
+    pub const fn unsorted(&self) -> usize {
+        self.targets.unsorted()
+    }
+
+    /// Brings the rows into order, as a digest does. No answer changes by it.
+    pub fn sort(&mut self) {
+        self.targets.sort();
     }
 
     /// The index of the first standing referral of a target by this unit.

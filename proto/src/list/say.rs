@@ -89,11 +89,8 @@ impl Fold {
     fn hash_now(&mut self, lone: Option<u32>, hash: impl FnOnce(Status) -> Option<Hash>) {
         let Some(id) = lone else { return };
         let Some(status) = self.targets.get(id).and_then(Entry::status) else { return };
-        if let Some(hash) = hash(status)
-            && let Some(entry) = self.targets.get_mut(id)
-        {
-            entry.hash = hash;
-            self.targets.stale.remove(&id);
+        if let Some(hash) = hash(status) {
+            self.targets.set_hash(id, hash);
         }
     }
 

@@ -1,59 +1,22 @@
 //! The fold's table of targets: found by text, in order, or by number.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Place;
 
 use super::Status;
+use super::order::Order;
 use super::slot::Key;
 use crate::hash::Hash;
 use crate::record::Target;
-
-/// A target as a key of the rows. It orders as the target's bytes do, and mostly without looking at them: memory is what
-/// comparing costs.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct RowKey {
-    /// What the target begins with, from a list of beginnings, and the 7 bytes after that.
-    head: u64,
-    target: Target,
-}
-
-impl RowKey {
-    pub(super) fn new(target: Target) -> Self {
-        /// Every target begins with one of these; they ascend, and none is the beginning of another.
-        const BEGINNINGS: [&str; 9] = [
-            "account:",
-            "app:",
-            "channel:",
-            "domain:",
-            "file:sha256:",
-            "image:pdq:",
-            "ip:",
-            "url:http://",
-            "url:https://",
-        ];
-        let found = (1_u8..).zip(BEGINNINGS).find_map(|(n, word)| Some((n, target.as_str().strip_prefix(word)?)));
-        let (number, rest) = found.unwrap_or((0, ""));
-        let mut head = [0; 8];
-        for (place, byte) in head.iter_mut().zip(std::iter::once(number).chain(rest.bytes())) {
-            *place = byte;
-        }
-        Self { head: u64::from_be_bytes(head), target }
-    }
-
-    pub(super) const fn target(&self) -> &Target {
-        &self.target
-    }
-}
 
 /// What is known of a target. It is kept as long as a statement that is not erased names the target, and is a row of
 /// the list while one of those is a referral or a hold.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) target: Target,
-    /// The hash of its row; meaningless while the row waits in [`Targets::stale`].
+    /// The hash of its row; meaningless while the row is stale.
     pub(super) hash: Hash,
     /// The first of the chain of referrals, holds, observations and evidence that name it.
     pub(super) head: Key,
@@ -67,6 +30,12 @@ pub(super) struct Entry {
     pub(super) holds: u32,
     /// Objections that stand, to referrals that stand.
     pub(super) objections: u32,
+    /// Whether the hash must be computed anew. Its number is in [`Targets::stale`] then.
+    stale: bool,
+    /// Whether its number is in [`Targets::order`].
+    ordered: bool,
+    /// Whether it was forgotten and is kept only because the order still has its number.
+    removed: bool,
 }
 
 impl Entry {
@@ -80,6 +49,9 @@ impl Entry {
             referrals: 0,
             holds: 0,
             objections: 0,
+            stale: false,
+            ordered: false,
+            removed: false,
         }
     }
 
@@ -121,10 +93,12 @@ pub(super) struct Targets {
     free: Vec<u32>,
     by_text: HashTable<Named>,
     hasher: RandomState,
-    /// The rows, ascending by target.
-    pub(super) rows: BTreeMap<RowKey, u32>,
-    /// Rows whose hash must be computed anew.
-    pub(super) stale: BTreeSet<u32>,
+    /// Every row, and what was one or even was removed since it was last cleared of those.
+    order: Order,
+    /// Whether it has any of those.
+    unlisted: bool,
+    /// Rows whose hash must be computed anew, and some of which it must no more: their entries tell.
+    stale: Vec<u32>,
 }
 
 impl Targets {
@@ -134,11 +108,11 @@ impl Targets {
     }
 
     pub(super) fn get(&self, id: u32) -> Option<&Entry> {
-        self.entries.get(usize::try_from(id).ok()?)?.as_ref()
+        known(&self.entries, id).filter(|entry| !entry.removed)
     }
 
     pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut Entry> {
-        self.entries.get_mut(usize::try_from(id).ok()?)?.as_mut()
+        self.entries.get_mut(usize::try_from(id).ok()?)?.as_mut().filter(|entry| !entry.removed)
     }
 
     pub(super) fn find(&self, text: &str) -> Option<u32> {
@@ -150,10 +124,8 @@ impl Targets {
     pub(super) fn find_or_add(&mut self, target: &Target) -> u32 {
         let hash = self.hash(target.as_str());
         let Self { entries, free, by_text, .. } = self;
-        let same = |named: &Named| {
-            let entry = || entries.get(usize::try_from(named.id).ok()?)?.as_ref();
-            named.hash == hash && entry().is_some_and(|entry| entry.target == *target)
-        };
+        let same =
+            |named: &Named| named.hash == hash && known(entries, named.id).is_some_and(|entry| entry.target == *target);
         match by_text.entry(Named::spread(hash), same, |named| Named::spread(named.hash)) {
             Place::Occupied(place) => place.get().id,
             Place::Vacant(place) => {
@@ -171,16 +143,101 @@ impl Targets {
         }
     }
 
-    /// Forgets a target that nothing names any more.
+    /// A target has become a row.
+    pub(super) fn list(&mut self, id: u32) {
+        let unlisted = self.get_mut(id).is_some_and(|entry| !std::mem::replace(&mut entry.ordered, true));
+        if unlisted {
+            self.order.add(id);
+        }
+    }
+
+    /// A target is a row no more.
+    pub(super) fn unlist(&mut self, id: u32) {
+        self.unlisted = true;
+        if let Some(entry) = self.get_mut(id) {
+            entry.stale = false;
+        }
+    }
+
+    /// The hash of a row must be computed anew.
+    pub(super) fn make_stale(&mut self, id: u32) {
+        if self.get_mut(id).is_some_and(|entry| !std::mem::replace(&mut entry.stale, true)) {
+            self.stale.push(id);
+        }
+    }
+
+    /// The hash of a row was computed anew.
+    pub(super) fn set_hash(&mut self, id: u32, hash: Hash) {
+        if let Some(entry) = self.get_mut(id) {
+            entry.hash = hash;
+            entry.stale = false;
+        }
+        // While a list is built up it was made stale a moment before.
+        self.stale.pop_if(|last| *last == id);
+    }
+
+    /// A row whose hash must be computed anew.
+    pub(super) fn next_stale(&mut self) -> Option<u32> {
+        while let Some(id) = self.stale.last().copied() {
+            if self.get(id).is_some_and(|entry| entry.stale) {
+                return Some(id);
+            }
+            self.stale.pop();
+        }
+        None
+    }
+
+    /// How many rows are stale, at the most.
+    pub(super) const fn stale(&self) -> usize {
+        self.stale.len()
+    }
+
+    /// Forgets a target that nothing names any more. It is no row.
     pub(super) fn remove(&mut self, id: u32) {
-        let Some(entry) = usize::try_from(id).ok().and_then(|at| self.entries.get_mut(at)?.take()) else { return };
-        let hash = Named::spread(self.hash(entry.target.as_str()));
+        let Some(target) = self.get(id).map(|entry| entry.target.clone()) else { return };
+        let hash = Named::spread(self.hash(target.as_str()));
         if let Ok(place) = self.by_text.find_entry(hash, |named| named.id == id) {
             place.remove();
         }
-        self.rows.remove(&RowKey::new(entry.target));
-        self.stale.remove(&id);
-        self.free.push(id);
+        let Some(place) = usize::try_from(id).ok().and_then(|at| self.entries.get_mut(at)) else { return };
+        match place {
+            // Its text may be needed to find the place of others, and its number means it there.
+            Some(entry) if entry.ordered => entry.removed = true,
+            _ => {
+                *place = None;
+                self.free.push(id);
+            }
+        }
+    }
+
+    /// Brings the rows into order, and forgets what was removed.
+    pub(super) fn sort(&mut self) {
+        let Self { entries, free, order, unlisted, .. } = self;
+        if std::mem::take(unlisted) {
+            order.retain(|id| {
+                let Some(place) = usize::try_from(id).ok().and_then(|at| entries.get_mut(at)) else { return false };
+                let Some(entry) = place else { return false };
+                entry.ordered = entry.status().is_some();
+                let (ordered, removed) = (entry.ordered, entry.removed);
+                if removed {
+                    *place = None;
+                    free.push(id);
+                }
+                ordered
+            });
+        }
+        order.sort(|id| text(entries, id));
+    }
+
+    /// How many rows are not in order.
+    pub(super) const fn unsorted(&self) -> usize {
+        self.order.unsorted()
+    }
+
+    /// The rows whose targets come after this text, in order.
+    pub(super) fn rows(&self, after: Option<&str>) -> impl Iterator<Item = (&Entry, Status)> {
+        let ids = self.order.after(after, |id| text(&self.entries, id));
+        ids.filter_map(|id| self.get(id).and_then(|entry| Some((entry, entry.status()?))))
     }
 
     fn hash(&self, text: &str) -> u32 {
@@ -193,38 +250,18 @@ impl Targets {
     }
 }
 
+fn known(entries: &[Option<Entry>], id: u32) -> Option<&Entry> {
+    entries.get(usize::try_from(id).ok()?)?.as_ref()
+}
+
+/// The text of a target whose number is in the order.
+fn text(entries: &[Option<Entry>], id: u32) -> &str {
+    known(entries, id).map_or("", |entry| entry.target.as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn row_keys_order_as_the_bytes_of_targets_do() {
-        let hash = "0".repeat(64);
-        let mut targets: Vec<Target> = [
-            "url:https://a.example/",
-            "url:http://a.example/",
-            "url:http://a.example/~",
-            "ip:1.2.3.4",
-            "ip:::1",
-            "domain:aaaaaaaa.example",
-            "domain:aaaaaaab.example",
-            "domain:b.a",
-            "domain:b-b.a",
-            "app:x/y",
-            "account:x/y",
-            "channel:x/y",
-            &format!("file:sha256:{hash}"),
-            &format!("image:pdq:{hash}"),
-        ]
-        .iter()
-        .map(|text| text.parse().unwrap())
-        .collect();
-        let mut keys: Vec<RowKey> = targets.iter().cloned().map(RowKey::new).collect();
-        keys.sort();
-        targets.sort();
-        assert!(keys.iter().map(RowKey::target).eq(&targets));
-        assert!(keys.iter().all(|key| key.head >> 56 != 0));
-    }
 
     #[test]
     fn an_entry_stays_small() {

@@ -187,7 +187,7 @@ impl Pages {
         if self.filter.sort != wire::Sort::Target && self.sorted.is_none() {
             self.sorted = Some(self.sort(core, count)?);
         }
-        let state = core.list.read();
+        let state = core.list.read_in_order();
         let withheld = Withheld::new(core, &state);
         let targets: Vec<Target> = match &mut self.sorted {
             Some(sorted) => sorted.drain(..count.min(sorted.len())).collect(),
@@ -215,7 +215,7 @@ impl Pages {
         let mut found: Vec<((u64, Reverse<u64>), Target)> = Vec::new();
         let mut last: Option<Target> = None;
         loop {
-            let state = core.list.read();
+            let state = core.list.read_in_order();
             let withheld = Withheld::new(core, &state);
             let targets = targets_after(&state, last.as_ref(), count);
             let ended = targets.len() < count;
