@@ -7,7 +7,7 @@ use tonic::Status;
 use crate::list::{Change, ListError};
 
 /// In the notice of a target that is held.
-pub(crate) const HELD: &str = "is held: a unit asks to leave it online";
+pub(crate) const HELD: &str = "is held by";
 /// In the notice of a target that is disputed.
 pub(crate) const DISPUTED: &str = "is disputed";
 

@@ -14,13 +14,15 @@
 //! Refused are, each with its own [`code`](TargetError::code): public suffixes of the ICANN section (`co.uk`); wildcards;
 //! e-mail addresses; a path, query or port without a scheme, since `news.example/a` could mean either scheme or the
 //! whole domain; control characters, spaces, and characters that hide or reorder others. A private-section suffix
-//! (`ddns.net`) is accepted with a notice: names below it belong to others and are not covered by it.
+//! (`ddns.net`) is accepted with a notice: names below it belong to others and are not covered by it. So is a name that
+//! mixes scripts or looks like another (`lookalike`).
 
 use std::net::IpAddr;
 
 use url::{Host, Url};
 
 use super::grammar::{self, GrammarFault};
+use super::lookalike;
 use super::refusal::{TargetError, clip};
 use super::target::{Target, TargetType};
 use super::typed;
@@ -130,6 +132,7 @@ fn domain(typed: &str, notices: &mut Vec<String>) -> Result<Target, TargetError>
     if !typed.is_ascii() {
         notices.push(format!("read as {name}"));
     }
+    lookalike::point_out(name, notices);
     finish(&format!("domain:{name}"))
 }
 
@@ -171,6 +174,7 @@ fn web(typed: &str, notices: &mut Vec<String>) -> Result<Target, TargetError> {
     if !typed_host.is_ascii() {
         notices.push(format!("the host was read as {host}"));
     }
+    lookalike::point_out(&host, notices);
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let path = path_form(url.path());
     let query = url.query().map(|query| format!("?{}", percent_capitals(query))).unwrap_or_default();

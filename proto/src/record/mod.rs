@@ -16,6 +16,7 @@ mod check;
 mod grammar;
 mod input;
 pub mod kind;
+mod lookalike;
 mod parents;
 pub(crate) mod referral;
 mod refusal;
@@ -25,5 +26,6 @@ pub mod target;
 mod typed;
 
 pub use kind::RecordKind;
+pub use lookalike::LOOKALIKE;
 pub use statement::{SetAside, Statement, encode, parse, revoked_by};
 pub use target::{Target, Understood, from_input, parents};

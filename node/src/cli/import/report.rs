@@ -19,6 +19,7 @@ use crate::cli::output::{Output, say};
 use crate::cli::words::{plain, record_id};
 use crate::import::{Fault, Place, Skipped};
 use crate::unit::{DISPUTED, HELD};
+use entente_proto::record::LOOKALIKE;
 
 /// Most targets of a file that are remembered, so as to count those that come again: about 40 MB.
 const SEEN_MAX: usize = 3_500_000;
@@ -120,7 +121,7 @@ impl Report {
     pub(super) fn line(&mut self, place: &Place, answer: &Result<Answer, Fault>) -> Result<(), CliError> {
         match answer {
             Ok(Answer::Accepted(accepted)) => {
-                let warns = |notice: &&String| notice.contains(HELD) || notice.contains(DISPUTED);
+                let warns = |notice: &&String| [HELD, DISPUTED, LOOKALIKE].iter().any(|words| notice.contains(words));
                 let warnings: Vec<String> = accepted.notices.iter().filter(warns).cloned().collect();
                 self.take(place, &accepted.target, &warnings)
             }
@@ -134,7 +135,7 @@ impl Report {
         }
     }
 
-    /// It is taken, and somebody should know that a partner holds it or objects.
+    /// It is taken, and somebody should know that a partner holds it or objects, or that it looks like another.
     pub(super) fn take(&mut self, place: &Place, target: &str, warnings: &[String]) -> Result<(), CliError> {
         self.seen.before(target);
         self.taken = self.taken.saturating_add(1);
