@@ -561,7 +561,7 @@ FIELDS = {
     "Withdraw": "index:index reason:text1024",
     "Hold": "target:target until_ms:time contact:text256 reason:text1024",
     "Opinion": "on:RecordRef! stance:1-2 ground:0-5 text:text4096",
-    "Dispatch": "on:RecordRef! provider:text256 channel:text256 at_ms:time",
+    "Dispatch": "on:RecordRef! provider:text256 channel:text256 at_ms:time override_reason:text1024",
     "Outcome": "on:RecordRef! answer:1-6 at_ms:time reason:text4096",
     "Observe": "target:target availability:1-3 successor:target? observed_ms:time",
     "Link": "first:target second:target relation:1-3",

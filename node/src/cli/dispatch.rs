@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// When, such as 2026-11-23T18:00:00Z [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     at: Option<u64>,
-    /// Say so though a unit asks to leave the target online, and why
+    /// Say so though a unit asks to leave the target online, and why; every unit reads the reason
     #[arg(long, value_name = "REASON")]
     despite_hold: Option<String>,
     #[command(flatten)]
@@ -45,6 +45,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
         provider: args.provider.unwrap_or_default(),
         channel: args.channel.unwrap_or_default(),
         at_ms: args.at.unwrap_or_default(),
+        override_reason: String::new(),
     };
     let insists = Insists { despite_hold: args.despite_hold.unwrap_or_default(), ..Insists::default() };
     let node = Node::connect(global, args.entering.deadline).await?;

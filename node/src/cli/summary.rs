@@ -30,7 +30,9 @@ pub(crate) fn summary(record: Option<&Record>) -> String {
             with(format!("{verb} {}{ground}", on(opinion.on.as_ref())), &opinion.text)
         }
         Body::Dispatch(dispatch) => {
-            format!("sent {} to {} {}", on(dispatch.on.as_ref()), plain(&dispatch.provider), moment(dispatch.at_ms))
+            let sent = moment(dispatch.at_ms);
+            let sent = format!("sent {} to {} {sent}", on(dispatch.on.as_ref()), plain(&dispatch.provider));
+            with(sent, &dispatch.override_reason)
         }
         Body::Outcome(outcome) => {
             let answer = word::<Answer>(outcome.answer).unwrap_or("unknown");

@@ -145,7 +145,8 @@ fn check_dispatch(dispatch: &Dispatch) -> Result<(), SetAside> {
     required(dispatch.on.as_ref()).at("dispatch.on")?;
     text(&dispatch.provider, 256).at("dispatch.provider")?;
     text(&dispatch.channel, 256).at("dispatch.channel")?;
-    time(dispatch.at_ms).at("dispatch.at_ms")
+    time(dispatch.at_ms).at("dispatch.at_ms")?;
+    text(&dispatch.override_reason, 1_024).at("dispatch.override_reason")
 }
 
 fn check_outcome(outcome: &Outcome) -> Result<(), SetAside> {

@@ -197,7 +197,7 @@ fn opinion(on: &str, stance: i32, ground: i32) -> Body {
 
 fn dispatch(on: &str) -> Body {
     let (provider, channel) = ("Hoster".into(), "PERCI".into());
-    Body::Dispatch(wire::Dispatch { on: reference(on), provider, channel, at_ms: START_MS })
+    Body::Dispatch(wire::Dispatch { on: reference(on), provider, channel, at_ms: START_MS, ..Default::default() })
 }
 
 fn outcome(on: &str, answer: i32) -> Body {

@@ -286,6 +286,7 @@ fn sound() -> Vec<Body> {
             provider: "Hoster".into(),
             channel: "PERCI".into(),
             at_ms: START_MS,
+            override_reason: "despite a hold: agreed with UK".into(),
         }),
         Body::Outcome(wire::Outcome { on: reference("FR/4"), answer: 6, at_ms: 0, reason: String::new() }),
         Body::Observe(moved),
@@ -372,6 +373,7 @@ fn at_limits() -> Vec<Body> {
             provider: long(256),
             channel: long(256),
             at_ms: time_ms,
+            override_reason: long(1_024),
         }),
         Body::Outcome(wire::Outcome { on: reference("A-1/0"), answer: 1, at_ms: time_ms, reason: long(4_096) }),
         Body::Evidence(wire::Evidence {

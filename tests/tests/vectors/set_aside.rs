@@ -177,7 +177,7 @@ fn beyond_bounds() -> Vec<(&'static str, Body)> {
     };
     let dispatch = |provider: usize, channel: usize, at_ms| {
         let (provider, channel) = (long(provider), long(channel));
-        Body::Dispatch(wire::Dispatch { on: reference("FR/3"), provider, channel, at_ms })
+        Body::Dispatch(wire::Dispatch { on: reference("FR/3"), provider, channel, at_ms, ..Default::default() })
     };
     let outcome = |reason: usize, at_ms| {
         Body::Outcome(wire::Outcome { on: reference("FR/4"), answer: 1, at_ms, reason: long(reason) })
@@ -237,6 +237,10 @@ fn beyond_bounds() -> Vec<(&'static str, Body)> {
         ("a dispatch to a provider of 257 bytes", dispatch(257, 0, 1)),
         ("a channel of 257 bytes", dispatch(0, 257, 1)),
         ("a dispatch in the year 10000", dispatch(0, 0, at_ms)),
+        ("a reason to dispatch in spite of a hold of 1,025 bytes", {
+            let (on, override_reason) = (reference("FR/3"), long(1_025));
+            Body::Dispatch(wire::Dispatch { on, override_reason, ..Default::default() })
+        }),
         ("an outcome's reason of 4,097 bytes", outcome(4_097, 1)),
         ("an outcome in the year 10000", outcome(0, at_ms)),
         (

@@ -99,6 +99,7 @@ pub(crate) struct DispatchJson {
     provider: String,
     channel: String,
     at: String,
+    override_reason: String,
 }
 
 impl From<&Dispatch> for DispatchJson {
@@ -108,6 +109,7 @@ impl From<&Dispatch> for DispatchJson {
             provider: dispatch.provider.clone(),
             channel: dispatch.channel.clone(),
             at: moment(dispatch.at_ms),
+            override_reason: dispatch.override_reason.clone(),
         }
     }
 }

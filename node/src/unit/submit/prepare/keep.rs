@@ -1,15 +1,26 @@
 //! What a repeated call keeps of what was stored.
 
+use bytes::Bytes;
+use entente_proto::record;
 use entente_proto::wire;
 use entente_proto::wire::record::Body;
 
 use super::At;
+use crate::core::kind_of;
 
 impl At<'_> {
+    /// What came first under the id of this call, wherever it waits or stands.
+    pub(super) fn before(&self, waits: Option<Bytes>, placed: Option<u64>) -> Option<Body> {
+        let statement = match (waits, placed) {
+            (Some(record), _) => record::parse(kind_of(&record)?.number(), &record).ok()?,
+            (None, place) => self.statement(&self.own(place?)).ok()?,
+        };
+        Some(statement.into_body())
+    }
+
     /// A repeated call says what was stored: what this node added to it then is as it was.
-    pub(super) fn keep(&self, body: &mut Body, place: u64) {
-        let Ok(stored) = self.statement(&self.own(place)) else { return };
-        match (body, stored.into_body()) {
+    pub(super) fn keep(&self, body: &mut Body, before: Body) {
+        match (body, before) {
             (Body::Refer(refer), Body::Refer(before)) => refer.override_reason = before.override_reason,
             // Not given then, or later than this node's clock.
             (Body::Observe(observe), Body::Observe(before))
@@ -24,6 +35,7 @@ impl At<'_> {
                 if dispatch.at_ms == 0 {
                     dispatch.at_ms = before.at_ms;
                 }
+                dispatch.override_reason = before.override_reason;
             }
             (Body::Custody(custody), Body::Custody(before)) => {
                 if custody.sha256.is_empty() {

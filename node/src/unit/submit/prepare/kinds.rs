@@ -6,7 +6,8 @@ use entente_proto::record::{self, RecordKind, Statement};
 use entente_proto::wire;
 use entente_proto::wire::record::Body;
 
-use super::super::against::{Against, holds};
+use super::super::super::holds::holds;
+use super::super::against::Against;
 use super::super::{Refusal, record_ref, refusal, understand};
 use super::{At, Found};
 
@@ -49,8 +50,8 @@ impl At<'_> {
         let said = against.judge(self.despite_hold, self.override_guard)?;
         refer.override_reason = said.reason();
         notices.extend(against.notices);
-        let (second, despite_hold) = (said.second, said.despite_hold);
-        Ok(Found { target: Some(target), notices, second, despite_hold })
+        let (despite_hold, despite_guard) = (said.despite_hold, said.second.is_some());
+        Ok(Found { target: Some(target), notices, second: said.second, despite_hold, despite_guard })
     }
 
     pub(super) fn hold(&self, hold: &mut wire::Hold) -> Result<Found, Refusal> {
@@ -69,6 +70,7 @@ impl At<'_> {
     }
 
     pub(super) fn dispatch(&self, dispatch: &mut wire::Dispatch) -> Result<Found, Refusal> {
+        dispatch.override_reason.clear();
         let on = self.named(dispatch.on.as_ref(), "a dispatch names the referral that was sent")?;
         self.happened(&mut dispatch.at_ms)?;
         if self.again {
@@ -95,7 +97,10 @@ impl At<'_> {
                 format!("{first}. If it was sent nevertheless, say so with --despite-hold REASON"),
             ));
         }
-        Ok(Found { target: Some(target), notices: holds, ..Found::default() })
+        if !holds.is_empty() {
+            dispatch.override_reason = format!("despite a hold: {}", self.despite_hold);
+        }
+        Ok(Found { target: Some(target), despite_hold: !holds.is_empty(), notices: holds, ..Found::default() })
     }
 
     pub(super) fn outcome(&self, outcome: &mut wire::Outcome) -> Result<Found, Refusal> {

@@ -21,12 +21,13 @@ use crate::list::State;
 
 /// What was found out about a statement.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     target: Option<Target>,
-    notices: Vec<String>,
+    pub(super) notices: Vec<String>,
     /// Why a second officer is needed.
     second: Option<String>,
     despite_hold: bool,
+    despite_guard: bool,
 }
 
 impl Found {
@@ -36,14 +37,14 @@ impl Found {
 }
 
 /// Where a statement is judged.
-struct At<'a> {
-    core: &'a Core,
-    state: &'a State,
-    judge: &'a Judge<'a>,
+pub(super) struct At<'a> {
+    pub(super) core: &'a Core,
+    pub(super) state: &'a State,
+    pub(super) judge: &'a Judge<'a>,
     /// The same call again: it was judged when it came first.
-    again: bool,
-    despite_hold: &'a str,
-    override_guard: &'a str,
+    pub(super) again: bool,
+    pub(super) despite_hold: &'a str,
+    pub(super) override_guard: &'a str,
 }
 
 /// Checks a statement and brings it into its canonical form.
@@ -60,19 +61,22 @@ pub(super) fn prepare(
             format!("a submission id is a UUID of 16 bytes; this one has {}", record.submission.len()),
         )
     })?;
+    // In this order: what waits goes into the log before it waits no more.
+    let waits = core.waits(&id);
     let placed = core.placed(&id);
+    let again = waits.is_some() || placed.is_some();
     let at = At {
         core,
         state,
         judge,
-        again: placed.is_some(),
+        again,
         despite_hold: submission.despite_hold.trim(),
         override_guard: submission.override_guard.trim(),
     };
     let body = record.body.as_mut().ok_or_else(|| refusal("empty", "the submission says nothing"))?;
     let mut found = at.settle(body)?;
-    if let Some(place) = placed {
-        at.keep(body, place);
+    if let Some(before) = at.before(waits, placed) {
+        at.keep(body, before);
     }
     let kind = RecordKind::of_body(body);
     if found.second.is_none() && judge.config.approvals > 1 {
@@ -92,13 +96,15 @@ pub(super) fn prepare(
         reason,
         at_ms: judge.now_ms,
         despite_hold: found.despite_hold,
+        despite_guard: found.despite_guard,
     });
-    let draft = Draft { submission: id, kind, payload, unless_referred, second };
+    let draft = Draft { submission: id, kind, payload, unless_referred, second, repeats: again };
     Ok(Prepared { draft, target: found.target, notices: found.notices })
 }
 
 impl At<'_> {
-    fn settle(&self, body: &mut Body) -> Result<Found, Refusal> {
+    /// Brings a statement into its form and judges it.
+    pub(super) fn settle(&self, body: &mut Body) -> Result<Found, Refusal> {
         match body {
             Body::Refer(refer) => self.refer(refer),
             Body::Hold(hold) => self.hold(hold),
