@@ -66,8 +66,9 @@ pub(crate) struct Args {
     /// At most so many rows
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-    /// Only targets that come after this one
-    #[arg(long, value_name = "TARGET")]
+    /// Only rows that come after this one in the order asked for: its target, or the cursor that --json tells beside each
+    /// row, which holds also when the row has changed or gone since
+    #[arg(long, value_name = "CURSOR")]
     after: Option<String>,
     #[command(flatten)]
     deadline: Deadline,
@@ -99,6 +100,7 @@ impl From<SortWord> for Sort {
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     let node = Node::connect(global, args.deadline).await?;
     let deadline = args.deadline.or(LIST);
+    let limit = args.limit;
     let request = ListRequest {
         status: args.status.iter().map(|status| *status as i32).collect(),
         unit: args.unit.unwrap_or_default(),
@@ -117,7 +119,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     };
     let printing = async {
         let mut rows = node.client().list(within(request, deadline)).await?.into_inner();
-        let mut page = Page { out: Output::new(global.json), rows: Vec::new(), count: 0 };
+        let mut page = Page { out: Output::new(global.json), rows: Vec::new(), count: 0, limit, last: String::new() };
         while let Some(row) = rows.message().await? {
             page.row(row)?;
         }
@@ -132,6 +134,9 @@ struct Page {
     out: Output,
     rows: Vec<ListedRow>,
     count: u64,
+    limit: Option<u64>,
+    /// The cursor of the last row.
+    last: String,
 }
 
 impl Page {
@@ -140,6 +145,7 @@ impl Page {
         if self.out.is_json() {
             return self.out.document(&RowJson::from(&row));
         }
+        self.last.clone_from(&row.cursor);
         self.rows.push(row);
         if self.rows.len() >= TABLE_ROWS { self.print() } else { Ok(()) }
     }
@@ -161,6 +167,9 @@ impl Page {
             }
             self.out.flush()?;
             say(format_args!("{} targets", self.count));
+            if self.limit == Some(self.count) {
+                say(format_args!("more: --after '{}'", plain(&self.last)));
+            }
         }
         self.out.flush()
     }

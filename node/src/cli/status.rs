@@ -1,6 +1,6 @@
 //! `entente status`: own unit, state, charter, logs, list and partners.
 
-use entente_proto::wire::{PeerStatus, State, StatusReply, StatusRequest};
+use entente_proto::wire::{GuardList, PeerStatus, State, StatusReply, StatusRequest};
 
 use super::Global;
 use super::client::{Deadline, Node};
@@ -8,6 +8,9 @@ use super::error::CliError;
 use super::json::StatusJson;
 use super::output::{Output, table};
 use super::words::{Hex, moment_unless_zero, plain, word};
+
+/// How many guard lists are named.
+const GUARDS_SHOWN: usize = 12;
 
 /// Show the node's state, its logs, the list and its partners
 ///
@@ -59,6 +62,7 @@ fn print(reply: &StatusReply, out: &mut Output) -> Result<(), CliError> {
         reply.quorum,
         Hex(&reply.charter_digest)
     ))?;
+    guards(&reply.guards, out)?;
     out.line("")?;
     let mut logs = table(["LOG", "ENTRIES", "CERTIFIED", "PARTNER", "BEHIND", "LIST", "LAST HEARD OF"]);
     for log in &reply.logs {
@@ -68,6 +72,22 @@ fn print(reply: &StatusReply, out: &mut Output) -> Result<(), CliError> {
         logs.add_row(cells);
     }
     out.table(&logs)
+}
+
+/// The guard lists in force, as many as a glance takes in.
+fn guards(guards: &[GuardList], out: &mut Output) -> Result<(), CliError> {
+    if guards.is_empty() {
+        return out.line("guard no lists: put files in the format of MISP's warning lists into guard/");
+    }
+    let entries: u64 = guards.iter().map(|guard| guard.entries).sum();
+    out.line(format_args!("guard {} lists, {entries} entries", guards.len()))?;
+    for guard in guards.iter().take(GUARDS_SHOWN) {
+        out.line(format_args!("      {}, {} entries ({})", plain(&guard.name), guard.entries, plain(&guard.file)))?;
+    }
+    if guards.len() > GUARDS_SHOWN {
+        out.line(format_args!("      and {} more: --json names all", guards.len() - GUARDS_SHOWN))?;
+    }
+    Ok(())
 }
 
 fn peer_cells(peer: &PeerStatus) -> [String; 4] {

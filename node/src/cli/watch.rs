@@ -115,17 +115,8 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
 }
 
 fn print(change: &Change, at: &Position, out: &mut Output) -> Result<(), CliError> {
-    if change.missed > 0 {
-        say(format_args!(
-            "entente: {} changes came faster than they were read: watch again with --from {at}",
-            change.missed
-        ));
-    }
     if out.is_json() {
         return out.document(&ChangeJson::of(change, at.to_string()));
-    }
-    if change.missed > 0 {
-        return Ok(());
     }
     let id = change.id.as_ref().map(record_id).unwrap_or_default();
     let certified = if change.certified { "certified" } else { "pending" };

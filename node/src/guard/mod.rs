@@ -22,6 +22,8 @@
 //! Capitals do not matter. Files are looked at before each call of an officer and read again when they changed. A file
 //! that cannot be read is named in `status` and to whoever refers; what it said before, if anything, stays in force.
 //!
+//! Directories in it are not looked into, and are told like such a file: MISP keeps each list in one of its own.
+//!
 //! Limits: 1,000 files of 64 MiB.
 
 mod hosts;
@@ -67,6 +69,8 @@ pub struct Lists {
     files: BTreeMap<PathBuf, Loaded>,
     /// Why the directory itself cannot be read.
     fault: Option<String>,
+    /// That directories in it are passed over.
+    passed_over: Option<String>,
 }
 
 /// What a list says of a target.
@@ -92,7 +96,10 @@ impl Guard {
     pub fn lists(&self) -> Lists {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         match found(&self.directory) {
-            Ok(found) => loaded.renew(found),
+            Ok((found, directories)) => {
+                loaded.renew(found);
+                loaded.passed_over = passed_over(&directories);
+            }
             Err(error) => {
                 loaded.fault = Some(format!("the guard lists in {} cannot be read: {error}", self.directory.display()));
             }
@@ -132,28 +139,37 @@ impl Lists {
 
     /// What is wrong with the lists, in words.
     pub fn faults(&self) -> impl Iterator<Item = &str> {
-        self.fault.as_deref().into_iter().chain(self.files.values().filter_map(|loaded| loaded.fault.as_deref()))
+        let all = self.fault.iter().chain(&self.passed_over).map(String::as_str);
+        all.chain(self.files.values().filter_map(|loaded| loaded.fault.as_deref()))
+    }
+
+    /// The lists in force, each with the file that it was read from.
+    pub fn in_force(&self) -> impl Iterator<Item = (&Path, &GuardList)> {
+        self.files.iter().filter_map(|(path, loaded)| Some((path.as_path(), loaded.list.as_deref()?)))
     }
 
     /// What the lists say of a target: at most one hit of each.
     #[must_use]
     pub fn hits(&self, target: &Target) -> Vec<Hit> {
-        let lists = self.files.values().filter_map(|loaded| loaded.list.as_deref());
         let probe = list::Probe::of(target);
-        lists.filter_map(|list| list.hit(&probe)).collect()
+        self.in_force().filter_map(|(_, list)| list.hit(&probe)).collect()
     }
 }
 
-/// The files of a directory that are lists by their names.
-fn found(directory: &Path) -> io::Result<BTreeMap<PathBuf, Looks>> {
+/// The files of a directory that are lists by their names, and the directories in it.
+fn found(directory: &Path) -> io::Result<(BTreeMap<PathBuf, Looks>, Vec<PathBuf>)> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
         Err(error) => return Err(error),
     };
-    let mut found = BTreeMap::new();
+    let (mut found, mut directories) = (BTreeMap::new(), Vec::new());
     for entry in entries {
         let path = entry?.path();
+        if path.is_dir() {
+            directories.push(path);
+            continue;
+        }
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
@@ -161,7 +177,21 @@ fn found(directory: &Path) -> io::Result<BTreeMap<PathBuf, Looks>> {
         let looks = Looks::of(&path);
         found.insert(path, looks);
     }
-    Ok(found)
+    directories.sort();
+    Ok((found, directories))
+}
+
+fn passed_over(directories: &[PathBuf]) -> Option<String> {
+    let first = directories.first()?;
+    let more = match directories.len() {
+        1 => String::new(),
+        count => format!(" and {} more like it", count - 1),
+    };
+    Some(format!(
+        "the directory {}{more} guards nothing: put the files of the lists themselves into {}",
+        first.display(),
+        first.parent().unwrap_or(first).display()
+    ))
 }
 
 fn read(path: &Path) -> Result<GuardList, String> {

@@ -119,6 +119,15 @@ fn lists_are_read_again_when_they_change_and_a_broken_one_keeps_what_it_said() {
     assert_eq!((lists.hits(&target), lists.faults().count()), (vec![], 0));
     fs::write(home.path().join("guard/two.json"), "{}").unwrap();
     assert!(guard.lists().faults().next().unwrap().contains("guards nothing"));
+    fs::remove_file(home.path().join("guard/two.json")).unwrap();
+    // As MISP's repository keeps them.
+    for name in ["google", "wikimedia"] {
+        fs::create_dir(home.path().join("guard").join(name)).unwrap();
+        fs::write(home.path().join("guard").join(name).join("list.json"), "{}").unwrap();
+    }
+    let lists = guard.lists();
+    let told: Vec<&str> = lists.faults().filter(|fault| fault.contains("guard/google and 1 more like it")).collect();
+    assert_eq!((told.len(), lists.in_force().count()), (1, 1), "{:?}", lists.faults().collect::<Vec<_>>());
     fs::remove_dir_all(home.path().join("guard")).unwrap();
     assert_eq!(guard.lists().faults().count(), 0);
 }

@@ -205,13 +205,14 @@ impl Folding {
     fn fold(&mut self, unit: &UnitId, from: u64, entries: &[Entry]) -> Result<(), ListError> {
         let list = self.around.list.clone();
         let (mut published, mut ended) = (Vec::new(), Vec::new());
-        let watched = list.changes.receiver_count() > 0;
-        let withheld = if watched { self.withheld(unit) } else { BTreeSet::new() };
         let mut end = from;
         let mut result = Ok(());
         let prepared = read(unit, from, entries);
         {
             let mut state = list.state.write().unwrap_or_else(PoisonError::into_inner);
+            // Asked under the lock: whoever watches has looked how far it is folded before this, or will find it folded.
+            let watched = list.changes.receiver_count() > 0;
+            let withheld = if watched { self.withheld(unit) } else { BTreeSet::new() };
             for (entry, prepared) in entries.iter().zip(prepared) {
                 let header = entry.header();
                 let changes = match state.fold.apply_prepared(unit, end, prepared) {

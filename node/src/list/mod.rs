@@ -43,7 +43,7 @@ pub enum ListError {
     Fold(#[from] FoldError),
 }
 
-/// How many changes a slow watcher may be behind before it is told that it missed some.
+/// How many changes a slow watcher may be behind before it is told them from the database.
 const CHANGES_MAX: usize = 8_192;
 
 /// How many bytes of entries wait in memory for their turn.

@@ -85,6 +85,22 @@ impl Pending {
         self.holds.iter().filter(|(_, id)| !self.withdrawn(&id.unit, id.index)).map(|(target, _)| target)
     }
 
+    /// Every pending record, by unit and index.
+    #[must_use]
+    pub fn records(&self) -> Vec<RecordId> {
+        let of = |(unit, log): (&UnitId, &BTreeMap<u64, Noted>)| -> Vec<RecordId> {
+            log.keys().map(|index| RecordId { unit: unit.clone(), index: *index }).collect()
+        };
+        self.all.iter().flat_map(of).collect()
+    }
+
+    /// Behind the last pending record of each log that has one.
+    #[must_use]
+    pub fn ends(&self) -> BTreeMap<UnitId, u64> {
+        let end = |(unit, log): (&UnitId, &BTreeMap<u64, Noted>)| Some((unit.clone(), log.last_key_value()?.0 + 1));
+        self.all.iter().filter_map(end).collect()
+    }
+
     /// Whether a pending statement takes this one back.
     #[must_use]
     pub fn withdrawn(&self, unit: &UnitId, index: u64) -> bool {

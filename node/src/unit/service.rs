@@ -1,6 +1,5 @@
 //! The gRPC service `Unit`: who may call what, and from wire to core and back.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use entente_certs::identity::Role;
@@ -8,9 +7,7 @@ use entente_proto::limits::{API_BYTES_MAX, CHECKS_MAX, SUBMISSIONS_MAX};
 use entente_proto::wire;
 use entente_proto::wire::unit_server::{Unit, UnitServer};
 use tokio::sync::Semaphore;
-use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
-use tokio_stream::wrappers::{BroadcastStream, ReceiverStream};
-use tokio_stream::{Stream, StreamExt as _};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::submit::Desk;
@@ -76,7 +73,7 @@ impl UnitService {
 impl Unit for UnitService {
     type ListStream = ReceiverStream<Result<wire::ListedRow, Status>>;
     type ScrubStream = scrub::Reports;
-    type WatchStream = Pin<Box<dyn Stream<Item = Result<wire::Change, Status>> + Send>>;
+    type WatchStream = ReceiverStream<Result<wire::Change, Status>>;
 
     async fn status(&self, request: Request<wire::StatusRequest>) -> Result<Response<wire::StatusReply>, Status> {
         self.admit(&request, false)?;
@@ -110,12 +107,12 @@ impl Unit for UnitService {
     async fn decide(&self, request: Request<wire::DecideRequest>) -> Result<Response<wire::SubmitReply>, Status> {
         let officer = self.admit(&request, true)?;
         let request = request.into_inner();
-        if request.submissions.len() > SUBMISSIONS_MAX {
+        if request.decisions.len() > SUBMISSIONS_MAX {
             return Err(Status::invalid_argument(format!("at most {SUBMISSIONS_MAX} submissions go into one call")));
         }
         let wait = request.wait();
         let results =
-            submit::decide(&self.core, &self.desk, &officer, &request.submissions, request.countersign, wait).await?;
+            submit::decide(&self.core, &self.desk, &officer, &request.decisions, request.countersign, wait).await?;
         Ok(Response::new(wire::SubmitReply { results }))
     }
 
@@ -167,41 +164,7 @@ impl Unit for UnitService {
 
     async fn watch(&self, request: Request<wire::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         self.admit(&request, false)?;
-        let wire::WatchRequest { pending, from } = request.into_inner();
-        // Listened to before the position is looked at: what comes between is told once, by its index.
-        let live = BroadcastStream::new(self.core.list.watch());
-        let told = query::position(&self.core);
-        let mut missed = if from.is_empty() { None } else { Some(query::Missed::new(from, &told)?) };
-        let begin = if missed.is_some() { None } else { Some(words::position(&told)) };
-        let live = live.filter_map(move |change| match change {
-            Ok(change) if change.certified && told.get(&change.id.unit).is_some_and(|size| change.id.index < *size) => {
-                None
-            }
-            Ok(change) if change.certified || pending => Some(Ok(words::change(&change))),
-            Ok(_) => None,
-            Err(BroadcastStreamRecvError::Lagged(missed)) => Some(Ok(wire::Change { missed, ..Default::default() })),
-        });
-        let core = self.core.clone();
-        let (send, past) = tokio::sync::mpsc::channel(PAGE);
-        tokio::task::spawn_blocking(move || {
-            while let Some(missed) = &mut missed {
-                match missed.next(&core) {
-                    Ok(Some(changes)) => {
-                        // Whoever watched may have gone.
-                        if changes.into_iter().any(|change| send.blocking_send(Ok(change)).is_err()) {
-                            return;
-                        }
-                    }
-                    Ok(None) => return,
-                    Err(status) => {
-                        let _ = send.blocking_send(Err(status));
-                        return;
-                    }
-                }
-            }
-        });
-        let changes = tokio_stream::iter(begin.map(Ok)).chain(ReceiverStream::new(past)).chain(live);
-        Ok(Response::new(Box::pin(changes)))
+        query::follow(&self.core, request.into_inner()).map(|changes| Response::new(ReceiverStream::new(changes)))
     }
 
     async fn receipt(&self, request: Request<wire::ReceiptRequest>) -> Result<Response<wire::ReceiptReply>, Status> {

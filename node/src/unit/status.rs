@@ -1,5 +1,6 @@
 //! What `status` shows.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use entente_proto::checkpoint::CosignedCheckpoint;
@@ -9,7 +10,7 @@ use entente_proto::wire;
 
 use crate::certificates::Known;
 use crate::core::Core;
-use crate::guard::Lists;
+use crate::guard::{GuardList, Lists};
 use crate::peer::Partners;
 
 pub(super) fn compose(
@@ -92,6 +93,7 @@ pub(super) fn compose(
         },
         peers,
         outbox: core.outbox(),
+        guards: lists.in_force().map(guard).collect(),
         quorum: u32::try_from(quorum.needed()).unwrap_or(u32::MAX),
         certificates: known.into_iter().map(certificate).collect(),
     }
@@ -105,6 +107,11 @@ fn certificate(known: Known) -> wire::CertificateStatus {
         revoked: known.revoked.map(|by| by.to_string()).unwrap_or_default(),
         warning: known.warning.unwrap_or_default(),
     }
+}
+
+fn guard((path, list): (&Path, &GuardList)) -> wire::GuardList {
+    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    wire::GuardList { name: list.name().to_owned(), entries: list.len() as u64, file }
 }
 
 /// Whether a partner has the same list at the same frontier.

@@ -182,37 +182,23 @@ impl<'a> From<&'a Checked> for CheckedJson<'a> {
 
 /// A line of `watch`.
 #[derive(Serialize)]
-#[serde(untagged)]
-pub(crate) enum ChangeJson {
-    /// So many changes came faster than they were read.
-    Missed {
-        /// How many.
-        missed: u64,
-    },
-    /// A statement.
-    Statement {
-        /// It.
-        #[serde(flatten)]
-        record: Box<StatementJson>,
-        /// Whether it is certified.
-        certified: bool,
-        /// The target it is about.
-        target: Option<String>,
-        /// The target's status after it.
-        status: &'static str,
-        /// How far each log is told with it: where `--from` goes on.
-        position: String,
-    },
+pub(crate) struct ChangeJson {
+    #[serde(flatten)]
+    record: StatementJson,
+    certified: bool,
+    /// The target it is about.
+    target: Option<String>,
+    /// The target's status after it.
+    status: &'static str,
+    /// How far each log is told with it: where `--from` goes on.
+    position: String,
 }
 
 impl ChangeJson {
     /// A change after which the watch is at this position.
     pub(crate) fn of(change: &Change, position: String) -> Self {
-        if change.missed > 0 {
-            return Self::Missed { missed: change.missed };
-        }
-        Self::Statement {
-            record: Box::new(StatementJson::of(change.id.as_ref(), change.time_ms, change.record.as_ref(), 0)),
+        Self {
+            record: StatementJson::of(change.id.as_ref(), change.time_ms, change.record.as_ref(), 0),
             certified: change.certified,
             target: said(&change.target),
             status: word::<Status>(change.status).unwrap_or("unknown"),

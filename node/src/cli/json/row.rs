@@ -23,6 +23,8 @@ pub(crate) struct RowJson {
     links: Vec<Standing<LinkJson>>,
     pending: Vec<StatementJson>,
     overdue: Vec<LateJson>,
+    /// What `list --after` takes to go on behind it; empty outside a list.
+    cursor: String,
 }
 
 /// Something that is late.
@@ -114,6 +116,7 @@ impl From<&ListedRow> for RowJson {
                 .collect(),
             pending: listed.pending.iter().map(StatementJson::from).collect(),
             overdue: listed.late.iter().map(LateJson::from).collect(),
+            cursor: listed.cursor.clone(),
         }
     }
 }

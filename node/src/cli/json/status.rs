@@ -19,6 +19,7 @@ pub(crate) struct StatusJson {
     peers: Vec<PeerJson>,
     outbox: u64,
     certificates: Vec<CertificateJson>,
+    guards: Vec<GuardJson>,
     warnings: Vec<String>,
 }
 
@@ -54,6 +55,13 @@ struct ListJson {
     disputed: u64,
     cleared: u64,
     pending: u64,
+}
+
+#[derive(Serialize)]
+struct GuardJson {
+    name: String,
+    entries: u64,
+    file: String,
 }
 
 #[derive(Serialize)]
@@ -118,6 +126,11 @@ impl From<&StatusReply> for StatusJson {
                     revoked: super::said(&certificate.revoked),
                     warning: super::said(&certificate.warning),
                 })
+                .collect(),
+            guards: reply
+                .guards
+                .iter()
+                .map(|list| GuardJson { name: list.name.clone(), entries: list.entries, file: list.file.clone() })
                 .collect(),
             warnings: reply.warnings.clone(),
         }

@@ -4,6 +4,7 @@ use entente_proto::list::{LIKENESS, Way};
 use entente_proto::record::{self, Target};
 use entente_proto::wire;
 
+use super::super::holds::holds;
 use super::super::withheld::Withheld;
 use super::super::words::record_ref;
 use crate::core::Core;
@@ -23,7 +24,9 @@ fn check_one(core: &Core, state: &State, withheld: &Withheld, likeness: u32, inp
         // A bare public suffix cannot be referred, but it can be asked about.
         Err(error) => return wire::Checked { input, fault: error.to_string(), ..Default::default() },
     };
-    let (target, notices) = (understood.target, understood.notices);
+    let (target, mut notices) = (understood.target, understood.notices);
+    // Also those below it, which would go down with it, and those that are not yet certified.
+    notices.extend(holds(state, &target, false));
     let pending = |target: &Target| state.pending.about(target).next().is_some();
     let own = state.own_referral(&core.unit, &target);
     let own = own.map(|index| record_ref(&entente_proto::ids::RecordId { unit: core.unit.clone(), index }));

@@ -1,6 +1,5 @@
 //! Which rows there are.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 
 use entente_proto::ids::UnitId;
@@ -10,6 +9,7 @@ use entente_proto::wire::record::Body;
 use tonic::Status as Answer;
 
 use super::super::withheld::Withheld;
+use super::super::words::unreadable;
 use super::late::{Moment, late};
 use super::listed_row;
 use crate::core::Core;
@@ -31,8 +31,11 @@ pub(in crate::unit) struct Filter {
     moment: Moment,
     sort: wire::Sort,
     limit: u64,
-    after: Option<Target>,
+    after: Option<Place>,
 }
+
+/// Where a row stands in the order asked for: by its key, then by its target. By target every key is 0.
+type Place = (u64, Target);
 
 impl Filter {
     pub(in crate::unit) fn new(core: &Core, request: wire::ListRequest) -> Result<Self, Answer> {
@@ -47,11 +50,7 @@ impl Filter {
         };
         let after = match request.after.as_str() {
             "" => None,
-            text => {
-                let target = text.parse().ok();
-                let target = target.or_else(|| Some(entente_proto::record::from_input(text).ok()?.target));
-                Some(target.ok_or_else(|| Answer::invalid_argument(format!("{text} is not a target")))?)
-            }
+            text => Some(place(core, sort, text)?),
         };
         let at_ms = if request.at_ms == 0 { core.clock.now_ms() } else { request.at_ms };
         Ok(Self {
@@ -80,11 +79,13 @@ impl Filter {
         target: &Target,
     ) -> Result<Option<wire::ListedRow>, ListError> {
         let status = state.fold.status(target).map_or(wire::Status::Unspecified, Into::into);
+        let waits = |unit: &UnitId| state.pending.referral(unit, target).is_some();
         if withheld.hides(target) || !self.status.is_empty() && !self.status.contains(&status.into()) {
             return Ok(None);
         }
         let listed = late(listed_row(core, state, withheld, target)?, self.moment);
-        Ok(Some(listed).filter(|listed| self.wants(listed)))
+        let refers = self.unit.as_ref().is_none_or(|unit| refers(&listed, unit) || waits(unit));
+        Ok(Some(listed).filter(|listed| refers && self.wants(listed)))
     }
 
     fn wants(&self, listed: &wire::ListedRow) -> bool {
@@ -98,19 +99,13 @@ impl Filter {
             });
             row.referrals.iter().filter_map(|referral| referral.refer.as_ref()).chain(waiting)
         };
-        let by_unit = |unit: &UnitId| {
-            let certified = row.referrals.iter().filter_map(|referral| referral.id.as_ref());
-            let waiting = listed.pending.iter().filter_map(|pending| pending.id.as_ref());
-            certified.chain(waiting).any(|id| id.unit == unit.as_str())
-        };
         let to_provider = || {
             let sent = row.dispatches.iter().filter_map(|row| row.dispatch.as_ref()).map(|dispatch| &dispatch.provider);
             let mut named = refers().map(|refer| &refer.provider).chain(sent);
             named.any(|provider| provider.to_lowercase().contains(&self.provider))
         };
         let seen = row.availability.as_ref().and_then(|row| row.observe.as_ref()).map(|seen| seen.availability);
-        self.unit.as_ref().is_none_or(by_unit)
-            && (self.campaign.is_empty() || refers().any(|refer| refer.campaign == self.campaign))
+        (self.campaign.is_empty() || refers().any(|refer| refer.campaign == self.campaign))
             && (self.provider.is_empty() || to_provider())
             && (self.category.is_empty()
                 || refers().any(|refer| refer.categories.iter().any(|one| self.category.contains(one))))
@@ -149,6 +144,12 @@ impl Filter {
     }
 }
 
+/// Whether a referral of this unit stands.
+fn refers(listed: &wire::ListedRow, unit: &UnitId) -> bool {
+    let referrals = listed.row.iter().flat_map(|row| &row.referrals);
+    referrals.filter_map(|referral| referral.id.as_ref()).any(|id| id.unit == unit.as_str())
+}
+
 /// When something was last said about a target, Unix milliseconds.
 fn newest(listed: &wire::ListedRow) -> u64 {
     let empty = wire::Row::default();
@@ -167,8 +168,8 @@ fn newest(listed: &wire::ListedRow) -> u64 {
 #[derive(Debug)]
 pub(in crate::unit) struct Pages {
     filter: Filter,
-    /// In another order than by target: the targets still to be given. Collected first.
-    sorted: Option<VecDeque<Target>>,
+    /// In another order than by target: the rows still to be given. Collected first.
+    sorted: Option<VecDeque<Place>>,
     given: u64,
     ended: bool,
 }
@@ -189,30 +190,33 @@ impl Pages {
         }
         let state = core.list.read_in_order();
         let withheld = Withheld::new(core, &state);
-        let targets: Vec<Target> = match &mut self.sorted {
+        let places: Vec<Place> = match &mut self.sorted {
             Some(sorted) => sorted.drain(..count.min(sorted.len())).collect(),
-            None => targets_after(&state, self.filter.after.as_ref(), count),
+            None => {
+                let after = self.filter.after.as_ref().map(|(_, target)| target);
+                targets_after(&state, after, count).into_iter().map(|target| (0, target)).collect()
+            }
         };
-        self.ended = targets.len() < count;
+        self.ended = places.len() < count;
         let mut rows = Vec::new();
-        for target in targets {
+        for place in places {
             if self.filter.limit > 0 && self.given >= self.filter.limit {
                 self.ended = true;
                 break;
             }
             // What was collected may have changed since.
-            if let Some(row) = self.filter.row(core, &state, &withheld, &target)? {
+            if let Some(row) = self.filter.row(core, &state, &withheld, &place.1)? {
                 self.given = self.given.saturating_add(1);
-                rows.push(row);
+                rows.push(wire::ListedRow { cursor: cursor(self.filter.sort, &place), ..row });
             }
-            self.filter.after = Some(target);
+            self.filter.after = Some(place);
         }
         Ok(rows)
     }
 
     /// All targets asked for, in their order, from behind the one named.
-    fn sort(&self, core: &Core, count: usize) -> Result<VecDeque<Target>, ListError> {
-        let mut found: Vec<((u64, Reverse<u64>), Target)> = Vec::new();
+    fn sort(&self, core: &Core, count: usize) -> Result<VecDeque<Place>, ListError> {
+        let mut found: Vec<Place> = Vec::new();
         let mut last: Option<Target> = None;
         loop {
             let state = core.list.read_in_order();
@@ -221,12 +225,7 @@ impl Pages {
             let ended = targets.len() < count;
             for target in targets {
                 if let Some(row) = self.filter.row(core, &state, &withheld, &target)? {
-                    let key = match self.filter.sort {
-                        wire::Sort::Newest => (0, Reverse(newest(&row))),
-                        wire::Sort::Oldest => (newest(&row), Reverse(0)),
-                        wire::Sort::Status | wire::Sort::Target => (rank(&row), Reverse(0)),
-                    };
-                    found.push((key, target.clone()));
+                    found.push((key(self.filter.sort, &row), target.clone()));
                 }
                 last = Some(target);
             }
@@ -235,14 +234,64 @@ impl Pages {
             }
         }
         found.sort();
-        let mut targets: VecDeque<Target> = found.into_iter().map(|(_, target)| target).collect();
-        if let Some(after) = &self.filter.after
-            && let Some(at) = targets.iter().position(|target| target == after)
-        {
-            targets.drain(..=at);
-        }
-        Ok(targets)
+        let given = self.filter.after.as_ref().map_or(0, |after| found.partition_point(|place| place <= after));
+        Ok(found.into_iter().skip(given).collect())
     }
+}
+
+/// What rows are ordered by, ascending.
+fn key(sort: wire::Sort, row: &wire::ListedRow) -> u64 {
+    match sort {
+        wire::Sort::Target => 0,
+        wire::Sort::Newest => u64::MAX - newest(row),
+        wire::Sort::Oldest => newest(row),
+        wire::Sort::Status => rank(row),
+    }
+}
+
+fn word(sort: wire::Sort) -> &'static str {
+    match sort {
+        wire::Sort::Target => "target",
+        wire::Sort::Newest => "newest",
+        wire::Sort::Oldest => "oldest",
+        wire::Sort::Status => "status",
+    }
+}
+
+/// A place as a caller keeps it: it holds whatever becomes of the row. By target it is the target; otherwise the order's
+/// word and key go before it, `newest/18446742310000000000/domain:news.example`.
+fn cursor(sort: wire::Sort, (key, target): &Place) -> String {
+    match sort {
+        wire::Sort::Target => target.to_string(),
+        _ => format!("{}/{key}/{target}", word(sort)),
+    }
+}
+
+/// Where to go on: behind a cursor, or behind a target that has a row.
+fn place(core: &Core, sort: wire::Sort, text: &str) -> Result<Place, Answer> {
+    for of in [wire::Sort::Newest, wire::Sort::Oldest, wire::Sort::Status] {
+        let Some(rest) = text.strip_prefix(word(of)).and_then(|rest| rest.strip_prefix('/')) else { continue };
+        if of != sort {
+            return Err(Answer::invalid_argument(format!("{text} is a place in another order: --sort {}", word(of))));
+        }
+        let place = rest.split_once('/').and_then(|(key, target)| Some((key.parse().ok()?, target.parse().ok()?)));
+        return place.ok_or_else(|| Answer::invalid_argument(format!("{text} is not the cursor of a row")));
+    }
+    let target = text.parse().ok().or_else(|| Some(entente_proto::record::from_input(text).ok()?.target));
+    let target: Target = target.ok_or_else(|| Answer::invalid_argument(format!("{text} is not a target")))?;
+    if sort == wire::Sort::Target {
+        return Ok((0, target));
+    }
+    let state = core.list.read();
+    let withheld = Withheld::new(core, &state);
+    let known = state.fold.status(&target).is_some() || state.pending.about(&target).next().is_some();
+    if withheld.hides(&target) || !known {
+        return Err(Answer::invalid_argument(format!(
+            "{target} is not on the list any more, so it has no place in this order: give the cursor of the row, as --json tells it"
+        )));
+    }
+    let row = listed_row(core, &state, &withheld, &target).map_err(|error| unreadable(&error))?;
+    Ok((key(sort, &row), target))
 }
 
 /// Held, disputed, listed, cleared, pending.

@@ -7,7 +7,7 @@
 //! | `family` | which targets belong together |
 //! | `late` | what is overdue, at a moment |
 //! | `check` | whether something is on the list, or stands below something that is |
-//! | `watch` | what was certified since a position |
+//! | `watch` | what changes |
 
 mod check;
 mod family;
@@ -22,7 +22,7 @@ use entente_proto::wire;
 pub(super) use self::check::check;
 pub(super) use self::list::{Filter, Pages};
 pub(super) use self::show::{show, shown};
-pub(super) use self::watch::{Missed, position};
+pub(super) use self::watch::follow;
 use super::withheld::Withheld;
 use super::words::record_ref;
 use crate::core::Core;
@@ -44,5 +44,5 @@ fn listed_row(core: &Core, state: &State, withheld: &Withheld, target: &Target) 
         });
     }
     let row = certified.unwrap_or_else(|| wire::Row { target: target.to_string(), ..Default::default() });
-    Ok(wire::ListedRow { row: Some(row), pending, late: Vec::new() })
+    Ok(wire::ListedRow { row: Some(row), pending, ..wire::ListedRow::default() })
 }
