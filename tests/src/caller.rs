@@ -112,6 +112,13 @@ impl Caller {
         Self::files(&node.home.officer_certificate("officer"), &node.home.officer_key("officer"))
     }
 
+    /// With the certificate of the unit's officer `second`.
+    #[must_use]
+    pub fn second(node: &Node) -> Self {
+        let read = |path| fs::read_to_string(path).unwrap();
+        Self::new(&read(node.home.officer_certificate("second")), &read(node.home.officer_key("second")))
+    }
+
     /// With a certificate that the unit's authority made as it should for its node, and the test bent before.
     #[must_use]
     pub fn bent(network: &Network, unit: &str, bend: impl FnOnce(&mut CertificateParams)) -> Self {

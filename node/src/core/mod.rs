@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use entente_proto::charter::Charter;
 use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
@@ -88,6 +89,8 @@ pub struct Core {
     inbox: Sender<Input>,
     author: mpsc::Sender<author::Input>,
     outbox: AtomicU64,
+    /// What is durable and stands in no log, in the outbox or before a second officer: the bytes of its record.
+    waiting: Mutex<BTreeMap<SubmissionId, Bytes>>,
     /// Where submissions of this run stand, until the store knows them.
     placed: Mutex<BTreeMap<SubmissionId, Placed>>,
     room: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
@@ -163,11 +166,12 @@ impl Core {
         answer.await.map_err(|_| Stopping)
     }
 
-    /// A second officer's word on submissions: an answer for each, when it is durable.
+    /// An officer's word on submissions that wait, each with the SHA-256 of what was read of it: an answer for each, when
+    /// it is durable.
     ///
     /// # Errors
     /// If the node is stopping.
-    pub async fn decide(&self, ids: Vec<SubmissionId>, countersign: bool) -> Result<Vec<Answer>, Stopping> {
+    pub async fn decide(&self, ids: Vec<(SubmissionId, Hash)>, countersign: bool) -> Result<Vec<Answer>, Stopping> {
         let (reply, answer) = oneshot::channel();
         self.author.send(author::Input::Decide(ids, countersign, reply)).await.map_err(|_| Stopping)?;
         answer.await.map_err(|_| Stopping)
@@ -187,6 +191,12 @@ impl Core {
     #[must_use]
     pub fn placed(&self, id: &SubmissionId) -> Option<u64> {
         lock(&self.placed).get(id).map(|placed| placed.index).or_else(|| self.store.submission(id).ok().flatten())
+    }
+
+    /// The record of a submission that is durable and stands in no log yet.
+    #[must_use]
+    pub fn waits(&self, id: &SubmissionId) -> Option<Bytes> {
+        lock(&self.waiting).get(id).cloned()
     }
 
     /// Every log.

@@ -164,6 +164,7 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
         inbox,
         author,
         outbox: AtomicU64::new(0),
+        waiting: Mutex::default(),
         placed: Mutex::default(),
         room,
         admissions,

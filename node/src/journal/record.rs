@@ -30,7 +30,7 @@ pub enum JournalRecord {
     Cosigned(Cosigned),
     /// A submission that was acknowledged before the node could give it an index.
     Outbox(Submission),
-    /// That submission went into the own log; written in one append with its `OwnEntry`.
+    /// That submission went into the own log, written in one append with its `OwnEntry`; or an officer took it back.
     OutboxTaken(SubmissionId),
     /// A submission that was acknowledged and waits for a second officer.
     Proposed(Proposal),
@@ -123,6 +123,8 @@ pub struct Proposal {
     pub skip_known: bool,
     /// Whether its officer knew that a unit asks to leave the target online.
     pub despite_hold: bool,
+    /// Whether its officer knew that a guard list names the target.
+    pub despite_guard: bool,
 }
 
 impl fmt::Debug for Proposal {
@@ -183,6 +185,7 @@ fn to_wire(record: &JournalRecord) -> wire::Record {
             at_ms: p.at_ms,
             skip_known: p.skip_known,
             despite_hold: p.despite_hold,
+            despite_guard: p.despite_guard,
         }),
         JournalRecord::ProposalEnded(id) => wire::Kind::ProposalEnded(wire::ProposalEnded { id: id.to_vec() }),
         JournalRecord::CharterSigned { version, digest } => {
@@ -228,6 +231,7 @@ fn from_wire(record: wire::Record) -> Result<JournalRecord, String> {
             at_ms: p.at_ms,
             skip_known: p.skip_known,
             despite_hold: p.despite_hold,
+            despite_guard: p.despite_guard,
         }),
         wire::Kind::ProposalEnded(p) => JournalRecord::ProposalEnded(array(&p.id, "submission id")?),
         wire::Kind::CharterSigned(c) => JournalRecord::CharterSigned { version: c.version, digest: hash(&c.digest)? },
@@ -361,6 +365,8 @@ mod wire {
         pub(super) skip_known: bool,
         #[prost(bool, tag = "7")]
         pub(super) despite_hold: bool,
+        #[prost(bool, tag = "8")]
+        pub(super) despite_guard: bool,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]

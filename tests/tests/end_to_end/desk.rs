@@ -10,15 +10,15 @@ use crate::PROGRAM;
 const REFER: [&str; 2] = ["--category", "incites"];
 
 /// Calls with `refer` and its category.
-fn refer(node: &Node, target: &str, more: &[&str]) -> entente_tests::said::Said {
+pub(crate) fn refer(node: &Node, target: &str, more: &[&str]) -> entente_tests::said::Said {
     node.call(&[&["refer", target], &REFER[..], more].concat())
 }
 
-fn code(refused: &Value) -> &str {
+pub(crate) fn code(refused: &Value) -> &str {
     refused["refused"]["code"].as_str().unwrap()
 }
 
-fn issue_second_officer(network: &Network, unit: &str) {
+pub(crate) fn issue_second_officer(network: &Network, unit: &str) {
     let node = network.node(unit);
     let _ = node.call(&["cert", "issue", "--officer", "second"]).ended(0);
     // Never over another.
@@ -48,7 +48,14 @@ fn what_a_unit_asks_to_leave_online_is_not_referred_by_haste_nor_what_would_take
     // Sending it to a provider is another step that the hold speaks against.
     let sent = be.call(&["dispatch", &id, "--provider", "Host"]).ended(1);
     assert_eq!(code(&sent.document()), "held");
-    let _ = be.call(&["dispatch", &id, "--provider", "Host", "--despite-hold", "agreed with FR"]).ended(0);
+    let sent = be.call(&["dispatch", &id, "--provider", "Host", "--despite-hold", "agreed with FR"]).ended(0);
+    let shown = be.call(&["show", sent.document()["id"].as_str().unwrap()]).ended(0).document();
+    let reason = &shown["records"][0]["statement"]["override_reason"];
+    assert_eq!(reason, "despite a hold: agreed with FR", "every unit reads it");
+    // Whoever asks about the domain is told what is held below it.
+    let checked = be.call(&["check", "forum.example"]).ended(0).document();
+    let told = checked["notices"].to_string();
+    assert!(told.contains("https://forum.example/board/7, below it, is held by FR"), "{told}");
 
     // A hold above covers what is below it.
     let _ = fr.call(&["hold", "watched.example", "--wait", "certified"]).ended(0);
@@ -123,6 +130,7 @@ fn what_a_guard_list_names_goes_in_only_with_a_second_officer() {
     // A list is read again when it changes, and one that is broken is told.
     fs::write(guard.join("wiki.json"), "{").unwrap();
     let said = be.call(&["status"]).ended(0).document();
+    assert_eq!(said["guards"], json!([{ "name": "Encyclopaedias", "entries": 1, "file": "wiki.json" }]));
     let warned = said["warnings"].to_string();
     assert!(warned.contains("wiki.json") && warned.contains("stays in force"), "{warned}");
     fs::remove_file(guard.join("wiki.json")).unwrap();
@@ -227,6 +235,7 @@ fn the_story_of_a_target_is_told_alike_by_every_unit() {
         (&["--sort", "oldest", "--limit", "1"], vec![&outlet]),
         (&["--sort", "oldest", "--after", "outlet.example"], vec![&other]),
         (&["--unit", "BE", "--limit", "1"], vec![&other]),
+        (&["--unit", "FR"], vec![]),
     ] {
         assert_eq!(list(nl, args).iter().collect::<Vec<_>>(), expected, "{args:?}");
     }

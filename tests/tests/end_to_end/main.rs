@@ -2,6 +2,7 @@
 //! and one for what a person meets at the command line.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what is not there fails the test")]
 
+mod asking;
 mod command_line;
 mod desk;
 mod exchange;
@@ -15,6 +16,7 @@ mod i5_who_may_connect;
 mod i7_erased_is_erased;
 mod i8_bad_input;
 mod receipts;
+mod second_officer;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_entente-under-test");

@@ -29,17 +29,21 @@ use tokio::sync::{mpsc, oneshot};
 use self::group::Group;
 pub use self::proposals::Second;
 pub use self::standby::{Standby, Waiting};
-use super::Core;
+use super::{Core, lock};
 use crate::journal::disk::AbortOnPanic;
 use crate::journal::{Proposal, Submission, SubmissionId};
+
+/// Why nothing is taken in.
+const NO_JOURNAL: &str =
+    "the journal of this node is missing or damaged, so it can make nothing durable: see `entente status`";
 
 /// What goes into the author's thread.
 #[derive(Debug)]
 pub(super) enum Input {
     /// Statements of officers.
     Submit(Submit),
-    /// A second officer's word: on which, and whether they are entered.
-    Decide(Vec<SubmissionId>, bool, oneshot::Sender<Vec<Answer>>),
+    /// An officer's word on what waits: on which, with the SHA-256 of what was read, and whether they are entered.
+    Decide(Vec<(SubmissionId, Hash)>, bool, oneshot::Sender<Vec<Answer>>),
     /// Asks for all that waits.
     Waiting(oneshot::Sender<Standby>),
     /// The node signs, or does not any more.
@@ -66,6 +70,8 @@ pub struct Draft {
     pub unless_referred: Option<Target>,
     /// Present if a second officer has to agree.
     pub second: Option<Second>,
+    /// Whether it repeats what came before, and was therefore not judged anew: it enters nothing.
+    pub repeats: bool,
 }
 
 /// What became of a statement.
@@ -113,6 +119,8 @@ impl Author {
         tail: Vec<Hash>,
     ) -> Self {
         core.set_outbox(outbox.len());
+        let records = outbox.iter().map(|one| (one.id, one.record.clone()));
+        lock(&core.waiting).extend(records.chain(proposals.values().map(|one| (one.id, one.record.clone()))));
         let waiting = outbox.iter().filter_map(|waiting| target_of(&waiting.record)).collect();
         Self {
             core,
@@ -171,13 +179,15 @@ impl Author {
 
     fn enter(&mut self, mut draft: Draft, group: &mut Group) -> Answer {
         if self.core.journal.is_none() {
-            return Answer::Refused(
-                "the journal of this node is missing or damaged, so it can make nothing durable: see `entente status`"
-                    .into(),
-            );
+            return Answer::Refused(NO_JOURNAL.into());
         }
         if let Some(answer) = self.repeated(&draft) {
             return answer;
+        }
+        if draft.repeats {
+            return Answer::Refused(
+                "what waited under this submission id was rejected a moment ago: submit it anew".into(),
+            );
         }
         if draft.unless_referred.as_ref().is_some_and(|target| self.waiting.contains(target)) {
             return Answer::Refused(

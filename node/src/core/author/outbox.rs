@@ -5,7 +5,8 @@ use entente_proto::wire;
 
 use super::group::{GROUP_BYTES_MAX, Group, RECORD_BYTES};
 use super::{Answer, Author, Draft, kind_of, target_of};
-use crate::journal::{JournalRecord, Submission};
+use crate::core::lock;
+use crate::journal::{JournalRecord, Submission, SubmissionId};
 
 impl Author {
     /// Gives what waited its place, now that the node signs.
@@ -20,7 +21,7 @@ impl Author {
             && let Some(waiting) = self.outbox.pop_front()
         {
             if self.core.placed(&waiting.id).is_some() {
-                group.records.push(JournalRecord::OutboxTaken(waiting.id));
+                self.taken(waiting.id, group);
                 continue;
             }
             let Some(kind) = kind_of(&waiting.record) else { continue };
@@ -29,7 +30,7 @@ impl Author {
                 self.outbox.push_front(waiting);
                 break;
             };
-            group.records.push(JournalRecord::OutboxTaken(waiting.id));
+            self.taken(waiting.id, group);
             self.follow(None, kind, &payload, index);
         }
         if self.outbox.is_empty() {
@@ -58,9 +59,38 @@ impl Author {
         group.bytes = group.bytes.saturating_add(draft.payload.len()).saturating_add(RECORD_BYTES);
         self.waiting.extend(target_of(&draft.payload));
         let waiting = Submission { id: draft.submission, record: draft.payload };
+        lock(&self.core.waiting).insert(waiting.id, waiting.record.clone());
         group.records.push(JournalRecord::Outbox(waiting.clone()));
         self.outbox.push_back(waiting);
         self.core.set_outbox(self.outbox.len());
         Answer::Waiting
+    }
+
+    /// It is in the outbox no more. Whoever asks for it finds it in the log, if it went there, before it is gone here.
+    fn taken(&self, id: SubmissionId, group: &mut Group) {
+        group.records.push(JournalRecord::OutboxTaken(id));
+        lock(&self.core.waiting).remove(&id);
+    }
+
+    /// An officer takes back what waits in the outbox.
+    pub(super) fn take_back(&mut self, id: &SubmissionId, countersign: bool, group: &mut Group) -> Answer {
+        let Some(at) = self.outbox.iter().position(|waiting| waiting.id == *id) else {
+            return Answer::Refused(match self.core.placed(id) {
+                Some(index) => format!("it stands in the log by now, as {}/{index}: withdraw that", self.core.unit),
+                None => "it does not wait any more: `entente waiting` lists what does".into(),
+            });
+        };
+        if countersign {
+            return Answer::Refused("it wants no second officer: it enters by itself when the node signs again".into());
+        }
+        let target = self.outbox.remove(at).and_then(|waiting| target_of(&waiting.record));
+        if let Some(target) = target
+            && !self.outbox.iter().any(|waiting| target_of(&waiting.record).as_ref() == Some(&target))
+        {
+            self.waiting.remove(&target);
+        }
+        self.taken(*id, group);
+        self.core.set_outbox(self.outbox.len());
+        Answer::Dropped
     }
 }

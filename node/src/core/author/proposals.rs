@@ -1,9 +1,11 @@
 //! What waits for a second officer.
 
+use entente_proto::hash::Hash;
 use tokio::sync::oneshot;
 
 use super::group::{Group, RECORD_BYTES};
-use super::{Answer, Author, Draft, kind_of, target_of};
+use super::{Answer, Author, Draft, NO_JOURNAL, kind_of, target_of};
+use crate::core::lock;
 use crate::journal::{JournalRecord, Proposal, SubmissionId};
 
 /// How many submissions wait for a second officer.
@@ -20,32 +22,45 @@ pub struct Second {
     pub at_ms: u64,
     /// Whether its officer knew that a unit asks to leave the target online.
     pub despite_hold: bool,
+    /// Whether its officer knew that a guard list names the target.
+    pub despite_guard: bool,
 }
 
 impl Author {
-    /// A second officer's word.
+    /// An officer's word on what waits, here or in the outbox.
     pub(super) fn decide(
         &mut self,
-        ids: &[SubmissionId],
+        ids: &[(SubmissionId, Hash)],
         countersign: bool,
         reply: oneshot::Sender<Vec<Answer>>,
         group: &mut Group,
     ) {
-        let decide = |id: &SubmissionId| {
-            // Taken out while it is entered, which would find it waiting otherwise.
-            let Some(proposal) = self.proposals.remove(id) else {
-                return Answer::Refused("it does not wait for a second officer any more".into());
-            };
-            let answer = if countersign { self.countersigned(proposal.clone(), group) } else { Answer::Dropped };
-            if matches!(answer, Answer::Refused(_)) {
-                self.proposals.insert(*id, proposal);
-            } else {
-                group.records.push(JournalRecord::ProposalEnded(*id));
-            }
-            answer
-        };
-        let answers = ids.iter().map(decide).collect();
+        let answers = ids.iter().map(|(id, read)| self.decide_one(id, read, countersign, group)).collect();
         group.replies.push((reply, answers));
+    }
+
+    fn decide_one(&mut self, id: &SubmissionId, read: &Hash, countersign: bool, group: &mut Group) -> Answer {
+        if self.core.journal.is_none() {
+            return Answer::Refused(NO_JOURNAL.into());
+        }
+        if self.core.waits(id).is_some_and(|record| Hash::of(&record) != *read) {
+            return Answer::Refused("what waits under this id was replaced a moment ago: read it again".into());
+        }
+        // Taken out while it is entered, which would find it waiting otherwise.
+        let Some(proposal) = self.proposals.remove(id) else {
+            return self.take_back(id, countersign, group);
+        };
+        let answer = if countersign { self.countersigned(proposal.clone(), group) } else { Answer::Dropped };
+        if matches!(answer, Answer::Refused(_)) {
+            self.proposals.insert(*id, proposal);
+            return answer;
+        }
+        group.records.push(JournalRecord::ProposalEnded(*id));
+        // Countersigned while the node does not sign, it waits on, in the outbox.
+        if !matches!(answer, Answer::Waiting) {
+            lock(&self.core.waiting).remove(id);
+        }
+        answer
     }
 
     fn countersigned(&mut self, proposal: Proposal, group: &mut Group) -> Answer {
@@ -53,7 +68,14 @@ impl Author {
             return Answer::Refused("what waits cannot be read: reject it, and submit it again".into());
         };
         let unless_referred = if proposal.skip_known { target_of(&proposal.record) } else { None };
-        let draft = Draft { submission: proposal.id, kind, payload: proposal.record, unless_referred, second: None };
+        let draft = Draft {
+            submission: proposal.id,
+            kind,
+            payload: proposal.record,
+            unless_referred,
+            second: None,
+            repeats: false,
+        };
         self.enter(draft, group)
     }
 
@@ -64,7 +86,7 @@ impl Author {
                 "{PROPOSALS_MAX} submissions wait for a second officer already: countersign or reject some"
             ));
         }
-        let Second { officer, reason, at_ms, despite_hold } = second;
+        let Second { officer, reason, at_ms, despite_hold, despite_guard } = second;
         group.bytes = group.bytes.saturating_add(draft.payload.len()).saturating_add(RECORD_BYTES);
         let proposal = Proposal {
             id: draft.submission,
@@ -74,8 +96,10 @@ impl Author {
             at_ms,
             skip_known: draft.unless_referred.is_some(),
             despite_hold,
+            despite_guard,
         };
         group.records.push(JournalRecord::Proposed(proposal.clone()));
+        lock(&self.core.waiting).insert(proposal.id, proposal.record.clone());
         self.proposals.insert(proposal.id, proposal);
         Answer::Proposed(reason)
     }

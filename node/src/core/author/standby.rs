@@ -22,6 +22,8 @@ pub struct Waiting {
     pub skip_known: bool,
     /// Whether its officer knew that a unit asks to leave the target online.
     pub despite_hold: bool,
+    /// Whether its officer knew that a guard list names the target.
+    pub despite_guard: bool,
 }
 
 /// All that waits.
@@ -45,6 +47,7 @@ impl Author {
             at_ms: 0,
             skip_known: false,
             despite_hold: false,
+            despite_guard: false,
         };
         Standby { proposals, outbox: self.outbox.iter().map(outbox).collect() }
     }
@@ -52,7 +55,7 @@ impl Author {
 
 impl From<Proposal> for Waiting {
     fn from(proposal: Proposal) -> Self {
-        let Proposal { id, record, officer, reason, at_ms, skip_known, despite_hold } = proposal;
-        Self { id, record, officer, reason, at_ms, skip_known, despite_hold }
+        let Proposal { id, record, officer, reason, at_ms, skip_known, despite_hold, despite_guard } = proposal;
+        Self { id, record, officer, reason, at_ms, skip_known, despite_hold, despite_guard }
     }
 }

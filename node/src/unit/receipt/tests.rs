@@ -172,6 +172,7 @@ impl Node {
             payload,
             unless_referred: None,
             second: None,
+            repeats: false,
         });
         self.core().submit(drafts.collect()).await.unwrap();
         let folded = async {

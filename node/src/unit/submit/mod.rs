@@ -5,7 +5,7 @@
 //! | this one | the way of a call, and of a second officer's word |
 //! | `prepare` | what each kind of statement needs |
 //! | `against` | what speaks against referring a target |
-//! | `second` | what waits for a second officer, looked at once more |
+//! | `second` | what waits, when an officer decides about it |
 
 mod against;
 mod prepare;
@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entente_proto::checkpoint::CosignedCheckpoint;
+use entente_proto::hash::Hash;
 use entente_proto::ids::RecordId;
 use entente_proto::record::{self, Target};
 use entente_proto::wire;
@@ -159,12 +160,12 @@ pub(super) async fn judge(
     judged.map(|result| wire::SubmitResult { result: Some(result) }).collect()
 }
 
-/// A second officer's word on submissions that want one.
+/// An officer's word on submissions that wait.
 pub(super) async fn decide(
     core: &Arc<Core>,
     desk: &Desk,
     officer: &str,
-    ids: &[Vec<u8>],
+    decisions: &[wire::Decision],
     countersign: bool,
     wait: wire::Wait,
 ) -> Result<Vec<wire::SubmitResult>, Status> {
@@ -173,15 +174,16 @@ pub(super) async fn decide(
     }
     let stopping = |stopping: crate::core::Stopping| Status::unavailable(stopping.to_string());
     let standby = core.waiting().await.map_err(stopping)?;
-    let lists = desk.lists().await;
-    let mut prepared = Vec::with_capacity(ids.len());
+    let judge = Judge { config: desk.config, lists: desk.lists().await, officer, now_ms: core.clock.now_ms() };
+    let mut prepared = Vec::with_capacity(decisions.len());
     {
         let state = core.list.read();
-        for id in ids {
-            prepared.push(second::again(core, &state, &standby, (&lists, desk.config), officer, id, countersign));
+        for decision in decisions {
+            prepared.push(second::again(core, &state, &standby, &judge, decision, countersign));
         }
     }
-    let chosen = prepared.iter().filter_map(|p| p.as_ref().ok().map(|p| p.draft.submission)).collect();
+    let chosen = prepared.iter().filter_map(|prepared| prepared.as_ref().ok());
+    let chosen = chosen.map(|Prepared { draft, .. }| (draft.submission, Hash::of(&draft.payload))).collect();
     let answers = core.decide(chosen, countersign).await.map_err(stopping)?;
     certified(core, &answers, wait).await;
     Ok(pair(core, prepared, answers))

@@ -1,37 +1,50 @@
-//! What a second officer decides about, looked at once more.
+//! What waits, when an officer decides about it: looked at once more, for what may have come since.
 
+use entente_proto::hash::Hash;
 use entente_proto::record;
-use entente_proto::wire::record::Body;
+use entente_proto::wire;
 
-use super::against::holds;
-use super::{Prepared, Refusal, refusal};
-use crate::config::DeskConfig;
-use crate::core::{Core, Draft, Standby};
-use crate::guard::Lists;
+use super::prepare::At;
+use super::{Judge, Prepared, Refusal, refusal};
+use crate::core::{Core, Draft, Standby, Waiting};
 use crate::list::State;
 
-/// Looks once more at a submission that waits for a second officer.
+/// Looks once more at a submission that waits.
 pub(super) fn again(
     core: &Core,
     state: &State,
     standby: &Standby,
-    (lists, config): (&Lists, DeskConfig),
-    officer: &str,
-    id: &[u8],
+    judge: &Judge<'_>,
+    decision: &wire::Decision,
     countersign: bool,
 ) -> Result<Prepared, Refusal> {
-    let id = id.try_into().map_err(|_| refusal("submission-id", "a submission id is a UUID of 16 bytes"))?;
-    let Some(waiting) = standby.proposals.iter().find(|waiting| waiting.id == id) else {
+    let id = decision.submission.as_slice().try_into();
+    let id = id.map_err(|_| refusal("submission-id", "a submission id is a UUID of 16 bytes"))?;
+    let find = |waiting: &&Waiting| waiting.id == id;
+    let proposal = standby.proposals.iter().find(find);
+    let Some(waiting) = proposal.or_else(|| standby.outbox.iter().find(find)) else {
         let words = match core.placed(&id) {
-            Some(index) => format!("it was countersigned before, and is {}/{index}", core.unit),
-            None => "no submission with this id waits for a second officer: `entente waiting` lists them".into(),
+            Some(index) => format!("it stands in the log already, as {}/{index}", core.unit),
+            None => "no submission with this id waits: `entente waiting` lists them".into(),
         };
         return Err(refusal("not-waiting", words));
     };
-    if countersign && waiting.officer == officer {
+    if countersign && proposal.is_none() {
+        return Err(refusal(
+            "no-second",
+            "it wants no second officer: it enters by itself when the node signs again (`entente reject` takes it back)",
+        ));
+    }
+    if (countersign || !decision.digest.is_empty()) && decision.digest != Hash::of(&waiting.record).0 {
+        return Err(refusal(
+            "not-as-read",
+            "what waits under this id is not what was read: read it again with `entente waiting`",
+        ));
+    }
+    if countersign && waiting.officer == judge.officer {
         return Err(refusal(
             "same-officer",
-            format!("{officer} has submitted it: another officer of this unit has to countersign"),
+            format!("{} has submitted it: another officer of this unit has to countersign", judge.officer),
         ));
     }
     let damaged = || refusal("unreadable", "what waits cannot be read: reject it, and submit it again");
@@ -39,32 +52,29 @@ pub(super) fn again(
     let statement = record::parse(kind.number(), &waiting.record).map_err(|_| damaged())?;
     let target = statement.target();
     let mut notices = Vec::new();
-    if countersign
-        && let Body::Refer(refer) = statement.body()
-        && let Some(target) = &target
-    {
-        notices = holds(state, target, refer.prefix);
-        if let Some(first) = notices.first().filter(|_| !waiting.despite_hold) {
-            return Err(refusal(
-                "held",
-                format!(
-                    "{first}, since it was submitted. Reject it; it can be submitted again with --despite-hold REASON"
-                ),
-            ));
-        }
-        let hit = lists.hits(target).into_iter().find(|hit| !(hit.page && config.pages_pass));
-        if let Some(hit) = hit.filter(|_| refer.override_reason.is_empty()) {
-            return Err(refusal(
-                "guarded",
-                format!(
-                    "it is on the guard list {:?} ({}) since it was submitted. Reject it; it can be submitted again with --override REASON",
-                    hit.list, hit.entry
-                ),
-            ));
-        }
+    if countersign {
+        let mut body = statement.into_body();
+        // What its officer gave a reason for then needs none now; the record itself stays as it was read.
+        let given = |known: bool| if known { "a reason was given" } else { "" };
+        let at = At {
+            core,
+            state,
+            judge,
+            again: false,
+            despite_hold: given(waiting.despite_hold),
+            override_guard: given(waiting.despite_guard),
+        };
+        let now = at.settle(&mut body).map_err(|refused| Refusal {
+            message: format!(
+                "as things stand now it would be refused: {}. Reject it; it can be submitted anew",
+                refused.message
+            ),
+            ..refused
+        })?;
+        notices = now.notices;
     }
     let unless_referred = target.clone().filter(|_| waiting.skip_known);
     let payload = waiting.record.clone();
-    let draft = Draft { submission: id, kind, payload, unless_referred, second: None };
+    let draft = Draft { submission: id, kind, payload, unless_referred, second: None, repeats: false };
     Ok(Prepared { draft, target, notices })
 }
