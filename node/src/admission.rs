@@ -93,16 +93,17 @@ impl Admissions {
         self.cut();
     }
 
+    /// The database has these records from before the start, when nobody is connected yet.
+    pub fn known(&self, revoked: impl IntoIterator<Item = (UnitId, Hash)>) {
+        revoked.into_iter().for_each(|(unit, key)| _ = self.recorded.add(&unit, key));
+    }
+
     /// A unit's log has, verified, records that revoke these keys of its own. Never undone.
     pub fn revoked(&self, unit: &UnitId, keys: impl IntoIterator<Item = Hash>) {
-        let mut new = false;
-        for key in keys {
-            if self.recorded.add(unit, key) {
-                tracing::warn!(%unit, %key, "a unit has revoked a certificate of its own");
-                new = true;
-            }
-        }
-        if new {
+        let new: Vec<Hash> = keys.into_iter().filter(|key| self.recorded.add(unit, *key)).collect();
+        // One line, however many they are: another unit decides how many it writes.
+        if let Some(key) = new.first() {
+            tracing::warn!(%unit, %key, keys = new.len(), "a unit has revoked certificates of its own");
             self.cut();
         }
     }

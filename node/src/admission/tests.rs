@@ -128,6 +128,32 @@ fn while_two_charters_are_in_force_the_units_of_both_stay_and_then_those_who_lef
 }
 
 #[test]
+fn a_key_that_a_charter_revokes_is_cut_whoevers_it_is() {
+    let (be, fr) = (authority("BE"), authority("FR"));
+    let terms = terms(&[("BE", &[&be]), ("FR", &[&fr])]);
+    let admissions = Admissions::new(vec![terms.clone()], BTreeSet::new()).unwrap();
+    let (of_be, of_fr) = (Peer::of(&be), Peer::of(&fr));
+    let _standing = [of_be.connect(&admissions), of_fr.connect(&admissions)];
+    let mut next = terms.clone();
+    next.revoked.insert(of_be.spki);
+    // Also while the one before, which does not know of it, is still in force.
+    admissions.govern(vec![next, terms]).unwrap();
+    assert_eq!(connected(&admissions), ["FR"]);
+    assert!(matches!(of_be.judged(&admissions), Err(Refusal::Revoked { .. })));
+}
+
+#[test]
+fn what_was_revoked_before_the_start_is_known() {
+    let be = authority("BE");
+    let admissions = Admissions::new(vec![terms(&[("BE", &[&be])])], BTreeSet::new()).unwrap();
+    let peer = Peer::of(&be);
+    admissions.known([(unit("FR"), peer.spki)]);
+    assert!(peer.judged(&admissions).is_ok());
+    admissions.known([(unit("BE"), peer.spki)]);
+    assert!(matches!(peer.judged(&admissions), Err(Refusal::Revoked { .. })));
+}
+
+#[test]
 fn charters_that_cannot_be_in_force_together_change_nothing() {
     let (be, fr) = (authority("BE"), authority("FR"));
     let before = terms(&[("BE", &[&be])]);

@@ -127,9 +127,7 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
     if let Some(memory) = &memory {
         fault = put_back(&unit, &*store, memory)?;
     }
-    for (unit, key) in store.revocations()? {
-        admissions.revoked(&unit, [key]);
-    }
+    admissions.known(store.revocations()?);
     let mut restored = BTreeMap::new();
     for other in charter.units().keys() {
         restored.insert(other.clone(), read_log(other, &*store, (*other == unit).then_some(()), memory.as_ref())?);

@@ -68,7 +68,7 @@ fn stolen_key_drill_a_revoked_node_certificate_is_cut_off_everywhere_and_stays_o
 
     for (unit, since) in others.iter().zip(since) {
         let node = network.node(unit);
-        let reached = logged_at(node, since, &["a unit has revoked a certificate of its own", &stolen.to_string()]);
+        let reached = logged_at(node, since, &["a unit has revoked certificates of its own", &stolen.to_string()]);
         let words = ["cut a connection", "the certificate of BE node is revoked by a record of its unit"];
         let cut = logged_at(node, since, &words);
         assert!(cut - reached < CUT_WITHIN, "{unit} took {}", cut - reached);
@@ -96,7 +96,7 @@ fn stolen_key_drill_a_revoked_node_certificate_is_cut_off_everywhere_and_stays_o
     until_so("BE and NL are connected", || certificate_of(&nl.status(), "BE node", renewed).is_some());
     let since = nl.log().len();
     revoke(fr, renewed, "a lie");
-    nl.until_logged(since, &["a unit has revoked a certificate of its own", "FR"]);
+    nl.until_logged(since, &["a unit has revoked certificates of its own", "FR"]);
     network.until_agreed(&["BE", "FR", "NL", "UK"]);
     assert_eq!(nl.logged(since, &["cut a connection"]), [] as [String; 0]);
     assert!(certificate_of(&nl.status(), "BE node", renewed).is_some_and(|known| known["revoked"].is_null()));
@@ -170,7 +170,7 @@ fn a_certificate_in_a_file_can_be_revoked_that_no_node_has_ever_seen() {
     fs::write(&path, &issued.certificate_pem).unwrap();
     let file = path.to_str().unwrap();
     let _ = be.call(&["cert", "revoke", "--certificate", file, "--reason", "lost", "--wait", "certified"]).ended(0);
-    fr.until_logged(0, &["a unit has revoked a certificate of its own", &issued.spki.to_string()]);
+    fr.until_logged(0, &["a unit has revoked certificates of its own", &issued.spki.to_string()]);
     refused(&network, &Caller::issued(&issued), fr, "revoked by a record of its unit");
     let again = be.call(&["cert", "revoke", "--certificate", file, "--reason", "lost"]).ended(0).document();
     assert!(again["notices"].to_string().contains("revoked already"), "{again}");

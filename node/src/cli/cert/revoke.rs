@@ -25,6 +25,9 @@ use crate::import::{Fault, Format, Item};
 /// A record names the public key. As soon as it reaches a node, certified or not, that node ends the connections of that key
 /// and takes no new ones. It is never undone, and speaks for this unit's certificates alone.
 ///
+/// While the node does not sign (entente status) the record waits, as every statement does. To keep a key out at once, at this
+/// node alone, write it into the file `deny` of the home directory.
+///
 /// For a person's or the node's certificate in the home directory a name is enough. After `cert renew` the one before is
 /// named by its public key.
 #[derive(Debug, clap::Args)]
