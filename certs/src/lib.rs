@@ -10,11 +10,10 @@
 //! |---|---|
 //! | [`identity`] | who a certificate says that its holder is: one SPIFFE id, strictly parsed |
 //! | [`authority`] | a unit's certificate authority: founding, loading, issuing |
-//! | [`members`] | which authorities the charter gives to which unit, and what is revoked |
+//! | [`members`] | which authorities the charter gives to which unit, and which keys are revoked by whom |
 //! | [`verifier`] | the one decision whether a certificate is good, with its reason |
 //! | [`tls`] | rustls configurations: TLS 1.3, mutual, ALPN `h2`, no resumption |
 //! | [`keyfile`] | secrets in files that only their owner may read |
-//! | [`signer`] | the signing keys of notes, in such files |
 //! | [`signer`] | the signing keys of notes, in such files |
 //!
 //! ## What a certificate of a network looks like

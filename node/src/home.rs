@@ -4,10 +4,10 @@
 //! HOME/ (0700)
 //!   node.toml            the settings                         unit.toml   what is handed out to found a network
 //!   keys/ (0700)         charter.key log.key mirror.key ca.pem node.pem officer-<name>.pem ...   (0600 each)
-//!   certs/               ca.pem node.pem officer-<name>.pem operator-<name>.pem auditor-<name>.pem
+//!   certs/               ca.pem node.pem officer-<name>.pem operator-<name>.pem auditor-<name>.pem; ca-next.pem and ca-old.pem
+//!                        while the authority is exchanged
 //!   charter/<version>.note                                     journal     what the node has put its name to
 //!   guard/               names that must not be referred by mistake
-//!   data/                the database                          deny        keys that this node does not accept
 //!   data/                the database: `current` names the one of its directories that counts
 //!   deny                 keys that this node does not accept
 //!   lock                 held by the process that works here
