@@ -6,7 +6,7 @@ use crate::checkpoint::CosignedCheckpoint;
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
 
-pub use super::own::Standing;
+pub use super::own::{Stage, Standing};
 
 /// One log.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! The state machine: what follows from an event.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{LogView, PeerView};
 use super::event::{Action, Event, LeafHashes, Restored, Setup, StreamId};
@@ -8,6 +8,7 @@ use super::log::Log;
 use super::own::{self, Own, Standing};
 use super::peer::Session;
 use super::pull::Pull;
+use super::recovery::Recovery;
 use super::{Fault, Frame};
 use crate::checkpoint::{Checkpoint, CosignedCheckpoint, SignedCheckpoint};
 use crate::cosignature::Cosignature;
@@ -30,6 +31,7 @@ pub struct Engine {
     pub(super) setup: Setup,
     pub(super) logs: BTreeMap<UnitId, Log>,
     pub(super) own: Own,
+    pub(super) recovery: Recovery,
     pub(super) sessions: BTreeMap<StreamId, Session>,
     pub(super) pulls: BTreeMap<UnitId, Pull>,
     pub(super) list: Option<(Hash, Hash)>,
@@ -41,21 +43,23 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Puts together what the node held at its start. `standing` is [`Standing::Recovering`] where the journal is missing
-    /// or damaged; otherwise the node waits for the answers that its quorum asks for.
+    /// Puts together what the node held at its start. `lost` says in words why the journal does not know all that the node
+    /// signed; where it does, the node waits for the answers that its quorum asks for.
     ///
     /// # Errors
     /// A sentence that names the log whose stored checkpoints do not fit its stored entries.
     pub fn new(
         setup: Setup,
         mut restored: BTreeMap<UnitId, Restored>,
-        standing: Option<Standing>,
+        lost: Option<String>,
         leaves: &impl LeafHashes,
     ) -> Result<Self, String> {
         let mut logs = BTreeMap::new();
+        let mut owed = None;
         for (unit, keys) in &setup.logs {
             let mut log = Log::new(unit.clone(), keys.clone());
-            if let Some(state) = restored.remove(unit) {
+            if let Some(mut state) = restored.remove(unit) {
+                owed = owed.or(state.owed.take());
                 restore(&mut log, &setup.unit, state, leaves)?;
             }
             logs.insert(unit.clone(), log);
@@ -63,12 +67,17 @@ impl Engine {
         let needed = setup.logs.get(&setup.unit).map_or(0, |keys| keys.quorum.answers_to_start());
         let waiting = match needed {
             0 => Standing::Running,
-            _ => Standing::Waiting { needed, answered: Default::default() },
+            _ => {
+                Standing::Waiting { needed, answered: BTreeSet::new(), fetching: owed.as_ref().map(|owed| owed.first) }
+            }
         };
         let signed =
             logs.get(&setup.unit).and_then(|log| Some(log.newest_held()?.checkpoint().size)).unwrap_or_default();
-        Ok(Self {
-            own: Own::new(standing.unwrap_or(waiting), signed),
+        let promised = owed.as_ref().and_then(|owed| owed.signed).map_or(Size::ZERO, |(size, _)| size);
+        let bound = logs.get(&setup.unit).and_then(|log| log.bound).map_or(Size::ZERO, |bound| bound.size);
+        let mut engine = Self {
+            own: Own::new(waiting, signed.max(promised).max(bound), owed),
+            recovery: Recovery::default(),
             setup,
             logs,
             sessions: BTreeMap::new(),
@@ -78,7 +87,12 @@ impl Engine {
             clock_off_ms: None,
             suspects: BTreeMap::new(),
             actions: Vec::new(),
-        })
+        };
+        if let Some(reason) = lost {
+            engine.begin_recovery(reason);
+            engine.own.owed = None;
+        }
+        Ok(engine)
     }
 
     /// Takes in what happened at `now_ms` and gives what is to be done.
@@ -112,11 +126,15 @@ impl Engine {
                     session.digest_due = Some(session.digest_due.map_or(due, |old| old.min(due)));
                 }
             }
-            Event::Damaged { reason } => self.own.recover(reason),
+            Event::Regained => self.regained(),
+            Event::Damaged { reason } => self.halt(reason),
             Event::Tick => {}
         }
         self.schedule(now_ms);
         self.update_clock();
+        self.settle_owed(leaves);
+        self.advance_recovery();
+        self.own.run_if_ready();
         self.settle(now_ms);
         if standing != self.own.standing {
             self.actions.push(Action::StandingChanged);
@@ -228,7 +246,10 @@ impl Engine {
 
     /// Does whatever has become possible: certify, cosign, sign.
     fn settle(&mut self, now_ms: u64) {
-        let may_sign = self.own.standing == Standing::Running && self.clock_off_ms.is_none();
+        let (may_sign, may_cosign) = match self.clock_off_ms {
+            None => (self.own.standing == Standing::Running, self.own.standing.cosigns()),
+            Some(_) => (false, false),
+        };
         for (unit, log) in &mut self.logs {
             if log.certifying.is_none()
                 && let Some(head) = log.to_certify()
@@ -239,7 +260,7 @@ impl Engine {
                 log.certifying = Some(size);
             }
             if *unit != self.setup.unit {
-                if may_sign && let Some(checkpoint) = log.to_cosign(now_ms).cloned() {
+                if may_cosign && let Some(checkpoint) = log.to_cosign(now_ms).cloned() {
                     log.cosigning = Some(checkpoint.size);
                     self.actions.push(Action::Cosign { unit: unit.clone(), checkpoint });
                 }
@@ -274,6 +295,13 @@ impl Engine {
     #[must_use]
     pub fn next_time_ms(&self, now_ms: u64) -> u64 {
         self.logs.get(&self.setup.unit).map_or(now_ms, |log| log.replica.last_time_ms().max(now_ms))
+    }
+
+    /// The end of the own log as it was taken: its size, the leaf hashes of its last, partial bundle, and its latest time.
+    #[must_use]
+    pub fn own_end(&self) -> (Size, Vec<Hash>, u64) {
+        let log = self.logs.get(&self.setup.unit).map(|log| &log.replica);
+        log.map_or((Size::ZERO, Vec::new(), 0), |own| (own.taken(), own.tail().to_vec(), own.last_time_ms()))
     }
 
     /// Every log.
@@ -357,15 +385,17 @@ fn restore(log: &mut Log, own: &UnitId, state: Restored, leaves: &impl LeafHashe
         log.certified_stored(size);
     }
     if let Some((size, root, cosignature)) = state.cosigned {
-        if size > log.durable {
-            return Err(broken(&format!("{} entries, fewer than the {size} that this node cosigned", log.durable)));
-        }
-        if log.replica.root_at(size, leaves) != Some(root) {
-            return Err(broken("entries that are not those that this node cosigned"));
-        }
+        log.bind(size, root, leaves);
         log.cosigned = Some((size, root));
         log.own_cosignature = Some((own.clone(), cosignature));
         log.add_cosignature(size, root, own, cosignature);
+    }
+    if let Some((size, root)) = state.bound {
+        log.bind(size, root, leaves);
+    }
+    // Either may reach beyond what the store still has.
+    if log.forked {
+        return Err(broken("entries that are not those that this node cosigned"));
     }
     Ok(())
 }

@@ -73,6 +73,22 @@ pub struct Restored {
     pub newest: Vec<Vec<u8>>,
     /// For another unit's log: the newest checkpoint that this node cosigned, from the journal.
     pub cosigned: Option<(Size, Hash, Cosignature)>,
+    /// A checkpoint that this node may have cosigned, or of its own log signed, before it lost its journal. What it puts its
+    /// name to must extend that.
+    pub bound: Option<(Size, Hash)>,
+    /// For the own log: what the journal knows of it and the store lacks.
+    pub owed: Option<Owed>,
+}
+
+/// Own entries that the store lost and the journal has, at the end of a log whose beginning only partners have.
+#[derive(Debug)]
+pub struct Owed {
+    /// The index of the first of them: what is before it must come from partners.
+    pub first: Size,
+    /// They.
+    pub entries: Vec<Entry>,
+    /// The newest own checkpoint that was signed.
+    pub signed: Option<(Size, Hash)>,
 }
 
 /// What happened.
@@ -140,6 +156,8 @@ pub enum Event {
         /// The checkpoint's size.
         size: Size,
     },
+    /// The journal holds, durably, how far the own log was signed: it knows again.
+    Regained,
     /// The list was folded anew.
     Folded {
         /// The digest of the certified frontier.
@@ -208,6 +226,22 @@ pub enum Action {
         stream: StreamId,
         /// Why.
         fault: Fault,
+    },
+    /// Journal, before anything else, that the journal does not know all that the node signed: a later start must go on
+    /// with the recovery.
+    Lose {
+        /// Why, in words.
+        reason: String,
+    },
+    /// All partners have told how far they hold the own log, and the store holds it so far: journal that it was signed so
+    /// far, and the checkpoints that bind this node in other logs, then say [`Event::Regained`].
+    Regain {
+        /// How many own entries there are.
+        size: Size,
+        /// The newest own checkpoint that is known to be signed.
+        signed: Option<(Size, Hash)>,
+        /// For each other log the checkpoint that whatever is cosigned must extend.
+        bounds: Vec<(UnitId, Size, Hash)>,
     },
     /// The node may sign now, or may not any more.
     StandingChanged,

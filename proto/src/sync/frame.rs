@@ -49,6 +49,8 @@ pub struct HelloFrame {
     pub time_ms: u64,
     /// Whether it is rebuilding.
     pub rebuilding: bool,
+    /// Whether it has lost what it signed of its own log, and signs nothing of it yet.
+    pub recovering: bool,
     /// Which process it is.
     pub instance: [u8; 16],
 }
@@ -166,6 +168,7 @@ fn hello_frame(hello: wire::Hello) -> Result<HelloFrame, Fault> {
         charter_digest: Hash::from_slice(&hello.charter_digest).ok_or(Fault::Field("charter digest"))?,
         time_ms: hello.time_ms,
         rebuilding: hello.rebuilding,
+        recovering: hello.recovering,
         instance: hello.instance.as_slice().try_into().map_err(|_| Fault::Field("instance"))?,
     })
 }

@@ -34,6 +34,12 @@ impl Engine {
         session.clock_ahead_ms =
             i64::try_from(i128::from(hello.time_ms).saturating_sub(i128::from(now_ms))).unwrap_or(i64::MAX);
         let first = session.hello.is_none();
+        let stage = |hello: &HelloFrame| (hello.rebuilding, hello.recovering);
+        if stage(&hello) == (false, true) && session.hello.as_ref().is_some_and(|before| stage(before) != (false, true))
+        {
+            // It has found out what binds it in the logs of others, and asks again how far its own is held here.
+            session.full_due = Some(None);
+        }
         let peer = session.peer.clone();
         session.hello = Some(hello);
         if first { self.choose(stream, &peer) } else { Ok(()) }
@@ -89,10 +95,11 @@ impl Engine {
         }
         if frame.full && !frame.more {
             session.answered = true;
-            let (peer, rebuilding) =
-                (session.peer.clone(), session.hello.as_ref().is_none_or(|hello| hello.rebuilding));
-            if !rebuilding {
-                self.own.answer(&peer);
+            let peer = session.peer.clone();
+            if let Some((rebuilding, recovering)) =
+                session.hello.as_ref().map(|hello| (hello.rebuilding, hello.recovering))
+            {
+                self.answered(&peer, rebuilding, recovering);
             }
         } else if frame.heads.is_empty() && frame.digest.is_some_and(|digest| digest != own_digest) {
             session.full_due.get_or_insert(None);
@@ -111,7 +118,8 @@ impl Engine {
     ) -> Result<(), Fault> {
         let Some(log) = self.logs.get_mut(unit) else { return Ok(()) };
         let (size, new) = log.learn(note, leaves)?;
-        self.notice_own_word(unit, size);
+        self.bind(unit, size, leaves);
+        self.notice_own_word(unit, size, leaves);
         let Some(log) = self.logs.get(unit) else { return Ok(()) };
         let cosigners: Vec<UnitId> =
             log.at(size).map(|head| head.cosignatures().keys().cloned().collect()).unwrap_or_default();
@@ -124,11 +132,12 @@ impl Engine {
         let told = cosigners.iter().filter(|cosigner| mentions(note, cosigner));
         known.knows(size, told);
         if *unit == self.setup.unit && (size > self.own.signed || forked) {
-            self.own.recover(format!(
+            let words = format!(
                 "{peer} holds a checkpoint of this unit's log with {size} entries that this node's journal, at {}, does not know: \
                  the journal is older than the log (a restored backup?), or a second node signs with this unit's keys",
                 self.own.signed
-            ));
+            );
+            self.recover(words, leaves);
         }
         // Learnt of anew after a restart: the own cosignature may be what it lacks.
         let own_word = cosigners.contains(&self.setup.unit) && !mentions(note, &self.setup.unit);
@@ -141,21 +150,21 @@ impl Engine {
     }
 
     /// A partner may show a cosignature of this node that its journal does not know: then the journal is an old one.
-    fn notice_own_word(&mut self, unit: &UnitId, size: Size) {
+    fn notice_own_word(&mut self, unit: &UnitId, size: Size, leaves: &impl LeafHashes) {
         let Some(log) = self.logs.get(unit) else { return };
         let Some(head) = log.at(size).filter(|head| head.cosignatures().contains_key(&self.setup.unit)) else { return };
         let journalled =
             log.cosigned.is_some_and(|(known, root)| size < known || size == known && head.checkpoint().root == root);
         if !journalled {
-            self.own.recover(format!(
+            let words = format!(
                 "a partner shows this node's own cosignature over {size} entries of {unit}, which its journal does not know: \
                  the journal is older than that (a restored backup?)"
-            ));
+            );
+            self.recover(words, leaves);
         }
     }
 
     pub(super) fn compose_hello(&self, now_ms: u64, dialled: bool) -> wire::Frame {
-        let rebuilding = matches!(self.own.standing, super::Standing::Recovering { .. });
         let hello = wire::Hello {
             major: MAJOR,
             minor: MINOR,
@@ -164,7 +173,8 @@ impl Engine {
             charter_version: self.setup.charter_version,
             charter_digest: self.setup.charter_digest.0.to_vec(),
             time_ms: now_ms,
-            rebuilding,
+            rebuilding: self.own.standing.rebuilds(),
+            recovering: self.own.standing.recovers(),
             instance: self.setup.instance.to_vec(),
             dialled,
             release: self.setup.release.clone(),

@@ -17,6 +17,15 @@ use crate::note::Note;
 /// second at the most, and only the newest can still gather its quorum.
 const KNOWN_MAX: usize = 16;
 
+/// A checkpoint that whatever this node cosigns must extend.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bound {
+    pub(super) size: Size,
+    pub(super) root: Hash,
+    /// Whether the own tree has this root at this size.
+    met: bool,
+}
+
 /// A checkpoint that the author signed.
 #[derive(Debug)]
 pub(super) struct Known {
@@ -44,6 +53,8 @@ pub(super) struct Log {
     pub(super) told_sure: Size,
     /// What units cosigned of checkpoints that were forgotten since: the largest size of each.
     pub(super) past_cosigners: BTreeMap<UnitId, Size>,
+    /// What this node has cosigned, or may have before it lost its journal.
+    pub(super) bound: Option<Bound>,
     /// The largest checkpoint cosigned, as the journal has it.
     pub(super) cosigned: Option<(Size, Hash)>,
     /// That cosignature, so that it can be said again after a restart, when the checkpoint is learnt of anew.
@@ -74,6 +85,7 @@ impl Log {
             sure: Size::ZERO,
             told_sure: Size::ZERO,
             past_cosigners: BTreeMap::new(),
+            bound: None,
             cosigned: None,
             own_cosignature: None,
             cosigning: None,
@@ -97,6 +109,30 @@ impl Log {
     /// Whether a checkpoint of this size is stored, complete and as this node's own tree has it.
     fn holds(&self, size: Size, known: &Known) -> bool {
         known.ours && size <= self.durable && self.replica.complete(size) == size
+    }
+
+    /// From now on nothing is cosigned that does not extend this checkpoint.
+    pub(super) fn bind(&mut self, size: Size, root: Hash, leaves: &impl LeafHashes) {
+        if size > self.bound.map_or(Size::ZERO, |bound| bound.size) {
+            self.bound = Some(Bound { size, root, met: false });
+            self.meet_bound(leaves);
+        }
+    }
+
+    fn meet_bound(&mut self, leaves: &impl LeafHashes) {
+        let Some(bound) = &mut self.bound else { return };
+        if !bound.met && bound.size <= self.replica.taken() {
+            match self.replica.root_at(bound.size, leaves) {
+                Some(root) if root == bound.root => bound.met = true,
+                Some(_) => self.forked = true,
+                None => {}
+            }
+        }
+    }
+
+    /// Whether the store holds the log, complete, up to the checkpoint by which this node is bound.
+    pub(super) fn is_held_as_bound(&self) -> bool {
+        self.bound.is_none_or(|bound| bound.met && self.complete() >= bound.size)
     }
 
     /// The newest checkpoint that this node holds whole.
@@ -147,9 +183,10 @@ impl Log {
         let newest = self.newest_held()?.checkpoint();
         self.replica.ordered_up_to(newest.size)?;
         let done = self.cosigned.is_some_and(|(size, _)| size >= newest.size);
+        let bound = self.bound.is_none_or(|bound| bound.met && bound.size <= newest.size);
         // The last time taken bounds all times before it, since times do not go back.
         let early = self.replica.last_time_ms() <= now_ms.saturating_add(crate::limits::HEADER_AHEAD_MS_MAX);
-        (!done && early && newest.size > Size::ZERO).then_some(newest)
+        (!done && bound && early && newest.size > Size::ZERO).then_some(newest)
     }
 
     /// A checkpoint that is known at this size, certified or not.
@@ -264,6 +301,7 @@ impl Log {
                 None => {}
             }
         }
+        self.meet_bound(leaves);
     }
 
     /// For each unit the largest size of a checkpoint of this very log that it is known to have cosigned.

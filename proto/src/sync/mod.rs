@@ -56,6 +56,7 @@ mod outline;
 mod own;
 mod peer;
 mod pull;
+mod recovery;
 mod replica;
 mod serve;
 mod turn;
@@ -63,9 +64,9 @@ mod turn;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{LogView, PeerView, Standing};
+pub use answer::{LogView, PeerView, Stage, Standing};
 pub use engine::Engine;
-pub use event::{Action, Event, LeafHashes, LogKeys, Restored, Setup, StreamId};
+pub use event::{Action, Event, LeafHashes, LogKeys, Owed, Restored, Setup, StreamId};
 pub use fault::Fault;
 pub use frame::{BundleFrame, Frame, HeadFrame, HeadsFrame, HelloFrame, OutlineFrame, WantFrame};
 pub use replica::{VerifiedRun, erased_by};

@@ -1,7 +1,8 @@
-//! When a node may put its name to its own log.
+//! When a node may put its name to something: to its own log, and to the logs of others.
 
 use std::collections::BTreeSet;
 
+use super::event::Owed;
 use crate::ids::{Size, UnitId};
 use crate::limits::{CHECKPOINT_REST_MS, CLOCK_OFF_MS_MAX};
 
@@ -16,12 +17,57 @@ pub enum Standing {
         needed: usize,
         /// Who has.
         answered: BTreeSet<UnitId>,
+        /// Up to which size its own log is being fetched back from partners, where the store lost what the journal dropped.
+        fetching: Option<Size>,
     },
-    /// Its journal is missing, damaged or behind a partner: it does not sign.
+    /// Its journal is missing, damaged or behind a partner, so that it does not know what it signed.
     Recovering {
         /// Why, in words.
         reason: String,
+        /// How far it is.
+        stage: Stage,
     },
+}
+
+/// How far a recovery is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// It asks partners what binds it, and fetches that. It signs and cosigns nothing.
+    Rebuilding {
+        /// Whose logs are not yet known and fetched far enough.
+        open: BTreeSet<UnitId>,
+        /// Who has answered.
+        answered: BTreeSet<UnitId>,
+    },
+    /// It cosigns again. Its own log waits until all others have told how far they hold it.
+    Regaining {
+        /// How many must answer.
+        needed: usize,
+        /// Who has.
+        answered: BTreeSet<UnitId>,
+    },
+    /// It cannot go on by itself: the reason says what is to be done.
+    Halted,
+}
+
+impl Standing {
+    /// Whether the node cosigns other units' checkpoints.
+    #[must_use]
+    pub const fn cosigns(&self) -> bool {
+        matches!(self, Self::Running | Self::Recovering { stage: Stage::Regaining { .. }, .. })
+    }
+
+    /// Whether it asks partners what it cosigned, so that its own word is no answer.
+    #[must_use]
+    pub const fn rebuilds(&self) -> bool {
+        matches!(self, Self::Recovering { stage: Stage::Rebuilding { .. } | Stage::Halted, .. })
+    }
+
+    /// Whether it does not know what it signed of its own log.
+    #[must_use]
+    pub const fn recovers(&self) -> bool {
+        matches!(self, Self::Recovering { .. })
+    }
 }
 
 /// The author's side of the own log.
@@ -34,27 +80,41 @@ pub(super) struct Own {
     pub(super) signed_ms: u64,
     /// Whether one is on its way to the journal.
     pub(super) signing: bool,
+    /// Whether the node has signed since it was started, so that entries may be on their way to the own log.
+    pub(super) ran: bool,
+    /// What the journal has of the own log and the store lacks.
+    pub(super) owed: Option<Owed>,
 }
 
 impl Own {
-    pub(super) const fn new(standing: Standing, signed: Size) -> Self {
-        Self { standing, signed, signed_ms: 0, signing: false }
+    pub(super) fn new(standing: Standing, signed: Size, owed: Option<Owed>) -> Self {
+        let ran = standing == Standing::Running;
+        Self { standing, signed, signed_ms: 0, signing: false, ran, owed }
     }
 
     /// A partner has told all that it holds.
     pub(super) fn answer(&mut self, from: &UnitId) {
-        if let Standing::Waiting { needed, answered } = &mut self.standing {
+        if let Standing::Waiting { answered, .. } = &mut self.standing {
             answered.insert(from.clone());
-            if answered.len() >= *needed {
-                self.standing = Standing::Running;
+        }
+    }
+
+    /// Begins to sign if enough partners have answered and the store has all of the own log.
+    pub(super) fn run_if_ready(&mut self) {
+        if let Standing::Waiting { needed, answered, fetching } = &mut self.standing {
+            *fetching = self.owed.as_ref().map(|owed| owed.first);
+            if answered.len() >= *needed && fetching.is_none() {
+                (self.standing, self.ran) = (Standing::Running, true);
             }
         }
     }
 
-    /// Something shows that the journal does not know all that was signed.
-    pub(super) fn recover(&mut self, reason: String) {
-        if !matches!(self.standing, Standing::Recovering { .. }) {
-            self.standing = Standing::Recovering { reason };
+    /// Whether the own log is fetched from partners: the node itself does not add to it then.
+    pub(super) const fn fetches(&self) -> bool {
+        match &self.standing {
+            Standing::Running => false,
+            Standing::Waiting { .. } => self.owed.is_some(),
+            Standing::Recovering { stage, .. } => !matches!(stage, Stage::Halted),
         }
     }
 

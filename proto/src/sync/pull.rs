@@ -81,12 +81,18 @@ impl Engine {
 
     /// Asks for what is lacking, of whoever has it.
     pub(super) fn schedule(&mut self, now_ms: u64) {
-        let units: Vec<UnitId> = self.logs.keys().filter(|unit| **unit != self.setup.unit).cloned().collect();
+        let units: Vec<UnitId> = self.logs.keys().cloned().collect();
         for unit in units {
+            let own = unit == self.setup.unit;
+            if own && !self.own.fetches() {
+                continue;
+            }
             self.give_up_slow(now_ms, &unit);
             self.ask(now_ms, &unit);
             self.ask_for_gap(now_ms, &unit);
-            self.keep_open(&unit);
+            if !own {
+                self.keep_open(&unit);
+            }
         }
     }
 

@@ -142,6 +142,10 @@ impl Replica {
         self.range.end()
     }
 
+    pub(super) fn tail(&self) -> &[Hash] {
+        &self.tail
+    }
+
     pub(super) const fn last_time_ms(&self) -> u64 {
         self.last_time_ms
     }

@@ -150,7 +150,7 @@ fn a_node_whose_partners_know_more_of_its_log_than_its_journal_signs_nothing() {
     world.meddle = Some(twin);
     world.start(0);
     world.until("it recovers", |w| {
-        matches!(w.nodes[0].engine.as_ref().unwrap().standing(), Standing::Recovering { reason } if reason.contains("9 entries"))
+        matches!(w.nodes[0].engine.as_ref().unwrap().standing(), Standing::Recovering { reason, .. } if reason.contains("9 entries"))
     });
     let signed = world.nodes[0].signed.len();
     world.submit(0, 1);

@@ -3,4 +3,5 @@
 mod erasure;
 mod hostile;
 mod network;
+mod recovery;
 mod world;

@@ -125,7 +125,7 @@ fn after_a_start_a_node_signs_only_when_enough_partners_have_answered() {
         world.step();
     }
     // Five answers are needed among eight; three partners are there.
-    let Standing::Waiting { needed, answered } = world.nodes[0].engine.as_ref().unwrap().standing().clone() else {
+    let Standing::Waiting { needed, answered, .. } = world.nodes[0].engine.as_ref().unwrap().standing().clone() else {
         panic!("it signs")
     };
     assert_eq!((needed, answered.len()), (5, 3));

@@ -14,18 +14,41 @@ use crate::list::Gaps;
 use crate::note::{Algorithm, KeyName, MemorySigner, Signer};
 use crate::quorum::Quorum;
 use crate::sync::{
-    Action, Engine, Event, Frame, LeafHashes, LogKeys, LogView, Outgoing, Restored, Setup, Standing, StreamId,
+    Action, Engine, Event, Frame, LeafHashes, LogKeys, LogView, Outgoing, Owed, Restored, Setup, Standing, StreamId,
 };
 use crate::wire;
 
-/// What a node's disks hold.
-#[derive(Debug, Default)]
+/// What a node's disks hold: its database, and its journal.
+#[derive(Debug, Default, Clone)]
 pub(super) struct Disk {
     pub(super) logs: BTreeMap<UnitId, Vec<Entry>>,
     certified: BTreeMap<UnitId, Vec<u8>>,
     newest: BTreeMap<UnitId, Vec<u8>>,
-    own_checkpoint: Option<Vec<u8>>,
+    pub(super) journal: Journal,
+}
+
+/// What a node has put its name to.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Journal {
+    own_checkpoint: Option<(Size, Hash, Vec<u8>)>,
     cosigned: BTreeMap<UnitId, (Size, Hash, Cosignature)>,
+    bounds: BTreeMap<UnitId, (Size, Hash)>,
+    /// Own entries from this one on.
+    first: usize,
+    entries: Vec<Entry>,
+    lost: Option<String>,
+}
+
+impl Disk {
+    /// The database is gone.
+    pub(super) fn lose_database(&mut self) {
+        *self = Self { journal: std::mem::take(&mut self.journal), ..Self::default() };
+    }
+
+    /// The journal is gone, which the node notices.
+    pub(super) fn lose_journal(&mut self) {
+        self.journal = Journal { lost: Some("the journal is gone".into()), ..Journal::default() };
+    }
 }
 
 impl LeafHashes for Disk {
@@ -68,6 +91,8 @@ pub(super) struct World {
     ends: BTreeMap<(usize, StreamId), (usize, StreamId)>,
     next_stream: StreamId,
     seed: u64,
+    /// A node that signs without asking anybody.
+    pub(super) reckless: Option<usize>,
     /// Changes a frame on its way from one node to another.
     pub(super) meddle: Option<fn(usize, usize, &mut wire::Frame)>,
 }
@@ -97,6 +122,7 @@ impl World {
             ends: BTreeMap::new(),
             next_stream: 1,
             seed: seed.wrapping_mul(2).wrapping_add(1),
+            reckless: None,
             meddle: None,
         };
         for unit in &units {
@@ -133,7 +159,7 @@ impl World {
         let keys = |of: &UnitId| LogKeys {
             log_key: log_signer(of).key().clone(),
             mirrors: units.iter().filter(|u| *u != of).map(|u| (u.clone(), mirror_signer(u).key().clone())).collect(),
-            quorum: Quorum::of(units.len() - 1),
+            quorum: Quorum::of(if self.reckless == Some(at) { 0 } else { units.len() - 1 }),
         };
         Setup {
             network: network(),
@@ -171,7 +197,15 @@ impl World {
                     }
                 }
             }
-            let own = (*unit == node.unit).then(|| node.disk.own_checkpoint.clone()).flatten();
+            let own = *unit == node.unit;
+            let journal = &node.disk.journal;
+            let signed = journal.own_checkpoint.as_ref().filter(|_| own);
+            let lacking = own && entries.len() < journal.first + journal.entries.len();
+            let owed = lacking.then(|| Owed {
+                first: Size::new(journal.first as u64).unwrap(),
+                entries: journal.entries.clone(),
+                signed: signed.map(|(size, root, _)| (*size, *root)),
+            });
             restored.insert(
                 unit.clone(),
                 Restored {
@@ -181,13 +215,19 @@ impl World {
                     gaps,
                     missing,
                     certified: node.disk.certified.get(unit).cloned(),
-                    newest: own.into_iter().chain(node.disk.newest.get(unit).cloned()).collect(),
+                    newest: signed
+                        .map(|(_, _, note)| note.clone())
+                        .into_iter()
+                        .chain(node.disk.newest.get(unit).cloned())
+                        .collect(),
                     time_goes_back: None,
-                    cosigned: node.disk.cosigned.get(unit).cloned(),
+                    cosigned: journal.cosigned.get(unit).cloned(),
+                    bound: journal.bounds.get(unit).copied(),
+                    owed,
                 },
             );
         }
-        let engine = Engine::new(setup, restored, None, &node.disk).unwrap();
+        let engine = Engine::new(setup, restored, node.disk.journal.lost.clone(), &node.disk).unwrap();
         node.engine = Some(engine);
         if matches!(self.nodes[at].engine.as_ref().unwrap().standing(), Standing::Running) {
             self.resume_own(at);
@@ -291,6 +331,9 @@ impl World {
     fn check_certified(&mut self, at: usize, unit: &UnitId, size: Size) {
         let log = &self.nodes[at].disk.logs[unit];
         assert!(log.len() as u64 >= size.get(), "certified before it is stored");
+        if self.reckless == Some(at) {
+            return;
+        }
         let mut signers: BTreeMap<Size, usize> = BTreeMap::new();
         for (size, _) in self.nodes.iter().filter_map(|node| node.cosigned.get(unit)).flatten() {
             *signers.entry(*size).or_default() += 1;
@@ -309,6 +352,7 @@ impl World {
         let event = match todo {
             Todo::Own(entries) => {
                 node.disk.logs.entry(node.unit.clone()).or_default().extend(entries.iter().cloned());
+                node.disk.journal.entries.extend(entries.iter().cloned());
                 Event::OwnAppended { entries }
             }
             Todo::Write(Action::Store { run, newest }) => {
@@ -330,21 +374,42 @@ impl World {
             }
             Todo::Write(Action::StoreHead { unit, size, note }) => {
                 node.disk.certified.insert(unit.clone(), note);
+                if unit == node.unit {
+                    let journal = &mut node.disk.journal;
+                    let done = (size.get() as usize).saturating_sub(journal.first).min(journal.entries.len());
+                    journal.entries.drain(..done);
+                    journal.first += done;
+                }
                 Event::HeadStored { unit, size }
             }
             Todo::Write(Action::Sign(checkpoint)) => {
-                node.signed.push((checkpoint.size, checkpoint.root));
+                assert_eq!(node.disk.journal.lost, None, "a node signed without knowing what it signed");
+                let (size, root) = (checkpoint.size, checkpoint.root);
+                node.signed.push((size, root));
                 let signed = SignedCheckpoint::sign(checkpoint, &log_signer(&node.unit)).unwrap();
-                node.disk.own_checkpoint =
-                    Some(crate::checkpoint::CosignedCheckpoint::new(signed.clone()).to_note(&BTreeMap::new()));
+                let note = crate::checkpoint::CosignedCheckpoint::new(signed.clone()).to_note(&BTreeMap::new());
+                node.disk.journal.own_checkpoint = Some((size, root, note));
                 Event::Signed(signed)
             }
             Todo::Write(Action::Cosign { unit, checkpoint }) => {
                 let Checkpoint { size, root, .. } = checkpoint;
                 let cosignature = Cosignature::sign(&checkpoint.body(), now_s, &mirror_signer(&node.unit)).unwrap();
-                node.disk.cosigned.insert(unit.clone(), (size, root, cosignature));
+                node.disk.journal.cosigned.insert(unit.clone(), (size, root, cosignature));
                 node.cosigned.entry(unit.clone()).or_default().push((size, root));
                 Event::Cosigned { unit, size, root, cosignature }
+            }
+            Todo::Write(Action::Lose { reason }) => {
+                node.disk.journal.lost = Some(reason);
+                return;
+            }
+            Todo::Write(Action::Regain { size, signed, bounds }) => {
+                let journal = &mut node.disk.journal;
+                journal.lost = None;
+                journal.own_checkpoint = None;
+                (journal.first, journal.entries) = (size.get() as usize, Vec::new());
+                journal.bounds = bounds.into_iter().map(|(unit, size, root)| (unit, (size, root))).collect();
+                journal.bounds.extend(signed.map(|signed| (node.unit.clone(), signed)));
+                Event::Regained
             }
             Todo::Write(other) => panic!("{other:?}"),
         };
