@@ -278,6 +278,12 @@ impl Home {
         self.0.join("journal")
     }
 
+    /// There while the database is to be moved aside and rebuilt: it says why.
+    #[must_use]
+    pub fn rebuild(&self) -> PathBuf {
+        self.0.join("rebuild")
+    }
+
     /// The database's directory.
     #[must_use]
     pub fn data(&self) -> PathBuf {

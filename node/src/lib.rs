@@ -17,6 +17,7 @@
 //! | [`unit`](mod@unit) | the officers' API |
 //! | [`import`], [`export`] | files of targets, and the list in other formats |
 //! | [`cli`] | the command line |
+//! | [`open`] | the files of a node that starts, and what takes the place of those that are lost |
 //! | [`run`] | a node from its home directory to its end |
 //! | [`demo`] | a whole network on one machine |
 
@@ -36,6 +37,7 @@ pub mod journal;
 pub mod list;
 pub mod membership;
 pub mod net;
+pub mod open;
 pub mod peer;
 pub mod run;
 pub mod store;

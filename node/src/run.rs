@@ -18,14 +18,14 @@ use crate::admission::Admissions;
 use crate::certificates::{Certificates, denied};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogFormat, StoreConfig};
-use crate::core::{self, Parts, Running};
+use crate::core::{self, Again, Parts, Running};
 use crate::guard::Guard;
 use crate::home::{Home, HomeLock};
-use crate::journal::{self, Journal, JournalError};
 use crate::membership::{self, OwnKeys};
 use crate::net::{self, Door, Limits, TlsTime};
+use crate::open;
 use crate::peer::{Means, Partners, PeerService};
-use crate::store::{Options, SledStore, Store};
+use crate::store::{SledStore, Store};
 use crate::unit::{Desk, UnitService};
 
 /// How often the files of certificates are looked at: what they say has to act within 2 s.
@@ -59,12 +59,32 @@ pub fn run(directory: &Path) -> Result<(), RunError> {
     let config = Config::load(&home.config()).map_err(fault)?;
     log_to_stderr(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(fault)?;
-    let result = runtime.block_on(serve(&home, config));
+    let ended = runtime.block_on(serve(&home, config));
     runtime.shutdown_background();
-    result
+    match ended? {
+        None => Ok(()),
+        Some(Again::Recover(reason)) => Err(begin_anew(&reason)),
+        Some(Again::Rebuild(reason)) => {
+            open::to_be_rebuilt(&home, &reason).map_err(fault)?;
+            Err(begin_anew(&reason))
+        }
+    }
 }
 
-async fn serve(home: &Home, config: Config) -> Result<(), RunError> {
+/// Puts this very program in its own place: nothing that the process has in memory may go on. Returns only if that fails.
+fn begin_anew(reason: &str) -> RunError {
+    use std::os::unix::process::CommandExt as _;
+    tracing::warn!(reason, "the node begins anew");
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return RunError(format!("{reason}. Start the node again ({error})")),
+    };
+    let error = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
+    RunError(format!("{reason}. Start the node again ({error})"))
+}
+
+/// Runs until the node is told to stop, or is to be started anew.
+async fn serve(home: &Home, config: Config) -> Result<Option<Again>, RunError> {
     let lock = home.lock().map_err(fault)?;
     let listen = bind(&config.listen, "listen").await?;
     let api = bind(&config.api, "api").await?;
@@ -96,7 +116,11 @@ async fn serve(home: &Home, config: Config) -> Result<(), RunError> {
     let peer_listener = tokio::spawn(net::serve(listen, peers, peer_service, told(stopped.clone())));
     let unit_listener = tokio::spawn(net::serve(api, people, unit_service, told(stopped.clone())));
     tokio::spawn(look(certificates, told(stopped)));
-    signalled().await?;
+    let mut again = core.again();
+    let why = tokio::select! {
+        told = signalled() => told.map(|()| None)?,
+        why = again.wait_for(Option::is_some) => why.ok().and_then(|why| why.clone()),
+    };
     tracing::info!("stopping");
     // The listeners end their connections and return.
     let _ = stop.send(());
@@ -109,7 +133,7 @@ async fn serve(home: &Home, config: Config) -> Result<(), RunError> {
     }
     tokio::task::block_in_place(|| running.stop());
     drop(lock);
-    Ok(())
+    Ok(why)
 }
 
 /// Looks at the certificates' files, at once when the process is told to (SIGHUP), until the node stops.
@@ -180,31 +204,24 @@ fn open(home: &Home, config: Config, lock: HomeLock) -> Result<Opened, RunError>
     let own = (config.network.clone(), config.unit.clone());
     let certificates =
         Certificates::open(home.clone(), own, admissions.clone(), clock.clone()).map(Arc::new).map_err(RunError)?;
-    let store = open_store(home, &config)?;
+    let (writer, memory) = open::journal(home, &config).map_err(fault)?;
+    let (store, loaded) = open::database(home, &config, &charter, &memory, draw()?).map_err(fault)?;
     let room = room(store.clone(), config.store);
     let parts = Parts {
         unit: config.unit.clone(),
         charter,
         clock: clock.clone(),
         store: store as Arc<dyn Store>,
-        journal: open_journal(home, &config)?,
+        journal: (writer, memory),
         log_signer: Box::new(keys.log),
         mirror_signer: Box::new(keys.mirror),
         room,
         admissions,
         remains: remains(home),
         scrub_after: Duration::from_secs(config.store.scrub_after_s),
-        instance: draw()?,
     };
-    let running = core::start(parts).map_err(fault)?;
+    let running = core::start(parts, loaded).map_err(fault)?;
     Ok(Opened { config, lock, running, certificates, clock })
-}
-
-fn open_store(home: &Home, config: &Config) -> Result<Arc<SledStore>, RunError> {
-    let mut options = Options::new(config.network.clone(), config.unit.clone());
-    options.cache_bytes = config.store.cache_mib.saturating_mul(1 << 20);
-    options.low_bytes = config.store.low_space_mib.saturating_mul(1 << 20);
-    SledStore::open(&home.data(), options).map(Arc::new).map_err(fault)
 }
 
 /// Whether submissions may be taken, in view of the room on the disk.
@@ -232,22 +249,6 @@ fn remains(home: &Home) -> Box<dyn Fn() -> Vec<String> + Send + Sync> {
         };
         aside.map(|entry| words(entry.path())).collect()
     })
-}
-
-/// The journal. One that is missing or damaged does not keep the node from running: it only signs nothing. One of another
-/// unit or open to others does.
-fn open_journal(home: &Home, config: &Config) -> Result<Result<(journal::Writer, journal::Memory), String>, RunError> {
-    match Journal::open(&home.journal(), &config.network, &config.unit) {
-        Ok((journal, memory)) => {
-            let writer = journal::Writer::start(journal, journal::Limits::default()).map_err(fault)?;
-            Ok(Ok((writer, memory)))
-        }
-        Err(error @ (JournalError::Missing(_) | JournalError::Damaged { .. })) => {
-            tracing::error!(%error, "this node signs nothing");
-            Ok(Err(format!("{error}. This node signs nothing, since it does not know what it has signed")))
-        }
-        Err(error) => Err(fault(error)),
-    }
 }
 
 fn draw() -> Result<[u8; 16], RunError> {

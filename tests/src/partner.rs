@@ -55,6 +55,7 @@ impl<'a> Partner<'a> {
             charter_version: self.network.charter().version().into(),
             charter_digest: self.network.charter().digest().0.to_vec(),
             time_ms: now_ms(),
+            recovering: false,
             rebuilding: false,
             instance: vec![7; 16],
             dialled: true,

@@ -8,13 +8,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use entente_proto::checkpoint::{Checkpoint, CosignedCheckpoint, SignedCheckpoint};
 use entente_proto::cosignature::Cosignature;
+use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
-use entente_proto::ids::UnitId;
-use entente_proto::sync::{Action, Event, Fault, VerifiedRun};
+use entente_proto::ids::{Size, UnitId};
+use entente_proto::sync::{Action, Event, Fault, Stage, Standing, VerifiedRun};
+use entente_proto::wire;
+use prost::Message as _;
 
-use super::{Core, Input, Leaves, author, erasure, lock, revoked_in};
+use super::{Again, Core, Input, Leaves, author, erasure, lock, revoked_in};
 use crate::journal::disk::AbortOnPanic;
-use crate::journal::{self, JournalRecord};
+use crate::journal::{self, Contradiction, JournalRecord, SubmissionId};
 use crate::store::{Append, Batch, Fill, HeadKind, StoreError};
 
 /// How often the engine is told that time goes by.
@@ -56,6 +59,9 @@ pub(super) fn run(core: &Arc<Core>, inbox: &Receiver<Input>) {
 }
 
 fn handle(core: &Arc<Core>, event: Event) {
+    if let Event::Damaged { reason } = &event {
+        core.begin_again(Again::Rebuild(reason.clone()));
+    }
     let now = core.clock.now_ms();
     let held = match &event {
         Event::Stored { unit, .. } | Event::Filled { unit, .. } => Some(unit.clone()),
@@ -101,8 +107,11 @@ fn act(core: &Arc<Core>, action: Action) {
         Action::Certified { unit, size } => {
             if unit == core.unit {
                 core.certified.send_replace(size.get());
-                // Lets the journal drop what the store holds and partners cosigned. Nobody waits for it.
-                append(core, &[JournalRecord::OwnCertified(size)], || {});
+                // Lets the journal drop what the store holds and partners cosigned. Nobody waits for it. One that does not
+                // know the own log is told how far it goes at the end of the recovery.
+                if !core.engine().standing().recovers() {
+                    append(core, &[JournalRecord::OwnCertified(size)], || {});
+                }
             }
             tracing::debug!(%unit, size = size.get(), "certified");
             core.list.certified(unit, size.get());
@@ -115,8 +124,22 @@ fn act(core: &Arc<Core>, action: Action) {
                 let _ = close.send(fault);
             }
         }
+        Action::Lose { reason } => {
+            tracing::error!(reason, "this node does not know all that it signed: it recovers");
+            append(core, &[JournalRecord::Lost(reason)], || {});
+        }
+        Action::Regain { size, signed, bounds } => {
+            let bound = |(unit, size, root)| JournalRecord::Bound { unit, size, root };
+            let mut records: Vec<_> = bounds.into_iter().map(bound).collect();
+            records.push(JournalRecord::Regained { size, signed });
+            let core_then = core.clone();
+            append(core, &records, move || core_then.tell(Event::Regained, None));
+        }
         Action::StandingChanged => {
             let standing = core.engine().standing().clone();
+            if let Standing::Recovering { reason, stage: Stage::Halted } = &standing {
+                core.begin_again(Again::Recover(reason.clone()));
+            }
             tracing::info!(?standing, "standing");
             core.standing.send_replace(standing);
             // A full queue means that the author is awake, and it looks at the standing before each submission.
@@ -133,12 +156,23 @@ fn store_run(core: &Arc<Core>, run: VerifiedRun, newest: Option<Vec<u8>>) {
     let revoked = revoked_in(&entries);
     let append = Append { unit: unit.clone(), from, entries, level1 };
     let heads = newest.map(|note| (unit.clone(), HeadKind::Newest, Bytes::from(note))).into_iter().collect();
+    // Own entries come from partners where the database or the journal was lost.
+    let submissions = if unit == core.unit { submissions(from, &append.entries) } else { Vec::new() };
     let core_then = core.clone();
     let then = move || {
         core_then.admissions.revoked(&unit, revoked);
         core_then.tell(Event::Stored { unit, size: end }, None);
     };
-    submit(core, Batch { appends: vec![append], announced, heads, ..Batch::default() }, then);
+    submit(core, Batch { appends: vec![append], announced, heads, submissions, ..Batch::default() }, then);
+}
+
+/// Which submission each own entry came from, so that a repeated call never enters twice.
+fn submissions(from: Size, entries: &[Entry]) -> Vec<(SubmissionId, u64)> {
+    let of = |(index, entry): (u64, &Entry)| {
+        let record = wire::Record::decode(entry.payload()?.clone()).ok()?;
+        Some((record.submission.try_into().ok()?, index))
+    };
+    (from.get()..).zip(entries).filter_map(of).collect()
 }
 
 /// Signs a checkpoint of the own log; it goes out once the journal has it.
@@ -197,12 +231,11 @@ pub(super) fn not_stored(error: &StoreError) {
 }
 
 fn append(core: &Arc<Core>, records: &[JournalRecord], then: impl FnOnce() + Send + 'static) {
-    let Some(journal) = &core.journal else {
-        tracing::error!("there is no journal: nothing is signed");
-        return;
-    };
-    match journal.append(records, Box::new(then)) {
+    match core.journal.append(records, Box::new(then)) {
         Ok(()) => {}
+        Err(journal::AppendError::Contradiction(Contradiction::Lost)) => {
+            tracing::warn!("nothing is signed: what this node signed is not known");
+        }
         Err(journal::AppendError::Closed) => tracing::warn!("not journalled: the node is stopping"),
         // The journal refused to put its name to something: go no further on a state that contradicts it.
         Err(error) => crate::fatal(&format!("the journal refuses a signature: {error}")),
@@ -218,6 +251,11 @@ pub(crate) fn log_close(peer: &UnitId, fault: &Fault) {
 }
 
 impl Core {
+    /// Asks for the node to be started anew; the first reason counts.
+    pub(super) fn begin_again(&self, why: Again) {
+        self.again.send_if_modified(|again| again.is_none() && again.replace(why).is_none());
+    }
+
     /// Submissions that wait.
     pub(super) fn set_outbox(&self, count: usize) {
         self.outbox.store(count as u64, Ordering::Relaxed);

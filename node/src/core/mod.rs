@@ -13,6 +13,7 @@
 mod author;
 mod drive;
 mod erasure;
+mod load;
 mod scrub;
 mod start;
 
@@ -33,6 +34,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 pub(crate) use author::kind_of;
 pub use author::{Answer, Draft, Second, Standby, Submit, Waiting};
+pub use load::{Loaded, load};
 pub use scrub::{Done, Report, Stage};
 pub use start::{Parts, Running, StartError, start};
 
@@ -82,7 +84,7 @@ pub struct Core {
     /// Who is admitted.
     pub admissions: Arc<Admissions>,
     store_writer: store::Writer,
-    journal: Option<Arc<journal::Writer>>,
+    journal: Arc<journal::Writer>,
     log_signer: Box<dyn Signer>,
     mirror_signer: Box<dyn Signer>,
     engine: Mutex<Engine>,
@@ -100,6 +102,17 @@ pub struct Core {
     next_stream: AtomicU64,
     certified: watch::Sender<u64>,
     standing: watch::Sender<Standing>,
+    /// Why the process should begin anew.
+    again: watch::Sender<Option<Again>>,
+}
+
+/// Why a node should be started anew: what it has in memory does not hold any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Again {
+    /// It does not know what it signed, and entries may be on their way to its log.
+    Recover(String),
+    /// Something in the database cannot be read: it is to be moved aside and rebuilt.
+    Rebuild(String),
 }
 
 impl std::fmt::Debug for Core {
@@ -265,6 +278,17 @@ impl Core {
     #[must_use]
     pub fn outbox(&self) -> u64 {
         self.outbox.load(Ordering::Relaxed)
+    }
+
+    /// Tells when and why the node should be started anew.
+    #[must_use]
+    pub fn again(&self) -> watch::Receiver<Option<Again>> {
+        self.again.subscribe()
+    }
+
+    /// The end of the own log: its size, the leaf hashes of its last, partial bundle, and its latest time.
+    pub(super) fn own_end(&self) -> (Size, Vec<entente_proto::hash::Hash>, u64) {
+        self.engine().own_end()
     }
 
     /// Follows how much of the own log is certified.

@@ -180,10 +180,7 @@ impl Work<'_> {
         self.wait_deleted()?;
         let mut done = Done { notes: (self.core.remains)(), ..Done::default() };
         self.tell(Stage::Journal, nothing());
-        let journal = match &self.core.journal {
-            Some(journal) => compact(journal),
-            None => Err("it is missing or damaged".to_owned()),
-        };
+        let journal = compact(&self.core.journal);
         let core = self.core;
         let scrubbed = core.store.scrub(&mut |step| self.step(step));
         done.store = scrubbed.map_err(|error| match error {
@@ -194,8 +191,6 @@ impl Work<'_> {
             "the database was scrubbed, but the journal was not rewritten, and bytes of erased records may be in it";
         match journal {
             Ok(bytes) => done.journal_bytes = bytes,
-            // Without a journal the node signs nothing, and says so itself.
-            Err(error) if core.journal.is_none() => done.notes.push(format!("{words}: {error}")),
             Err(error) => return Err(format!("{words}: {error}")),
         }
         Ok(done)

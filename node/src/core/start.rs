@@ -1,6 +1,5 @@
-//! Starting: what journal and database hold is put together, held against each other, and the threads begin.
+//! Starting: the threads begin.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -9,30 +8,23 @@ use std::time::Duration;
 
 use entente_proto::charter::Charter;
 use entente_proto::checkpoint::CosignedCheckpoint;
-use entente_proto::cosignature::Cosignature;
-use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
-use entente_proto::limits::BUNDLE_ENTRIES;
-use entente_proto::list::{Fold, Gaps};
 use entente_proto::note::Signer;
-use entente_proto::record::RecordKind;
-use entente_proto::sync::{Engine, Event, LogKeys, Restored, Setup, Standing, erased_by};
+use entente_proto::sync::Event;
 use tokio::sync::{mpsc, watch};
 
 use super::author::Author;
 use super::scrub::{self, Scrubber};
-use super::{Core, Input, Leaves, drive, erasure, lock};
+use super::{Core, Input, Loaded, drive, erasure, lock};
 use crate::admission::Admissions;
 use crate::clock::Clock;
 use crate::journal;
 use crate::list::{self, Listing};
-use crate::store::{self, Append, Batch, Refused, Store, StoreError, StoredLog};
+use crate::store::{self, Store, StoreError};
 
 /// How many calls may wait for the author's thread.
 const CALLS_MAX: usize = 256;
-/// How many entries are put back or looked through at once.
-const STRETCH: usize = 256;
 
 /// What a node is made of.
 pub struct Parts {
@@ -44,8 +36,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// The database.
     pub store: Arc<dyn Store>,
-    /// The journal with what it holds, or why there is none that can be used.
-    pub journal: Result<(journal::Writer, journal::Memory), String>,
+    /// The journal, with what it holds.
+    pub journal: (journal::Writer, journal::Memory),
     /// Signs the own log's checkpoints.
     pub log_signer: Box<dyn Signer>,
     /// Cosigns the logs of others.
@@ -58,8 +50,6 @@ pub struct Parts {
     pub remains: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     /// How long after a payload was deleted the node scrubs by itself.
     pub scrub_after: Duration,
-    /// Drawn at random for this process.
-    pub instance: [u8; 16],
 }
 
 impl std::fmt::Debug for Parts {
@@ -75,16 +65,14 @@ pub enum StartError {
     #[error("the database cannot be read: {0}")]
     Store(#[from] StoreError),
     /// What the database holds does not fit together or does not fit the journal.
-    #[error(
-        "{0}. The database is damaged: put back a whole copy of the home directory, or ask for help; nothing was changed"
-    )]
+    #[error("{0}: the database is damaged")]
     Damaged(String),
+    /// The journal takes nothing.
+    #[error("{0}")]
+    Journal(String),
     /// A thread could not be started.
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
-    /// The charter asks for rules that this release does not know.
-    #[error("the charter asks for fold version {0}, which this release does not know: install a newer one")]
-    Fold(u32),
 }
 
 /// A running node's threads.
@@ -104,9 +92,7 @@ impl Running {
         let _ = self.core.inbox.send(Input::Stop);
         // A thread that panicked has been reported where it happened.
         let _ = self.engine.join();
-        if let Some(journal) = &self.core.journal {
-            journal.close();
-        }
+        self.core.journal.close();
         self.core.store_writer.close();
     }
 }
@@ -115,31 +101,19 @@ impl Running {
 ///
 /// # Errors
 /// [`StartError`]; nothing was signed then.
-pub fn start(parts: Parts) -> Result<Running, StartError> {
+pub fn start(parts: Parts, loaded: Loaded) -> Result<Running, StartError> {
     let Parts { unit, charter, clock, store, journal, log_signer, mirror_signer, room, .. } = parts;
-    let Parts { remains, scrub_after, instance, admissions, .. } = parts;
-    let fold =
-        Fold::new(charter.units().keys().cloned(), charter.fold()).map_err(|_| StartError::Fold(charter.fold()))?;
-    let (journal, memory, mut fault) = match journal {
-        Ok((writer, memory)) => (Some(Arc::new(writer)), Some(memory), None),
-        Err(why) => (None, None, Some(why)),
-    };
-    if let Some(memory) = &memory {
-        fault = put_back(&unit, &*store, memory)?;
+    let Parts { remains, scrub_after, admissions, .. } = parts;
+    let (journal, memory) = journal;
+    let journal = Arc::new(journal);
+    let words = loaded.to_journal();
+    if !words.is_empty() {
+        // Whatever is journalled later stands behind it.
+        journal.append(&words, Box::new(|| {})).map_err(|error| StartError::Journal(error.to_string()))?;
     }
     admissions.known(store.revocations()?);
-    let mut restored = BTreeMap::new();
-    for other in charter.units().keys() {
-        restored.insert(other.clone(), read_log(other, &*store, (*other == unit).then_some(()), memory.as_ref())?);
-    }
-    let own = restored.get(&unit);
-    let next = own.map_or(0, |own| own.level1.len() as u64 * BUNDLE_ENTRIES + own.tail.len() as u64);
-    let (tail, last_time_ms) = own.map(|own| (own.tail.clone(), own.last_time_ms)).unwrap_or_default();
-
-    let setup = setup(&unit, &charter, instance);
-    let standing = fault.map(|reason| Standing::Recovering { reason });
-    let engine = Engine::new(setup, restored, standing, &Leaves(&*store)).map_err(StartError::Damaged)?;
-    let (listing, news) = Listing::new(unit.clone(), fold);
+    let engine = loaded.engine;
+    let (listing, news) = Listing::new(unit.clone(), charter.units().keys().cloned(), charter.fold());
     let store_writer = store::Writer::start(store.clone())?;
     let (inbox, engine_inbox) = channel();
     let (author, author_inbox) = mpsc::channel(CALLS_MAX);
@@ -172,6 +146,7 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
         next_stream: AtomicU64::new(1),
         certified: watch::channel(certified).0,
         standing,
+        again: watch::channel(None).0,
     });
     for log in logs {
         if let Some(head) = log.certified {
@@ -181,9 +156,11 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
         core.list.held(log.unit, log.complete.get());
     }
     let around = around(&core);
-    std::thread::Builder::new().name("list".into()).spawn(move || list::run(around, &news))?;
-    let (outbox, proposals) = memory.map(|memory| (memory.outbox, memory.proposals)).unwrap_or_default();
-    let author = Author::new(core.clone(), outbox, proposals, next, last_time_ms, tail);
+    match core.list.known() {
+        Ok(()) => _ = std::thread::Builder::new().name("list".into()).spawn(move || list::run(around, &news))?,
+        Err(unknown) => tracing::error!("{unknown}"),
+    }
+    let author = Author::new(core.clone(), memory.outbox, memory.proposals);
     std::thread::Builder::new().name("author".into()).spawn(move || author.run(author_inbox))?;
     let driven = core.clone();
     let engine = std::thread::Builder::new().name("engine".into()).spawn(move || drive::run(&driven, &engine_inbox))?;
@@ -192,166 +169,6 @@ pub fn start(parts: Parts) -> Result<Running, StartError> {
         .name("scrub".into())
         .spawn(move || scrub::run(&scrubbed, &scrub_inbox, scrub_after))?;
     Ok(Running { core, engine, scrub })
-}
-
-fn setup(unit: &UnitId, charter: &Charter, instance: [u8; 16]) -> Setup {
-    let logs = charter.units().values().map(|of| {
-        let keys = LogKeys { log_key: of.log_key.clone(), mirrors: charter.mirrors(&of.id), quorum: charter.quorum() };
-        (of.id.clone(), keys)
-    });
-    Setup {
-        network: charter.network().clone(),
-        unit: unit.clone(),
-        charter_version: charter.version().into(),
-        charter_digest: charter.digest(),
-        logs: logs.collect(),
-        instance,
-        release: concat!("entente ", env!("CARGO_PKG_VERSION")).to_owned(),
-    }
-}
-
-/// Puts own entries that the journal has and the database lost back into the database. Gives why the node may not sign
-/// where the two do not meet.
-fn put_back(unit: &UnitId, store: &dyn Store, memory: &journal::Memory) -> Result<Option<String>, StartError> {
-    let log = store.log(unit)?;
-    let held = log.size.get();
-    let journalled = memory.own_size();
-    if held > journalled {
-        return Ok(Some(format!(
-            "the journal knows {journalled} own entries, the database {}: the journal is older than the database (a restored file?)",
-            held
-        )));
-    }
-    let first = journalled.saturating_sub(memory.entries.len() as u64);
-    if held < first {
-        return Ok(Some(format!(
-            "the database holds {} own entries and the journal only those from {first} on: the database lost some (a restored file?)",
-            held
-        )));
-    }
-    let skip = usize::try_from(held - first).unwrap_or(usize::MAX);
-    let lost: Vec<_> = memory.entries.iter().skip(skip).collect();
-    let mut tail = log.tail_leaves;
-    let mut from = held;
-    for stretch in lost.chunks(STRETCH) {
-        let entries: Vec<Entry> = stretch.iter().map(|own| own.entry.clone()).collect();
-        let submissions = stretch.iter().filter_map(|own| Some((own.submission?, own.index))).collect();
-        let mut level1 = Vec::new();
-        for (index, entry) in (from..).zip(&entries) {
-            tail.push(entry.leaf_hash());
-            if tail.len() as u64 == BUNDLE_ENTRIES {
-                let hash = entente_proto::tree::level1(&tail).map_err(|e| StartError::Damaged(e.to_string()))?;
-                level1.push((index / BUNDLE_ENTRIES, hash));
-                tail.clear();
-            }
-        }
-        let end = from + entries.len() as u64;
-        let announced = erasure::announced(unit, from, &entries);
-        let size = Size::new(from).map_err(|e| StartError::Damaged(e.to_string()))?;
-        let append = Append { unit: unit.clone(), from: size, entries, level1 };
-        store.commit_one(&Batch { appends: vec![append], announced, submissions, ..Batch::default() })?;
-        from = end;
-    }
-    if !lost.is_empty() {
-        tracing::info!(count = lost.len(), "own entries put back into the database from the journal");
-    }
-    Ok(None)
-}
-
-/// What the engine is told of a log.
-fn read_log(
-    unit: &UnitId,
-    store: &dyn Store,
-    own: Option<()>,
-    memory: Option<&journal::Memory>,
-) -> Result<Restored, StartError> {
-    let log = store.log(unit)?;
-    // Up to what this node cosigned the times were in order.
-    let cosigned = memory.and_then(|memory| memory.cosigned.get(unit)).map_or(0, |cosigned| cosigned.size.get());
-    let ordered = if own.is_some() { log.size.get() } else { cosigned };
-    let (last_time_ms, time_goes_back) = read_times(unit, store, ordered.saturating_sub(1), log.size.get())?;
-    let (gaps, missing) = find_gaps(unit, store, &log)?;
-    let mut restored = Restored {
-        level1: log.level1,
-        tail: log.tail_leaves,
-        last_time_ms,
-        time_goes_back,
-        gaps,
-        missing,
-        certified: log.certified.map(|note| note.to_vec()),
-        newest: log.newest.map(|note| note.to_vec()).into_iter().collect(),
-        cosigned: None,
-    };
-    let Some(memory) = memory else { return Ok(restored) };
-    if own.is_some() {
-        restored.newest.extend(memory.checkpoint.as_ref().map(|checkpoint| checkpoint.note.to_vec()));
-    } else if let Some(cosigned) = memory.cosigned.get(unit) {
-        let cosignature = Cosignature { time: cosigned.time, signature: cosigned.signature };
-        restored.cosigned = Some((cosigned.size, cosigned.root, cosignature));
-    }
-    Ok(restored)
-}
-
-/// The latest time of the entries from `from` on, and the first whose time is earlier than one before it.
-fn read_times(unit: &UnitId, store: &dyn Store, from: u64, size: u64) -> Result<(u64, Option<u64>), StoreError> {
-    let (mut latest, mut back, mut at) = (0, None, from);
-    while at < size {
-        let entries = store.entries(unit, at, STRETCH, usize::MAX)?;
-        if entries.is_empty() {
-            return Err(StoreError::Refused(Refused::NoEntry { unit: unit.clone(), index: at }));
-        }
-        for entry in entries {
-            let time_ms = entry.header().time_ms;
-            if time_ms < latest {
-                back.get_or_insert(at);
-            }
-            (latest, at) = (latest.max(time_ms), at + 1);
-        }
-    }
-    Ok((latest, back))
-}
-
-/// Which missing payloads no erasure below explains. Only a log that misses some of which the store does not know the
-/// erasure is looked through.
-fn find_gaps(unit: &UnitId, store: &dyn Store, log: &StoredLog) -> Result<(Gaps, BTreeMap<u64, Hash>), StartError> {
-    let (mut gaps, mut hashes) = (Gaps::default(), BTreeMap::new());
-    if log.gaps.len() == log.erased.len() {
-        // Nothing else can be erased.
-        for (index, _) in &log.erased {
-            gaps.note_missing(*index, RecordKind::Refer).map_err(|e| StartError::Damaged(e.to_string()))?;
-        }
-        for (index, by) in &log.erased {
-            gaps.note_erase(*index, *by).map_err(|e| StartError::Damaged(e.to_string()))?;
-        }
-        return Ok((gaps, hashes));
-    }
-    let mut at = 0;
-    while at < log.size.get() {
-        // What is withheld is not missing.
-        let entries = store.entries_to_fold(unit, at, STRETCH, usize::MAX)?;
-        if entries.is_empty() {
-            return Err(StoreError::Refused(Refused::NoEntry { unit: unit.clone(), index: at }).into());
-        }
-        for entry in entries {
-            match entry.payload() {
-                None => {
-                    let kind = RecordKind::of_number(entry.header().kind);
-                    gaps.note_missing(at, kind).map_err(|e| StartError::Damaged(e.to_string()))?;
-                    hashes.insert(at, entry.leaf_hash());
-                }
-                Some(payload) if entry.header().kind == RecordKind::Erase.number() => {
-                    if let Some(erased) = erased_by(entry.header().kind, payload) {
-                        gaps.note_erase(erased, at).map_err(|e| StartError::Damaged(e.to_string()))?;
-                    }
-                }
-                Some(_) => {}
-            }
-            at += 1;
-        }
-    }
-    // Nobody wants the payload of what is erased any more.
-    hashes.retain(|index, _| gaps.is_missing(*index));
-    Ok((gaps, hashes))
 }
 
 /// What the folding thread is given of the node.

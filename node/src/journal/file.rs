@@ -107,6 +107,43 @@ impl Journal {
         Ok((journal, memory))
     }
 
+    /// Puts a journal in the place of one that is missing or damaged. It says that what the node signed is lost, and why, and
+    /// keeps what can be read of the damaged one up to the damage. That is moved aside, under the name it returns.
+    ///
+    /// # Errors
+    /// [`JournalError::Foreign`] and [`JournalError::Release`], for what is there may be needed elsewhere;
+    /// [`JournalError::Io`]. Whatever fails, the next start finds the old journal or none, and may do this again.
+    pub fn replace_lost(
+        path: &Path,
+        network: &NetworkName,
+        unit: &UnitId,
+        reason: String,
+    ) -> Result<Option<PathBuf>, JournalError> {
+        let fail = |what| move |source| io_error(path, what, source);
+        let mut memory = Memory::new(unit.clone());
+        let damaged = match File::open(path) {
+            Ok(mut file) => match replay_into(&mut memory, &mut file, path, network, unit) {
+                Ok(_) | Err(JournalError::Damaged { .. }) => true,
+                Err(error) => return Err(error),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(io_error(path, "open", error)),
+        };
+        remove_leftover(path).map_err(fail("clean up beside"))?;
+        let new_path = leftover(path);
+        let mut file = new_file(&new_path).map_err(fail("write anew"))?;
+        write_snapshot(&mut file, &Header::bytes(network, unit), memory.salvage(reason))
+            .and_then(|_| file.sync_all())
+            .map_err(fail("write anew"))?;
+        let aside = if damaged { Some(free_name(path)) } else { None };
+        if let Some(aside) = &aside {
+            std::fs::rename(path, aside).map_err(fail("move aside"))?;
+        }
+        std::fs::rename(&new_path, path).map_err(fail("write anew"))?;
+        disk::sync_parent(path).map_err(fail("sync the directory of"))?;
+        Ok(aside)
+    }
+
     /// Appends records, all or none; they are durable on return.
     ///
     /// # Errors
@@ -202,6 +239,19 @@ pub(super) fn bounded(records: &[JournalRecord]) -> Result<Vec<u8>, AppendError>
 
 /// Reads all frames. Returns the memory and the end of the last whole frame; what follows that is torn.
 fn replay(file: &mut File, path: &Path, network: &NetworkName, unit: &UnitId) -> Result<(Memory, u64), JournalError> {
+    let mut memory = Memory::new(unit.clone());
+    let end = replay_into(&mut memory, file, path, network, unit)?;
+    Ok((memory, end))
+}
+
+/// As [`replay`]; after an error the memory holds what came before it.
+fn replay_into(
+    memory: &mut Memory,
+    file: &mut File,
+    path: &Path,
+    network: &NetworkName,
+    unit: &UnitId,
+) -> Result<u64, JournalError> {
     let fail = |source| io_error(path, "read", source);
     let length = file.metadata().map_err(fail)?.len();
     let mut reader = io::BufReader::with_capacity(1 << 16, file);
@@ -218,7 +268,6 @@ fn replay(file: &mut File, path: &Path, network: &NetworkName, unit: &UnitId) ->
             expected: format!("{network}/{unit}"),
         });
     }
-    let mut memory = Memory::new(unit.clone());
     let mut offset = header.length as u64;
     reader.seek(SeekFrom::Start(offset)).map_err(fail)?;
     while let Some(body) = next_body(&mut reader, path, offset, length)? {
@@ -226,7 +275,7 @@ fn replay(file: &mut File, path: &Path, network: &NetworkName, unit: &UnitId) ->
         memory.take(records).map_err(|why| damaged(path, offset, why.to_string()))?;
         offset = offset.saturating_add((HEAD_BYTES.saturating_add(body.len())) as u64);
     }
-    Ok((memory, offset))
+    Ok(offset)
 }
 
 /// The body of the frame at `offset`, or `None` at the end of what is whole.
@@ -295,6 +344,16 @@ fn write_snapshot(file: &mut File, header: &[u8], memory: Memory) -> io::Result<
 
 fn new_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Where a damaged journal is moved: beside, with `.damaged-` and the first free number at the end.
+fn free_name(path: &Path) -> PathBuf {
+    let named = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".damaged-{number}"));
+        PathBuf::from(name)
+    };
+    (1..).map(named).find(|name| std::fs::symlink_metadata(name).is_err()).unwrap_or_else(|| named(0))
 }
 
 /// Where compaction writes: beside the journal, with `.new` at the end.

@@ -53,6 +53,14 @@ pub enum Contradiction {
     /// A second text for one charter version.
     #[error("another text of charter version {0} was already signed")]
     TwoCharters(u64),
+    /// Something of the own log, though what was signed of it is not known.
+    #[error(
+        "what this node signed is lost, so it signs nothing of its own log before all partners have told what they hold"
+    )]
+    Lost,
+    /// The end of a loss that nobody noted.
+    #[error("nothing was lost")]
+    NotLost,
     /// A submission that the outbox already holds, or that waits for a second officer.
     #[error("a submission with this id waits already")]
     Waiting,
@@ -69,10 +77,13 @@ pub struct Marks {
     own_begun: bool,
     /// The size of the own log.
     own_size: u64,
+    /// Entries below this one are not kept here.
     certified: u64,
     checkpoint: Option<(Size, Hash)>,
+    /// What was cosigned, or may have been.
     cosigned: BTreeMap<UnitId, (Size, Hash)>,
     charters: BTreeMap<u64, Hash>,
+    lost: bool,
     /// Submissions that wait, with their lengths.
     outbox: BTreeMap<SubmissionId, usize>,
     /// Submissions that wait for a second officer, with their lengths.
@@ -96,6 +107,7 @@ impl Marks {
             checkpoint: None,
             cosigned: BTreeMap::new(),
             charters: BTreeMap::new(),
+            lost: false,
             outbox: BTreeMap::new(),
             proposals: BTreeMap::new(),
             lengths: VecDeque::new(),
@@ -141,16 +153,7 @@ impl Marks {
                 self.own_begun = true;
                 self.checkpoint = Some((own.size, own.root));
             }
-            JournalRecord::OwnCertified(size) => {
-                let size = size.get();
-                for _ in self.certified..size.min(self.own_size) {
-                    let length = self.lengths.pop_front().unwrap_or(0);
-                    self.live_bytes = self.live_bytes.saturating_sub(length as u64);
-                }
-                self.own_begun = true;
-                self.own_size = self.own_size.max(size);
-                self.certified = size;
-            }
+            JournalRecord::OwnCertified(size) => self.drop_below(size.get()),
             JournalRecord::Cosigned(cosigned) => {
                 self.cosigned.insert(cosigned.unit.clone(), (cosigned.size, cosigned.root));
             }
@@ -176,7 +179,37 @@ impl Marks {
             JournalRecord::CharterSigned { version, digest } => {
                 self.charters.insert(*version, *digest);
             }
+            JournalRecord::Lost(_) => self.lost = true,
+            JournalRecord::Bound { unit, size, root } => {
+                let mark = self.cosigned.entry(unit.clone()).or_insert((*size, *root));
+                if mark.0 < *size {
+                    *mark = (*size, *root);
+                }
+            }
+            JournalRecord::Regained { size, signed } => {
+                self.lost = false;
+                self.drop_below(size.get());
+                self.checkpoint = larger(self.checkpoint, *signed);
+            }
         }
+    }
+
+    /// Own entries below this index need not be kept any more.
+    fn drop_below(&mut self, size: u64) {
+        for _ in self.certified..size.min(self.own_size) {
+            let length = self.lengths.pop_front().unwrap_or(0);
+            self.live_bytes = self.live_bytes.saturating_sub(length as u64);
+        }
+        self.own_begun = true;
+        self.own_size = self.own_size.max(size);
+        self.certified = self.certified.max(size);
+    }
+}
+
+fn larger(one: Option<(Size, Hash)>, other: Option<(Size, Hash)>) -> Option<(Size, Hash)> {
+    match (one, other) {
+        (Some(one), Some(other)) if other.0 <= one.0 => Some(one),
+        (one, other) => other.or(one),
     }
 }
 
@@ -189,6 +222,7 @@ struct Ahead<'a> {
     checkpoint: Option<(Size, Hash)>,
     cosigned: BTreeMap<&'a UnitId, (Size, Hash)>,
     charters: BTreeMap<u64, Hash>,
+    lost: bool,
     /// Whether a submission waits, where that changed.
     outbox: BTreeMap<SubmissionId, bool>,
     /// Whether it waits for a second officer, where that changed.
@@ -205,6 +239,7 @@ impl<'a> Ahead<'a> {
             checkpoint: marks.checkpoint,
             cosigned: BTreeMap::new(),
             charters: BTreeMap::new(),
+            lost: marks.lost,
             outbox: BTreeMap::new(),
             proposals: BTreeMap::new(),
         }
@@ -212,6 +247,9 @@ impl<'a> Ahead<'a> {
 
     fn judge<'r: 'a>(&mut self, record: &'r JournalRecord) -> Result<(), Contradiction> {
         match record {
+            JournalRecord::OwnEntry(_) | JournalRecord::OwnCheckpoint(_) if self.lost => {
+                return Err(Contradiction::Lost);
+            }
             JournalRecord::OwnEntry(own) => {
                 if own.index != self.own_size {
                     return Err(Contradiction::Index { expected: self.own_size, found: own.index });
@@ -265,7 +303,38 @@ impl<'a> Ahead<'a> {
                 }
                 self.charters.insert(*version, *digest);
             }
+            JournalRecord::Lost(_) => self.lost = true,
+            JournalRecord::Bound { unit, size, root } => {
+                if *unit == self.marks.unit {
+                    return Err(Contradiction::OwnLog);
+                }
+                let before = self.cosigned.get(unit).or_else(|| self.marks.cosigned.get(unit)).copied();
+                if before.is_none_or(|(before, _)| before <= *size) {
+                    extends(unit, before.as_ref(), *size, root)?;
+                    self.cosigned.insert(unit, (*size, *root));
+                }
+            }
+            JournalRecord::Regained { size, signed } => self.regain(*size, *signed)?,
         }
+        Ok(())
+    }
+
+    fn regain(&mut self, size: Size, signed: Option<(Size, Hash)>) -> Result<(), Contradiction> {
+        if !self.lost && self.own_begun {
+            return Err(Contradiction::NotLost);
+        }
+        let unit = &self.marks.unit;
+        if size.get() < self.own_size {
+            return Err(Contradiction::Back { unit: unit.clone(), before: self.own_size, found: size.get() });
+        }
+        if let Some((signed, root)) =
+            signed.filter(|(signed, _)| self.checkpoint.is_none_or(|(known, _)| known <= *signed))
+        {
+            extends(unit, self.checkpoint.as_ref(), signed, &root)?;
+            self.checkpoint = Some((signed, root));
+        }
+        (self.lost, self.own_begun) = (false, true);
+        (self.own_size, self.certified) = (size.get(), self.certified.max(size.get()));
         Ok(())
     }
 
@@ -273,13 +342,10 @@ impl<'a> Ahead<'a> {
         if self.own_begun {
             self.reached(size)?;
         }
-        if size.get() < self.certified {
-            let unit = self.marks.unit.clone();
-            return Err(Contradiction::Back { unit, before: self.certified, found: size.get() });
-        }
+        // A smaller one says nothing new: after a loss the own log is known further than it is certified.
         self.own_begun = true;
         self.own_size = self.own_size.max(size.get());
-        self.certified = size.get();
+        self.certified = self.certified.max(size.get());
         Ok(())
     }
 

@@ -13,12 +13,18 @@ use super::record::{Cosigned, JournalRecord, OwnCheckpoint, OwnEntry, Proposal, 
 pub struct Memory {
     /// Own entries from [`certified`](Self::certified) on, without a gap: what the database may lack.
     pub entries: VecDeque<OwnEntry>,
-    /// The newest checkpoint of the own log that was signed.
+    /// The newest checkpoint of the own log that was signed; nothing where that was before a loss.
     pub checkpoint: Option<OwnCheckpoint>,
-    /// The size up to which the own log is certified and durable in the database; entries below are not kept here.
+    /// Its size and root, known from partners where it was signed before a loss.
+    pub signed: Option<(Size, Hash)>,
+    /// The size up to which the own log is durable in the database and others hold it; entries below are not kept here.
     pub certified: Size,
     /// For each other unit the largest checkpoint cosigned.
     pub cosigned: BTreeMap<UnitId, Cosigned>,
+    /// For each other unit the largest checkpoint that may have been cosigned before a loss.
+    pub bounds: BTreeMap<UnitId, (Size, Hash)>,
+    /// Why what was signed is not all in here, if it is not.
+    pub lost: Option<String>,
     /// Submissions without an index, in the order in which they came.
     pub outbox: VecDeque<Submission>,
     /// Submissions that wait for a second officer.
@@ -35,8 +41,11 @@ impl Memory {
         Self {
             entries: VecDeque::new(),
             checkpoint: None,
+            signed: None,
             certified: Size::ZERO,
             cosigned: BTreeMap::new(),
+            bounds: BTreeMap::new(),
+            lost: None,
             outbox: VecDeque::new(),
             proposals: BTreeMap::new(),
             charters: BTreeMap::new(),
@@ -67,13 +76,11 @@ impl Memory {
     fn absorb(&mut self, record: JournalRecord) {
         match record {
             JournalRecord::OwnEntry(own) => self.entries.push_back(own),
-            JournalRecord::OwnCheckpoint(own) => self.checkpoint = Some(own),
-            JournalRecord::OwnCertified(size) => {
-                self.certified = size;
-                while self.entries.front().is_some_and(|own| own.index < size.get()) {
-                    self.entries.pop_front();
-                }
+            JournalRecord::OwnCheckpoint(own) => {
+                self.signed = Some((own.size, own.root));
+                self.checkpoint = Some(own);
             }
+            JournalRecord::OwnCertified(size) => self.drop_below(size),
             JournalRecord::Cosigned(cosigned) => {
                 self.cosigned.insert(cosigned.unit.clone(), cosigned);
             }
@@ -95,21 +102,73 @@ impl Memory {
             JournalRecord::CharterSigned { version, digest } => {
                 self.charters.insert(version, digest);
             }
+            JournalRecord::Lost(reason) => self.lost = Some(reason),
+            JournalRecord::Bound { unit, size, root } => {
+                let bound = self.bounds.entry(unit).or_insert((size, root));
+                if bound.0 < size {
+                    *bound = (size, root);
+                }
+            }
+            JournalRecord::Regained { size, signed } => {
+                self.lost = None;
+                self.drop_below(size);
+                if let Some(signed) = signed.filter(|(signed, _)| self.signed.is_none_or(|(known, _)| known < *signed))
+                {
+                    (self.signed, self.checkpoint) = (Some(signed), None);
+                }
+            }
         }
+    }
+
+    fn drop_below(&mut self, size: Size) {
+        self.certified = self.certified.max(size);
+        while self.entries.front().is_some_and(|own| own.index < size.get()) {
+            self.entries.pop_front();
+        }
+    }
+
+    /// What may be kept of a journal that is damaged, and why it cannot be relied on: what was cosigned, which charters were
+    /// signed, and what was submitted. Own entries are submissions again: those that are in the log will be found there.
+    pub(super) fn salvage(mut self, reason: String) -> Self {
+        let bounds = std::mem::take(&mut self.cosigned).into_values().map(|c| (c.unit, (c.size, c.root)));
+        for (unit, bound) in bounds {
+            let known = self.bounds.entry(unit).or_insert(bound);
+            if known.0 < bound.0 {
+                *known = bound;
+            }
+        }
+        let submitted = self
+            .entries
+            .drain(..)
+            .filter_map(|own| Some(Submission { id: own.submission?, record: own.entry.payload()?.clone() }));
+        let submitted: Vec<Submission> =
+            submitted.filter(|own| !self.outbox.iter().any(|waiting| waiting.id == own.id)).collect();
+        for own in submitted.into_iter().rev() {
+            self.outbox.push_front(own);
+        }
+        (self.signed, self.checkpoint, self.certified) = (None, None, Size::ZERO);
+        self.lost = Some(reason);
+        self
     }
 
     /// Records that amount to this state, in an order in which they can be replayed: what compaction writes.
     pub(super) fn snapshot(self) -> impl Iterator<Item = JournalRecord> {
-        let certified = (self.certified > Size::ZERO).then_some(JournalRecord::OwnCertified(self.certified));
+        let begin = match (&self.checkpoint, self.signed) {
+            (None, Some(signed)) => Some(JournalRecord::Regained { size: self.certified, signed: Some(signed) }),
+            _ => (self.certified > Size::ZERO).then_some(JournalRecord::OwnCertified(self.certified)),
+        };
+        let bounds = self.bounds.into_iter().map(|(unit, (size, root))| JournalRecord::Bound { unit, size, root });
         let charters =
             self.charters.into_iter().map(|(version, digest)| JournalRecord::CharterSigned { version, digest });
-        certified
+        begin
             .into_iter()
             .chain(self.entries.into_iter().map(JournalRecord::OwnEntry))
             .chain(self.checkpoint.into_iter().map(JournalRecord::OwnCheckpoint))
             .chain(self.cosigned.into_values().map(JournalRecord::Cosigned))
+            .chain(bounds)
             .chain(charters)
             .chain(self.outbox.into_iter().map(JournalRecord::Outbox))
             .chain(self.proposals.into_values().map(JournalRecord::Proposed))
+            .chain(self.lost.into_iter().map(JournalRecord::Lost))
     }
 }

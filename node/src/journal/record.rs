@@ -43,6 +43,25 @@ pub enum JournalRecord {
         /// SHA-256 of the note's text.
         digest: Hash,
     },
+    /// What this node signed is not all in here, for this reason: until [`Self::Regained`] it signs nothing of its own log.
+    Lost(String),
+    /// A checkpoint of another unit's log that this node may have cosigned before: what it cosigns must extend it.
+    Bound {
+        /// The unit whose log it is.
+        unit: UnitId,
+        /// The checkpoint's size.
+        size: Size,
+        /// Its root.
+        root: Hash,
+    },
+    /// All partners have told what this node signed. The database has the own log up to this size; entries below need not
+    /// be kept here.
+    Regained {
+        /// How many own entries there are.
+        size: Size,
+        /// The newest own checkpoint that anybody knows of.
+        signed: Option<(Size, Hash)>,
+    },
 }
 
 /// An entry of the own log.
@@ -191,6 +210,15 @@ fn to_wire(record: &JournalRecord) -> wire::Record {
         JournalRecord::CharterSigned { version, digest } => {
             wire::Kind::CharterSigned(wire::CharterSigned { version: *version, digest: digest.0.to_vec() })
         }
+        JournalRecord::Lost(reason) => wire::Kind::Lost(wire::Lost { reason: reason.clone() }),
+        JournalRecord::Bound { unit, size, root } => {
+            wire::Kind::Bound(wire::Bound { unit: unit.to_string(), size: size.get(), root: root.0.to_vec() })
+        }
+        JournalRecord::Regained { size, signed } => wire::Kind::Regained(wire::Regained {
+            size: size.get(),
+            signed_size: signed.map_or(0, |(size, _)| size.get()),
+            signed_root: signed.map(|(_, root)| root.0.to_vec()).unwrap_or_default(),
+        }),
     };
     wire::Record { kind: Some(kind) }
 }
@@ -235,6 +263,19 @@ fn from_wire(record: wire::Record) -> Result<JournalRecord, String> {
         }),
         wire::Kind::ProposalEnded(p) => JournalRecord::ProposalEnded(array(&p.id, "submission id")?),
         wire::Kind::CharterSigned(c) => JournalRecord::CharterSigned { version: c.version, digest: hash(&c.digest)? },
+        wire::Kind::Lost(l) => JournalRecord::Lost(l.reason),
+        wire::Kind::Bound(b) => JournalRecord::Bound {
+            unit: b.unit.parse().map_err(|e: entente_proto::ids::IdError| e.to_string())?,
+            size: size(b.size)?,
+            root: hash(&b.root)?,
+        },
+        wire::Kind::Regained(r) => JournalRecord::Regained {
+            size: size(r.size)?,
+            signed: match r.signed_root.is_empty() {
+                true => None,
+                false => Some((size(r.signed_size)?, hash(&r.signed_root)?)),
+            },
+        },
     })
 }
 
@@ -263,7 +304,7 @@ mod wire {
 
     #[derive(Clone, PartialEq, prost::Message)]
     pub(super) struct Record {
-        #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+        #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
         pub(super) kind: Option<Kind>,
     }
 
@@ -287,6 +328,12 @@ mod wire {
         Proposed(Proposed),
         #[prost(message, tag = "9")]
         ProposalEnded(ProposalEnded),
+        #[prost(message, tag = "10")]
+        Lost(Lost),
+        #[prost(message, tag = "11")]
+        Bound(Bound),
+        #[prost(message, tag = "12")]
+        Regained(Regained),
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -373,6 +420,32 @@ mod wire {
     pub(super) struct ProposalEnded {
         #[prost(bytes = "vec", tag = "1")]
         pub(super) id: Vec<u8>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Lost {
+        #[prost(string, tag = "1")]
+        pub(super) reason: String,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Bound {
+        #[prost(string, tag = "1")]
+        pub(super) unit: String,
+        #[prost(uint64, tag = "2")]
+        pub(super) size: u64,
+        #[prost(bytes = "vec", tag = "3")]
+        pub(super) root: Vec<u8>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Regained {
+        #[prost(uint64, tag = "1")]
+        pub(super) size: u64,
+        #[prost(uint64, tag = "2")]
+        pub(super) signed_size: u64,
+        #[prost(bytes = "vec", tag = "3")]
+        pub(super) signed_root: Vec<u8>,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]

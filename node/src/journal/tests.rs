@@ -13,6 +13,8 @@ use entente_proto::ids::{NetworkName, Size, UnitId};
 
 use super::*;
 
+mod loss;
+
 fn network() -> NetworkName {
     "takedown.example".parse().unwrap()
 }
@@ -305,7 +307,6 @@ fn an_append_that_contradicts_is_refused_whole() {
         (vec![checkpoint(2, 3)], two("BE", 2)),
         (vec![checkpoint(3, 3), checkpoint(3, 4)], two("BE", 3)),
         (vec![JournalRecord::OwnCertified(size(4))], Contradiction::Ahead { have: 3, found: 4 }),
-        (vec![JournalRecord::OwnCertified(size(0))], back("BE", 1, 0)),
         (vec![cosigned("FR", 8, 8)], back("FR", 9, 8)),
         (vec![cosigned("FR", 9, 8)], two("FR", 9)),
         (vec![cosigned("UK", 1, 1), cosigned("UK", 1, 2)], two("UK", 1)),

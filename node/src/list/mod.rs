@@ -43,6 +43,14 @@ pub enum ListError {
     Fold(#[from] FoldError),
 }
 
+/// The charter asks for rules that this release does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the charter asks for fold version {0}, which this release does not know, so this node shows no list and takes no statement; \
+     it goes on holding and cosigning the logs. Install a newer release"
+)]
+pub struct UnknownRules(pub u32);
+
 /// How many changes a slow watcher may be behind before it is told them from the database.
 const CHANGES_MAX: usize = 8_192;
 
@@ -165,6 +173,8 @@ pub struct Listing {
     changes: broadcast::Sender<Arc<Change>>,
     /// How much of the own log the thread has looked at.
     seen: (Mutex<u64>, Condvar),
+    /// The fold version that the charter asks for, if this release does not know it.
+    unknown: Option<u32>,
 }
 
 /// Reads payloads for the fold.
@@ -188,10 +198,15 @@ impl Payloads for Stored<'_> {
 }
 
 impl Listing {
-    /// An empty list, and what its thread listens to.
+    /// An empty list under the rules of a fold version, and what its thread listens to. Where this release does not know
+    /// that version the list stays empty, and [`known`](Self::known) says why.
     #[must_use]
-    pub fn new(unit: UnitId, fold: Fold) -> (Arc<Self>, Receiver<News>) {
+    pub fn new(unit: UnitId, units: impl IntoIterator<Item = UnitId>, version: u32) -> (Arc<Self>, Receiver<News>) {
         let (news, inbox) = channel();
+        let (fold, unknown) = match Fold::new(units, version) {
+            Ok(fold) => (fold, None),
+            Err(error) => (Fold::default(), Some(error.0)),
+        };
         let state =
             State { fold, pending: Pending::default(), folded: BTreeMap::new(), digest: None, held: BTreeSet::new() };
         let listing = Self {
@@ -200,9 +215,18 @@ impl Listing {
             news: Mutex::new(news),
             kept_bytes: AtomicUsize::new(0),
             changes: broadcast::channel(CHANGES_MAX).0,
-            seen: Default::default(),
+            seen: (Mutex::new(if unknown.is_some() { u64::MAX } else { 0 }), Condvar::new()),
+            unknown,
         };
         (Arc::new(listing), inbox)
+    }
+
+    /// Whether there is a list.
+    ///
+    /// # Errors
+    /// [`UnknownRules`] if this release does not know the fold version that the charter asks for.
+    pub fn known(&self) -> Result<(), UnknownRules> {
+        self.unknown.map_or(Ok(()), |version| Err(UnknownRules(version)))
     }
 
     /// Reads. Hold it for as short as a query needs.

@@ -48,6 +48,11 @@ impl UnitService {
             .max_encoding_message_size(API_BYTES_MAX)
     }
 
+    /// What answers from the list, or is judged by it, needs one.
+    fn listed(&self) -> Result<(), Status> {
+        self.core.list.known().map_err(|unknown| Status::failed_precondition(unknown.to_string()))
+    }
+
     /// The listener lets in the unit's own people alone; this says what their role may do, and who it is.
     fn admit<T>(&self, request: &Request<T>, submits: bool) -> Result<String, Status> {
         let info = request.extensions().get::<PeerInfo>().ok_or_else(|| Status::unauthenticated("certificate"))?;
@@ -86,6 +91,7 @@ impl Unit for UnitService {
 
     async fn submit(&self, request: Request<wire::SubmitRequest>) -> Result<Response<wire::SubmitReply>, Status> {
         let officer = self.admit(&request, true)?;
+        self.listed()?;
         let request = request.into_inner();
         if request.submissions.len() > SUBMISSIONS_MAX {
             return Err(Status::invalid_argument(format!("at most {SUBMISSIONS_MAX} statements go into one call")));
@@ -106,6 +112,7 @@ impl Unit for UnitService {
 
     async fn decide(&self, request: Request<wire::DecideRequest>) -> Result<Response<wire::SubmitReply>, Status> {
         let officer = self.admit(&request, true)?;
+        self.listed()?;
         let request = request.into_inner();
         if request.decisions.len() > SUBMISSIONS_MAX {
             return Err(Status::invalid_argument(format!("at most {SUBMISSIONS_MAX} submissions go into one call")));
@@ -118,6 +125,7 @@ impl Unit for UnitService {
 
     async fn list(&self, request: Request<wire::ListRequest>) -> Result<Response<Self::ListStream>, Status> {
         self.admit(&request, false)?;
+        self.listed()?;
         let request = query::Filter::new(&self.core, request.into_inner())?;
         let busy = |_| Status::resource_exhausted("too many lists are being read out: try again");
         let turn = self.lists.clone().try_acquire_owned().map_err(busy)?;
@@ -150,11 +158,13 @@ impl Unit for UnitService {
 
     async fn show(&self, request: Request<wire::ShowRequest>) -> Result<Response<wire::ShowReply>, Status> {
         self.admit(&request, false)?;
+        self.listed()?;
         query::show(&self.core, &request.into_inner().what).map(Response::new)
     }
 
     async fn check(&self, request: Request<wire::CheckRequest>) -> Result<Response<wire::CheckReply>, Status> {
         self.admit(&request, false)?;
+        self.listed()?;
         let request = request.into_inner();
         if request.inputs.len() > CHECKS_MAX {
             return Err(Status::invalid_argument(format!("at most {CHECKS_MAX} inputs go into one call")));
@@ -164,11 +174,13 @@ impl Unit for UnitService {
 
     async fn watch(&self, request: Request<wire::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         self.admit(&request, false)?;
+        self.listed()?;
         query::follow(&self.core, request.into_inner()).map(|changes| Response::new(ReceiverStream::new(changes)))
     }
 
     async fn receipt(&self, request: Request<wire::ReceiptRequest>) -> Result<Response<wire::ReceiptReply>, Status> {
         self.admit(&request, false)?;
+        self.listed()?;
         receipt::make(&self.core, &request.into_inner()).map(Response::new)
     }
 

@@ -1,11 +1,13 @@
 //! What `status` shows.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use entente_proto::checkpoint::CosignedCheckpoint;
 use entente_proto::hash::Hash;
-use entente_proto::sync::Standing;
+use entente_proto::ids::UnitId;
+use entente_proto::sync::{Stage, Standing};
 use entente_proto::wire;
 
 use crate::certificates::Known;
@@ -21,17 +23,23 @@ pub(super) fn compose(
 ) -> wire::StatusReply {
     let (state, reason) = match core.standing() {
         Standing::Running => (wire::State::Running, String::new()),
-        Standing::Waiting { needed, answered } => {
-            let who: Vec<&str> = answered.iter().map(|unit| unit.as_str()).collect();
-            let from = if who.is_empty() { String::new() } else { format!(" ({})", who.join(" ")) };
+        Standing::Waiting { needed, answered, fetching } => {
+            let from = among(&answered);
             let words = format!(
                 "this node has just started and signs nothing until {needed} partners have told how far they hold its log; \
                  {} have{from}. Submissions are kept and enter by themselves",
-                who.len()
+                answered.len()
             );
-            (wire::State::Waiting, words)
+            let lacks = fetching.map(|size| {
+                format!(
+                    ". The database lost own entries: {size} of them are fetched back from partners before it signs"
+                )
+            });
+            (wire::State::Waiting, words + &lacks.unwrap_or_default())
         }
-        Standing::Recovering { reason } => (wire::State::Recovering, reason),
+        Standing::Recovering { reason, stage } => {
+            (wire::State::Recovering, format!("{reason}. {}", stage_in_words(&stage)))
+        }
     };
     let logs: Vec<_> = core.logs();
     let own_list = core.list.read();
@@ -86,6 +94,7 @@ pub(super) fn compose(
                      passed on, and shown as unknown; update this node to see what they say"
                 )
             }));
+            warnings.extend(core.list.known().err().map(|unknown| unknown.to_string()));
             warnings.extend(lists.faults().map(str::to_owned));
             warnings.extend(faults);
             warnings.extend(known.iter().filter_map(|known| known.warning.clone()));
@@ -112,6 +121,30 @@ fn certificate(known: Known) -> wire::CertificateStatus {
 fn guard((path, list): (&Path, &GuardList)) -> wire::GuardList {
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     wire::GuardList { name: list.name().to_owned(), entries: list.len() as u64, file }
+}
+
+fn among(units: &BTreeSet<UnitId>) -> String {
+    let names: Vec<&str> = units.iter().map(UnitId::as_str).collect();
+    if names.is_empty() { String::new() } else { format!(" ({})", names.join(" ")) }
+}
+
+fn stage_in_words(stage: &Stage) -> String {
+    match stage {
+        Stage::Rebuilding { open, answered } => format!(
+            "It signs and cosigns nothing until partners have told what it signed, and it holds that: {} have answered{}, and the logs \
+             still open are those of{}. Submissions are kept and enter by themselves",
+            answered.len(),
+            among(answered),
+            among(open).replace(['(', ')'], "")
+        ),
+        Stage::Regaining { needed, answered } => format!(
+            "It cosigns again, and signs its own log once all {needed} partners have told how far they hold it: {} have{}. \
+             Submissions are kept and enter by themselves",
+            answered.len(),
+            among(answered)
+        ),
+        Stage::Halted => "It signs nothing until it is started again".to_owned(),
+    }
 }
 
 /// Whether a partner has the same list at the same frontier.

@@ -169,8 +169,9 @@ pub(super) struct Log {
     unknown: u64,
 }
 
-/// The fold of the logs of a charter's units, as far as entries were applied. See the head of [`list`](super).
-#[derive(Debug)]
+/// The fold of the logs of a charter's units, as far as entries were applied. See the head of [`list`](super). The default
+/// is that of no unit.
+#[derive(Debug, Default)]
 pub struct Fold {
     /// Ascending by unit; a unit's place is its number in every [`Key`].
     pub(super) logs: Vec<Log>,

@@ -11,8 +11,8 @@ use entente_proto::wire::record::Body;
 use entente_proto::wire::submit_result::Result as Answer;
 use entente_tests::caller::Caller;
 use entente_tests::chance::Chance;
-use entente_tests::network::{Network, log_of};
-use entente_tests::remains::{Word, contradictions, copy_directory, flip, journal, logs, put_back, words};
+use entente_tests::network::Network;
+use entente_tests::remains::{Word, contradictions, copy_directory, journal, logs, put_back, words};
 use entente_tests::said::Said;
 use entente_tests::wait::{until_every, until_so};
 use serde_json::Value;
@@ -159,90 +159,6 @@ fn targets_of(logs: &BTreeMap<UnitId, Vec<entente_proto::entry::Entry>>, unit: &
         }
     }
     count
-}
-
-/// Four units of which UK's journal is spoilt in some way while its node is stopped; then it is started again, and must
-/// run, sign nothing, and say why.
-fn without_a_good_journal(spoil: impl Fn(&Network), reason: &[&str]) {
-    let network = Network::running(PROGRAM, &["BE", "FR", "NL", "UK"]);
-    let uk = network.node("UK");
-    uk.refer("before.example", "certified");
-    uk.stop();
-    let said = words(&network, uk);
-    spoil(&network);
-    uk.start();
-
-    let status = uk.until_state("recovering");
-    let why = status["reason"].as_str().unwrap();
-    assert!(reason.iter().all(|words| why.contains(words)), "{why}");
-    // Everything readable is served, partners' news included.
-    let answer = network.node("BE").refer("after.example", "certified");
-    assert!(!answer["cosigned_by"].as_array().unwrap().contains(&"UK".into()), "{answer}");
-    uk.until_status_of("after.example", "listed");
-    assert_eq!(uk.status_of("before.example"), "listed");
-    // What cannot be made durable is not acknowledged.
-    let refused = uk.call(&["refer", "lost.example", "--category", "incites"]).ended(1);
-    refused.says(&["entente status"]);
-    assert_eq!(refused.document()["durable"], false);
-    // Nothing was signed: partners know no new word of UK.
-    network.until_agreed(&["BE", "FR", "NL"]);
-    let shown = network.node("NL").call(&["show", "after.example"]).ended(0).document();
-    let cosigners = &shown["records"][0]["cosigned_by"];
-    assert!(!cosigners.as_array().unwrap().contains(&"UK".into()), "{shown}");
-    assert_eq!(log_of(&network.node("BE").status(), "UK")["size"], 2);
-    drop(said);
-}
-
-#[test]
-fn a_node_without_its_journal_runs_and_signs_nothing_and_says_so() {
-    let lose = |network: &Network| fs::remove_file(network.node("UK").home.journal()).unwrap();
-    without_a_good_journal(lose, &["is missing", "signs nothing"]);
-}
-
-#[test]
-fn a_node_with_a_damaged_journal_runs_and_signs_nothing_and_says_so() {
-    let damage = |network: &Network| flip(&network.node("UK").home.journal(), 120);
-    without_a_good_journal(damage, &["is damaged at byte", "signs nothing"]);
-}
-
-#[test]
-fn a_node_whose_journal_is_older_than_what_partners_took_signs_nothing_and_says_so() {
-    let network = Network::running(PROGRAM, &["BE", "FR", "NL", "UK"]);
-    let uk = network.node("UK");
-    uk.refer("first.example", "certified");
-    uk.stop();
-    let backup = network.directory().join("backup");
-    copy_directory(uk.directory(), &backup);
-    uk.start();
-    uk.until_state("running");
-    uk.refer("second.example", "certified");
-    uk.refer("third.example", "certified");
-    network.until_agreed(&["BE", "FR", "NL", "UK"]);
-    uk.stop();
-    let said: BTreeSet<Word> = words(&network, uk).into_iter().collect();
-    put_back(&backup, uk.directory());
-    uk.start();
-
-    let status = uk.until_state("recovering");
-    let why = status["reason"].as_str().unwrap();
-    assert!(why.contains("4 entries") && why.contains("does not know") && why.contains("restored backup"), "{why}");
-    // A submission is kept and gets no id: the one that it would get now stands for another record already.
-    let kept = uk.refer("fourth.example", "durable");
-    assert_eq!((&kept["id"], &kept["durable"]), (&Value::Null, &true.into()), "{kept}");
-    assert!(kept["submission"].is_string(), "{kept}");
-    assert_eq!(uk.status()["outbox"], 1);
-    let answer = network.node("BE").refer("elsewhere.example", "certified");
-    assert!(!answer["cosigned_by"].as_array().unwrap().contains(&"UK".into()), "{answer}");
-    uk.stop();
-    // It signed nothing beyond what the backup knew, and partners still hold all that it said before.
-    let backup_said: BTreeSet<Word> = words(&network, uk).into_iter().collect();
-    assert!(backup_said.iter().all(|word| said.iter().any(|later| later.of == word.of && later.size >= word.size)));
-    for unit in ["BE", "FR", "NL"] {
-        network.node(unit).stop();
-    }
-    let kept_logs = logs(&network, network.node("FR"));
-    assert_eq!(contradictions(&(&said | &backup_said), &kept_logs), []);
-    assert_eq!(targets_of(&kept_logs, "UK").len(), 3);
 }
 
 #[test]

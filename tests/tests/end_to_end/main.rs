@@ -13,6 +13,7 @@ mod i4_only_the_unit_speaks;
 mod i5_renewal;
 mod i5_revocation;
 mod i5_who_may_connect;
+mod i6_recovery;
 mod i7_erased_is_erased;
 mod i8_bad_input;
 mod receipts;

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::{Answer, Author};
 use crate::core::{Placed, erasure, lock, revoked_in};
-use crate::journal::{AppendError, JournalRecord, OwnEntry, SubmissionId};
+use crate::journal::{AppendError, Contradiction, JournalRecord, OwnEntry, SubmissionId};
 use crate::store::{Append, Batch, StoreError};
 
 /// How many statements, and how many bytes of them, go into the journal in one write.
@@ -90,10 +90,6 @@ impl Author {
                 let _ = reply.send(answers);
             }
         };
-        let Some(journal) = self.core.journal.clone() else {
-            answer();
-            return;
-        };
         let (unit, first) = (self.core.unit.clone(), self.next.saturating_sub(entries.len() as u64));
         let core = self.core.clone();
         let journalled = move || {
@@ -116,9 +112,13 @@ impl Author {
             core.store_writer
                 .submit(Batch { appends: vec![append], announced, submissions, ..Batch::default() }, Box::new(stored));
         };
-        match journal.append(&records, Box::new(journalled)) {
+        match self.core.journal.append(&records, Box::new(journalled)) {
             Ok(()) => self.forget(),
             Err(AppendError::Closed) => {}
+            // The node begins anew, and whoever waits is told to submit again.
+            Err(AppendError::Contradiction(Contradiction::Lost)) => {
+                tracing::warn!("nothing is entered: what this node signed is not known")
+            }
             Err(error) => crate::fatal(&format!("the journal refuses an own entry: {error}")),
         }
     }

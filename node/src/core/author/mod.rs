@@ -33,10 +33,6 @@ use super::{Core, lock};
 use crate::journal::disk::AbortOnPanic;
 use crate::journal::{Proposal, Submission, SubmissionId};
 
-/// Why nothing is taken in.
-const NO_JOURNAL: &str =
-    "the journal of this node is missing or damaged, so it can make nothing durable: see `entente status`";
-
 /// What goes into the author's thread.
 #[derive(Debug)]
 pub(super) enum Input {
@@ -106,6 +102,9 @@ pub(super) struct Author {
     last_time_ms: u64,
     /// Leaf hashes of the last, partial bundle.
     tail: Vec<Hash>,
+    /// Whether the end of the own log is known for good: until the node signs it may be fetched from partners. It begins
+    /// to sign once.
+    settled: bool,
     random: SystemRandom,
 }
 
@@ -114,13 +113,11 @@ impl Author {
         core: Arc<Core>,
         outbox: VecDeque<Submission>,
         proposals: BTreeMap<SubmissionId, Proposal>,
-        next: u64,
-        last_time_ms: u64,
-        tail: Vec<Hash>,
     ) -> Self {
         core.set_outbox(outbox.len());
         let records = outbox.iter().map(|one| (one.id, one.record.clone()));
         lock(&core.waiting).extend(records.chain(proposals.values().map(|one| (one.id, one.record.clone()))));
+        let (next, tail, last_time_ms) = core.own_end();
         let waiting = outbox.iter().filter_map(|waiting| target_of(&waiting.record)).collect();
         Self {
             core,
@@ -128,9 +125,10 @@ impl Author {
             proposals,
             waiting,
             referred: BTreeMap::new(),
-            next,
+            next: next.get(),
             last_time_ms,
             tail,
+            settled: false,
             random: SystemRandom::new(),
         }
     }
@@ -165,8 +163,15 @@ impl Author {
         self.commit(group);
     }
 
-    fn runs(&self) -> Option<()> {
-        (self.core.standing() == Standing::Running && self.core.clock_off_ms().is_none()).then_some(())
+    fn runs(&mut self) -> Option<()> {
+        if self.core.standing() != Standing::Running || self.core.clock_off_ms().is_some() {
+            return None;
+        }
+        if !self.settled {
+            let (next, tail, last_time_ms) = self.core.own_end();
+            (self.next, self.tail, self.last_time_ms, self.settled) = (next.get(), tail, last_time_ms, true);
+        }
+        Some(())
     }
 
     fn submit(&mut self, submit: Submit, group: &mut Group) {
@@ -178,9 +183,6 @@ impl Author {
     }
 
     fn enter(&mut self, mut draft: Draft, group: &mut Group) -> Answer {
-        if self.core.journal.is_none() {
-            return Answer::Refused(NO_JOURNAL.into());
-        }
         if let Some(answer) = self.repeated(&draft) {
             return answer;
         }

@@ -11,7 +11,7 @@ use crate::journal::{JournalRecord, Submission, SubmissionId};
 impl Author {
     /// Gives what waited its place, now that the node signs.
     pub(super) fn drain(&mut self, group: &mut Group) {
-        if self.runs().is_none() || self.core.journal.is_none() {
+        if self.runs().is_none() {
             return;
         }
         if self.next == 0 {

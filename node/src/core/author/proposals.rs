@@ -4,7 +4,7 @@ use entente_proto::hash::Hash;
 use tokio::sync::oneshot;
 
 use super::group::{Group, RECORD_BYTES};
-use super::{Answer, Author, Draft, NO_JOURNAL, kind_of, target_of};
+use super::{Answer, Author, Draft, kind_of, target_of};
 use crate::core::lock;
 use crate::journal::{JournalRecord, Proposal, SubmissionId};
 
@@ -40,9 +40,6 @@ impl Author {
     }
 
     fn decide_one(&mut self, id: &SubmissionId, read: &Hash, countersign: bool, group: &mut Group) -> Answer {
-        if self.core.journal.is_none() {
-            return Answer::Refused(NO_JOURNAL.into());
-        }
         if self.core.waits(id).is_some_and(|record| Hash::of(&record) != *read) {
             return Answer::Refused("what waits under this id was replaced a moment ago: read it again".into());
         }

@@ -21,7 +21,7 @@ use tonic::Code;
 use super::*;
 use crate::admission::Admissions;
 use crate::clock::ManualClock;
-use crate::core::{Draft, Parts, Running, start};
+use crate::core::{Draft, Parts, Running, load, start};
 use crate::journal::{self, Journal};
 use crate::store::{Batch, Erasure, MemoryStore, ScrubDue, ScrubStep, Scrubbed, Store, StoredLog, SubmissionId};
 
@@ -144,16 +144,16 @@ impl Node {
             charter,
             clock: Arc::new(ManualClock::at(NOW_MS)),
             store: store.clone(),
-            journal: Ok((writer, memory)),
+            journal: (writer, memory),
             log_signer: Box::new(log),
             mirror_signer: Box::new(mirror),
             room: Box::new(|| Ok(())),
             admissions,
             remains: Box::new(Vec::new),
             scrub_after: Duration::from_secs(1_800),
-            instance: [0; 16],
         };
-        Self { running: start(parts).unwrap(), store, _directory: directory }
+        let loaded = load(&be(), &parts.charter, &*parts.store, &parts.journal.1, [0; 16]).unwrap();
+        Self { running: start(parts, loaded).unwrap(), store, _directory: directory }
     }
 
     fn core(&self) -> &Arc<Core> {
