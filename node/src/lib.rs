@@ -17,11 +17,13 @@
 //! | [`unit`](mod@unit) | the officers' API |
 //! | [`import`], [`export`] | files of targets, and the list in other formats |
 //! | [`cli`] | the command line |
+//! | [`backup`] | a copy of a node, and a node made of one |
 //! | [`open`] | the files of a node that starts, and what takes the place of those that are lost |
 //! | [`run`] | a node from its home directory to its end |
 //! | [`demo`] | a whole network on one machine |
 
 pub mod admission;
+pub mod backup;
 pub mod certificates;
 pub mod cli;
 pub mod clock;

@@ -110,7 +110,7 @@ async fn serve(home: &Home, config: Config) -> Result<Option<Again>, RunError> {
     let desk = Desk { guard: Arc::new(Guard::new(home.guard())), config: config.desk };
     let partners = Partners::start(core.clone(), means, &config.blocked);
     let peer_service = PeerService::server(core.clone(), config.blocked.clone());
-    let unit_service = UnitService::server(core.clone(), partners, desk, certificates.clone());
+    let unit_service = UnitService::server(core.clone(), partners, desk, certificates.clone(), home.clone());
     tracing::info!(unit = %core.unit, listen = config.listen, api = config.api, "running");
 
     let peer_listener = tokio::spawn(net::serve(listen, peers, peer_service, told(stopped.clone())));

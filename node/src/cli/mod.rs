@@ -12,6 +12,7 @@
 //! | `error` | exit codes |
 
 mod answers;
+mod backup;
 mod cert;
 mod charter;
 mod check;
@@ -35,6 +36,7 @@ mod outcome;
 pub(crate) mod output;
 mod receipt;
 mod refer;
+mod restore;
 mod run;
 mod scrub;
 mod show;
@@ -142,6 +144,8 @@ enum Verb {
     Export(export::Args),
     Erase(erase::Args),
     Scrub(scrub::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
 }
 
 /// Runs the program with the arguments of the process.
@@ -198,6 +202,8 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Verb::Export(args) => wait_for(export::run(args, global)),
         Verb::Erase(args) => wait_for(erase::run(args, global)),
         Verb::Scrub(args) => wait_for(scrub::run(args, global)),
+        Verb::Backup(args) => wait_for(backup::run(args, global)),
+        Verb::Restore(args) => restore::run(&args, global),
     }
 }
 

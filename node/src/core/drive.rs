@@ -47,6 +47,9 @@ pub(super) fn run(core: &Arc<Core>, inbox: &Receiver<Input>) {
         if ticked.elapsed() >= TICK {
             ticked = Instant::now();
             handle(core, Event::Tick);
+            if let Some(reason) = core.store.found_broken().filter(|_| core.again.borrow().is_none()) {
+                handle(core, Event::Damaged { reason });
+            }
             if core.outbox() > 0 {
                 // A full queue means that the author is awake.
                 let _ = core.author.try_send(author::Input::Standing);

@@ -18,6 +18,7 @@ mod scrub;
 mod start;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -248,6 +249,15 @@ impl Core {
     /// In words, what is low and what to do.
     pub fn store_has_room(&self) -> Result<(), String> {
         (self.room)()
+    }
+
+    /// Copies the database into a directory that must not exist, while the node goes on. It takes as long as the database is
+    /// large.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn back_up(&self, directory: &Path) -> Result<(), store::StoreError> {
+        self.store.back_up(directory)
     }
 
     /// Asks for a scrub: what it reports, and at last that it is done or failed. It goes on if nobody listens.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -246,6 +247,10 @@ impl Store for MemoryStore {
 
     fn scrub_due(&self) -> Option<ScrubDue> {
         self.lock().content.due
+    }
+
+    fn back_up(&self, _directory: &Path) -> Result<(), StoreError> {
+        Err(StoreError::Failed("a store in memory has no files".into()))
     }
 
     fn scrub(&self, _go_on: &mut dyn FnMut(ScrubStep) -> ControlFlow<()>) -> Result<Scrubbed, StoreError> {

@@ -26,6 +26,7 @@ mod tests;
 mod writer;
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use bytes::Bytes;
 
@@ -250,6 +251,18 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Damaged`] if the copy is not what was copied; [`StoreError::Failed`], [`StoreError::Io`],
     /// [`StoreError::Stopped`]. The store goes on as before.
     fn scrub(&self, go_on: &mut dyn FnMut(ScrubStep) -> ControlFlow<()>) -> Result<Scrubbed, StoreError>;
+
+    /// Copies what is kept into a directory that must not exist, checks the copy as a scrub does, and makes it durable.
+    /// Reads and commits go on meanwhile; the copy has all that was committed before some moment during the call.
+    ///
+    /// # Errors
+    /// As [`scrub`](Self::scrub); what was begun is left in the directory then.
+    fn back_up(&self, directory: &Path) -> Result<(), StoreError>;
+
+    /// What was found not to be readable since the start, in words: the database must be rebuilt.
+    fn found_broken(&self) -> Option<String> {
+        None
+    }
 
     /// The leaf hashes of a bundle: 256, or as many as the last one has; none beyond the end.
     ///

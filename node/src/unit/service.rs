@@ -1,5 +1,6 @@
 //! The gRPC service `Unit`: who may call what, and from wire to core and back.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use entente_certs::identity::Role;
@@ -12,8 +13,10 @@ use tonic::{Request, Response, Status};
 
 use super::submit::Desk;
 use super::{query, receipt, scrub, status, submit, words};
+use crate::backup;
 use crate::certificates::Certificates;
 use crate::core::Core;
+use crate::home::Home;
 use crate::net::PeerInfo;
 use crate::peer::Partners;
 
@@ -31,6 +34,7 @@ pub struct UnitService {
     lists: Arc<Semaphore>,
     desk: Arc<Desk>,
     certificates: Arc<Certificates>,
+    home: Home,
 }
 
 impl UnitService {
@@ -41,11 +45,22 @@ impl UnitService {
         partners: Arc<Partners>,
         desk: Desk,
         certificates: Arc<Certificates>,
+        home: Home,
     ) -> UnitServer<Self> {
         let (lists, desk) = (Arc::new(Semaphore::new(LISTS_MAX)), Arc::new(desk));
-        UnitServer::new(Self { core, partners, lists, desk, certificates })
+        UnitServer::new(Self { core, partners, lists, desk, certificates, home })
             .max_decoding_message_size(API_BYTES_MAX)
             .max_encoding_message_size(API_BYTES_MAX)
+    }
+
+    /// For officers and operators.
+    fn operate<T>(&self, request: &Request<T>, what: &str) -> Result<(), Status> {
+        self.admit(request, false)?;
+        let auditor = |info: &PeerInfo| matches!(info.identity().role, Role::Auditor(_));
+        if request.extensions().get::<PeerInfo>().is_some_and(auditor) {
+            return Err(Status::permission_denied(format!("auditors only read: {what} is for operators and officers")));
+        }
+        Ok(())
     }
 
     /// What answers from the list, or is judged by it, needs one.
@@ -184,12 +199,18 @@ impl Unit for UnitService {
         receipt::make(&self.core, &request.into_inner()).map(Response::new)
     }
 
+    async fn backup(&self, request: Request<wire::BackupRequest>) -> Result<Response<wire::BackupReply>, Status> {
+        self.operate(&request, "a backup")?;
+        let directory = PathBuf::from(request.into_inner().directory);
+        let (core, home) = (self.core.clone(), self.home.clone());
+        let made = tokio::task::spawn_blocking(move || backup::make(&home, &core, &directory)).await;
+        let made = made.map_err(|_| Status::internal("the backup failed: the node's log says more"))?;
+        let made = made.map_err(|error| Status::failed_precondition(error.to_string()))?;
+        Ok(Response::new(wire::BackupReply { files: made.files, bytes: made.bytes }))
+    }
+
     async fn scrub(&self, request: Request<wire::ScrubRequest>) -> Result<Response<Self::ScrubStream>, Status> {
-        self.admit(&request, false)?;
-        let auditor = |info: &PeerInfo| matches!(info.identity().role, Role::Auditor(_));
-        if request.extensions().get::<PeerInfo>().is_some_and(auditor) {
-            return Err(Status::permission_denied("auditors only read: a scrub is for operators and officers"));
-        }
+        self.operate(&request, "a scrub")?;
         Ok(Response::new(scrub::reports(self.core.scrub())))
     }
 }

@@ -37,5 +37,7 @@ pub(super) fn position(told: &std::collections::BTreeMap<entente_proto::ids::Uni
 /// The caller learns that the database is at fault; what exactly stands in the log.
 pub(super) fn unreadable(error: &ListError) -> Status {
     tracing::error!(%error, "the database cannot be read");
-    Status::data_loss("the database of this node cannot be read: its log says more; ask the operator")
+    Status::unavailable(
+        "something in the database of this node cannot be read, and is fetched again from partners: ask again in a moment",
+    )
 }

@@ -252,3 +252,49 @@ fn all_nodes_that_lose_everything_are_not_stuck() {
 fn one_of_two_nodes_that_loses_everything_gets_it_back() {
     many_lose_everything(&["BE", "FR"], &["FR"]);
 }
+
+#[test]
+fn a_backup_made_while_officers_work_is_whole_and_a_node_restored_from_it_recovers() {
+    let network = Network::running(PROGRAM, &FOUR);
+    let uk = network.node("UK");
+    refer_many(uk, "early", 300);
+    let directory = network.directory().join("copy");
+    let at = directory.to_str().unwrap();
+    let lines = network.directory().join("lines");
+    fs::write(&lines, (0..3_000).map(|number| format!("during{number}.example\n")).collect::<String>()).unwrap();
+    let mut working = uk.begin(&["import", lines.to_str().unwrap(), "--category", "incites"]);
+    let made = uk.call(&["backup", at]).ended(0).document();
+    assert!(made["files"].as_u64() > Some(8), "{made}");
+    assert!(working.wait().unwrap().success());
+    // Never over anything.
+    uk.call(&["backup", at]).ended(1).says(&["does not exist yet"]);
+    refer_many(uk, "late", 50);
+    let digest = network.until_agreed(&FOUR);
+    uk.stop();
+    let said = all_words(&network, &FOUR);
+
+    let manifest = fs::read_to_string(directory.join("manifest")).unwrap();
+    assert!(manifest.lines().any(|line| line.ends_with("  home/journal")), "{manifest}");
+    let spoilt = network.directory().join("spoilt");
+    copy_directory(&directory, &spoilt);
+    flip(&spoilt.join("home/charter/1.note"), 9);
+    let home = uk.directory().to_str().unwrap().to_owned();
+    uk.call(&["restore", spoilt.to_str().unwrap()]).ended(1).says(&["does not exist yet"]);
+    fs::remove_dir_all(uk.directory()).unwrap();
+    uk.call(&["restore", spoilt.to_str().unwrap()]).ended(4).says(&["home/charter/1.note", "damaged"]);
+    assert!(!Path::new(&home).exists());
+    assert_eq!(uk.call(&["restore", at]).ended(0).document()["home"], home.as_str());
+
+    // It recovers even where nobody is there to show that it is an old one.
+    network.nodes().iter().for_each(Node::stop);
+    uk.start();
+    let status = uk.until_state("recovering");
+    assert!(status["reason"].as_str().unwrap().contains("restored from a backup"), "{status}");
+    for unit in ["BE", "FR", "NL"] {
+        network.node(unit).start();
+    }
+    uk.until_state("running");
+    assert_eq!(network.until_agreed(&FOUR), digest);
+    uk.refer("after.example", "certified");
+    nobody_contradicts(&network, said);
+}

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use entente_proto::wire::unit_server::{Unit, UnitServer};
 use entente_proto::wire::{
-    Accepted, Change, CheckReply, CheckRequest, Known, ListRequest, ListedRow, RecordRef, Refused, ScrubReply,
-    ScrubRequest, ShowReply, ShowRequest, StatusReply, StatusRequest, SubmitReply, SubmitResult, WatchRequest,
+    Accepted, BackupReply, BackupRequest, Change, CheckReply, CheckRequest, Known, ListRequest, ListedRow, RecordRef,
+    Refused, ScrubReply, ScrubRequest, ShowReply, ShowRequest, StatusReply, StatusRequest, SubmitReply, SubmitResult,
+    WatchRequest,
 };
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -111,6 +112,10 @@ impl Unit for Fake {
 
     async fn check(&self, _: Request<CheckRequest>) -> Result<Response<CheckReply>, Status> {
         Ok(Response::new(CheckReply::default()))
+    }
+
+    async fn backup(&self, _: Request<BackupRequest>) -> Result<Response<BackupReply>, Status> {
+        Err(Status::unimplemented("not asked for"))
     }
 
     async fn scrub(&self, _: Request<ScrubRequest>) -> Result<Response<Self::ScrubStream>, Status> {

@@ -18,6 +18,7 @@
 //! Never used: `flush_async` (deadlocks), the background flush, subscribers, compression, transactions, `was_recovered`,
 //! `len`, `checksum`, `size_on_disk`.
 
+mod backup;
 mod base;
 mod commit;
 mod current;
@@ -32,7 +33,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use entente_proto::ids::{NetworkName, UnitId};
@@ -94,6 +95,8 @@ pub struct SledStore {
     /// What was written since a copy of the database was begun.
     since_copy: Mutex<Option<SinceCopy>>,
     stopped: AtomicBool,
+    /// What was found not to be readable.
+    broken: OnceLock<String>,
 }
 
 /// Our own counters of one log; sled's mislead or cost too much.
@@ -197,6 +200,7 @@ impl SledStore {
             scrubbing: Mutex::default(),
             since_copy: Mutex::default(),
             stopped: AtomicBool::new(false),
+            broken: OnceLock::new(),
         };
         if !store.is_low().map_err(io_error(directory, "find the free space of"))?
             && let Err(error) = store.ballast.keep()
@@ -261,6 +265,14 @@ impl SledStore {
         }
         catch_unwind(AssertUnwindSafe(calls))
             .unwrap_or_else(|panic| Err(StoreError::Failed(format!("it panicked: {}", panic_text(panic.as_ref())))))
+    }
+
+    /// Remembers that something stored is not what was written.
+    fn note_broken(&self, error: &StoreError) {
+        if matches!(error, StoreError::Corrupt { .. } | StoreError::Damaged { .. }) {
+            // The first one counts.
+            let _ = self.broken.set(error.to_string());
+        }
     }
 
     /// Makes what was flushed durable, or ends the process.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
@@ -49,7 +50,7 @@ impl Store for SledStore {
     }
 
     fn entries(&self, unit: &UnitId, from: u64, max_count: usize, max_bytes: usize) -> Result<Vec<Entry>, StoreError> {
-        self.read(unit, from, max_count, max_bytes, Reader::Anyone)
+        self.read(unit, from, max_count, max_bytes, Reader::Anyone).inspect_err(|error| self.note_broken(error))
     }
 
     fn entries_to_fold(
@@ -59,7 +60,7 @@ impl Store for SledStore {
         max_count: usize,
         max_bytes: usize,
     ) -> Result<Vec<Entry>, StoreError> {
-        self.read(unit, from, max_count, max_bytes, Reader::Fold)
+        self.read(unit, from, max_count, max_bytes, Reader::Fold).inspect_err(|error| self.note_broken(error))
     }
 
     fn withheld(&self, unit: &UnitId, index: u64) -> Option<u64> {
@@ -96,6 +97,14 @@ impl Store for SledStore {
 
     fn scrub_due(&self) -> Option<ScrubDue> {
         *lock(&self.due)
+    }
+
+    fn back_up(&self, directory: &Path) -> Result<(), StoreError> {
+        self.copy_into(directory)
+    }
+
+    fn found_broken(&self) -> Option<String> {
+        self.broken.get().cloned()
     }
 
     fn scrub(&self, go_on: &mut dyn FnMut(ScrubStep) -> ControlFlow<()>) -> Result<Scrubbed, StoreError> {

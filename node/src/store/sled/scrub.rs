@@ -16,6 +16,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -67,7 +68,7 @@ pub(super) struct Deleted {
 }
 
 /// A copy that is being made, as a store of its own so that it can be read back.
-struct Copy {
+pub(super) struct Copy {
     store: SledStore,
     generation: Generation,
     copied_bytes: u64,
@@ -78,7 +79,7 @@ struct Copy {
     checked: BTreeMap<UnitId, u64>,
 }
 
-type GoOn<'a> = &'a mut dyn FnMut(ScrubStep) -> ControlFlow<()>;
+pub(super) type GoOn<'a> = &'a mut dyn FnMut(ScrubStep) -> ControlFlow<()>;
 
 impl SledStore {
     /// Whether commits must note what they write.
@@ -119,21 +120,26 @@ impl SledStore {
     }
 
     fn begin_copy(&self) -> Result<Copy, StoreError> {
+        let generation = lock(&self.generation).next();
+        current::clean_up(&self.directory, *lock(&self.generation))
+            .map_err(io_error(&self.directory, "clean up in"))?;
+        self.begin_copy_at(&self.directory, generation)
+    }
+
+    /// Begins a copy in a directory of databases.
+    pub(super) fn begin_copy_at(&self, directory: &Path, generation: Generation) -> Result<Copy, StoreError> {
         if self.stopped.load(Ordering::Acquire) {
             return Err(StoreError::Stopped);
         }
         let original_bytes = self.base().disk_bytes().map_err(io_error(&self.directory, "find the size of"))?;
         let needed = original_bytes.saturating_add(self.options.low_bytes);
-        let free = free_bytes(&self.directory).map_err(io_error(&self.directory, "find the free space of"))?;
+        let free = free_bytes(directory).map_err(io_error(directory, "find the free space of"))?;
         if free < needed {
-            return Err(StoreError::NoRoom { path: self.directory.clone(), needed, free });
+            return Err(StoreError::NoRoom { path: directory.to_owned(), needed, free });
         }
-        let generation = lock(&self.generation).next();
-        current::clean_up(&self.directory, *lock(&self.generation))
-            .map_err(io_error(&self.directory, "clean up in"))?;
-        let base = Base::create(&generation.path(&self.directory), self.options.cache_bytes)?;
+        let base = Base::create(&generation.path(directory), self.options.cache_bytes)?;
         let options = Options { low_bytes: 0, ballast_bytes: 0, ..self.options.clone() };
-        let store = Self::over(base, generation, &self.directory, options)?;
+        let store = Self::over(base, generation, directory, options)?;
         // From the next commit on. One that is under way now is in the tree before the first key is read.
         let _turn = lock(&self.turn);
         *lock(&self.since_copy) = Some(SinceCopy::default());
@@ -142,21 +148,32 @@ impl SledStore {
         Ok(Copy { store, generation, copied_bytes, unsynced_bytes, original_bytes, low_bytes, checked })
     }
 
-    fn copy_and_swap(&self, mut copy: Copy, go_on: GoOn<'_>) -> Result<Scrubbed, StoreError> {
-        self.copy_all(&mut copy, go_on)?;
+    /// Copies and checks until little is left for the moment in which commits wait.
+    pub(super) fn copy_nearly_all(&self, copy: &mut Copy, go_on: GoOn<'_>) -> Result<(), StoreError> {
+        self.copy_all(copy, go_on)?;
         for _ in 0..ROUNDS_MAX {
             let few = self.keys_waiting() <= KEYS_FEW;
-            self.catch_up(&mut copy)?;
-            self.check(&mut copy, go_on)?;
+            self.catch_up(copy)?;
+            self.check(copy, go_on)?;
             if few {
                 break;
             }
         }
+        Ok(())
+    }
+
+    /// With commits waiting: the last that is left, checked and durable.
+    pub(super) fn copy_the_end(&self, copy: &mut Copy) -> Result<(), StoreError> {
+        self.catch_up(copy)?;
+        self.check_end(copy)?;
+        copy.finish(lock(&self.since_copy).as_ref().and_then(|since| since.due))
+    }
+
+    fn copy_and_swap(&self, mut copy: Copy, go_on: GoOn<'_>) -> Result<Scrubbed, StoreError> {
+        self.copy_nearly_all(&mut copy, go_on)?;
         let (old, old_generation, records) = {
             let _turn = lock(&self.turn);
-            self.catch_up(&mut copy)?;
-            self.check_end(&mut copy)?;
-            copy.finish(lock(&self.since_copy).as_ref().and_then(|since| since.due))?;
+            self.copy_the_end(&mut copy)?;
             copy.step(ScrubPhase::Swapping, go_on)?;
             if self.stopped.load(Ordering::Acquire) {
                 return Err(StoreError::Stopped);

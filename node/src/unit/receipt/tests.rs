@@ -111,6 +111,9 @@ impl Store for Turning {
     fn scrub_due(&self) -> Option<ScrubDue> {
         self.inner.scrub_due()
     }
+    fn back_up(&self, directory: &std::path::Path) -> Result<(), StoreError> {
+        self.inner.back_up(directory)
+    }
     fn scrub(&self, go_on: &mut dyn FnMut(ScrubStep) -> ControlFlow<()>) -> Result<Scrubbed, StoreError> {
         self.inner.scrub(go_on)
     }
