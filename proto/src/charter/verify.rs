@@ -1,5 +1,6 @@
 //! From the bytes of a charter to a [`Charter`] that counts.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -187,8 +188,8 @@ impl UnverifiedCharter {
             };
             check(&self.text, line, key)
                 .map_err(|reason| CharterError::BadSignature { key: key.name().clone(), reason })?;
-            if !all.contains_key(&place(line)) {
-                all.insert(place(line), line.clone());
+            if let Entry::Vacant(free) = all.entry(place(line)) {
+                free.insert(line.clone());
                 added.push(key.name().clone());
             }
         }

@@ -135,7 +135,7 @@ impl Engine {
             return true;
         }
         let counts =
-            |(unit, answer): &(&UnitId, &Answer)| !answer.rebuilding && !(answer.recovering && **unit == log.unit);
+            |(unit, answer): &(&UnitId, &Answer)| !(answer.rebuilding || answer.recovering && **unit == log.unit);
         let count = self.recovery.answers.iter().filter(counts).count();
         count >= log.keys.quorum.answers_to_recover()
             || self.recovery.answers.len() >= self.logs.len().saturating_sub(1)
