@@ -110,7 +110,7 @@ pub fn make(home: &Home, core: &Core, directory: &Path) -> Result<Copied, Backup
     })?;
     // Last: it knows all that the database has. A frame that is being written is cut off when it is opened.
     copy_file(&home.journal(), &copy.journal())?;
-    Journal::open(&copy.journal(), core.charter.network(), &core.unit)?;
+    Journal::open(&copy.journal(), core.charter().network(), &core.unit)?;
     let (manifest, copied) = describe(directory)?;
     create_file(&directory.join("manifest"), manifest.as_bytes(), 0o600).map_err(fail("write", directory))?;
     sync_directory(directory).map_err(fail("sync", directory))?;

@@ -4,6 +4,7 @@
 //! HOME/ (0700)
 //!   node.toml            the settings                         unit.toml   what is handed out to found a network
 //!   keys/ (0700)         charter.key log.key mirror.key ca.pem node.pem officer-<name>.pem ...   (0600 each)
+//!                        charter-2.key and the like: keys that replace those before, when a charter names them
 //!   certs/               ca.pem node.pem officer-<name>.pem operator-<name>.pem auditor-<name>.pem; ca-next.pem and ca-old.pem
 //!                        while the authority is exchanged
 //!   charter/<version>.note                                     journal     what the node has put its name to
@@ -270,6 +271,28 @@ impl Home {
     #[must_use]
     pub fn charter(&self, version: u32) -> PathBuf {
         self.charters().join(format!("{version}.note"))
+    }
+
+    /// Charters that came and do not count.
+    #[must_use]
+    pub fn charter_evidence(&self) -> PathBuf {
+        self.charters().join("evidence")
+    }
+
+    /// The files of a role's keys (`charter`, `log` or `mirror`) that are there, from the first made to the newest:
+    /// `keys/log.key`, `keys/log-2.key` and so on.
+    #[must_use]
+    pub fn key_files(&self, role: &str) -> Vec<PathBuf> {
+        let first = std::iter::once(self.keys().join(format!("{role}.key"))).filter(|path| path.exists());
+        let later = (2_u32..).map(|number| self.keys().join(format!("{role}-{number}.key")));
+        first.chain(later.take_while(|path| path.exists())).collect()
+    }
+
+    /// Where the next key of a role goes.
+    #[must_use]
+    pub fn next_key_file(&self, role: &str) -> PathBuf {
+        let next = (2_u32..).map(|number| self.keys().join(format!("{role}-{number}.key"))).find(|path| !path.exists());
+        next.unwrap_or_else(|| self.keys().join(format!("{role}.key")))
     }
 
     /// The journal.

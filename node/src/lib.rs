@@ -13,6 +13,7 @@
 //! | [`list`] | the target list |
 //! | [`net`] | listeners and dialler |
 //! | [`admission`] | who is admitted now, and whose connections are cut |
+//! | [`charters`] | the files of its charters, and of what came that does not count |
 //! | [`peer`] | streams to partners |
 //! | [`unit`](mod@unit) | the officers' API |
 //! | [`import`], [`export`] | files of targets, and the list in other formats |
@@ -25,6 +26,7 @@
 pub mod admission;
 pub mod backup;
 pub mod certificates;
+pub mod charters;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use entente_certs::keyfile::KeyFileError;
 use entente_certs::members::{Members, MembersError};
 use entente_certs::signer::KeyFileSigner;
-use entente_proto::charter::{Charter, CharterError, Terms, Unit, UnitDescription, UnverifiedCharter};
+use entente_proto::charter::{Charter, CharterChain, CharterError, Terms, Unit, UnverifiedCharter};
 use entente_proto::hash::Hash;
 use entente_proto::ids::{NetworkName, UnitId};
 use entente_proto::limits::CHARTER_BYTES_MAX;
@@ -85,14 +86,14 @@ pub enum MembershipError {
 
 /// The keys of a home directory that sign. The charter key may be kept elsewhere.
 pub struct OwnKeys {
-    /// The charter key, if it is here.
+    /// The first charter key, if it is here.
     pub charter: Option<KeyFileSigner>,
-    /// The log key.
+    /// The first log key.
     pub log: KeyFileSigner,
-    /// The mirror key.
+    /// The first mirror key.
     pub mirror: KeyFileSigner,
-    /// The public charter key, as `unit.toml` tells it.
-    charter_public: VerifierKey,
+    /// Keys of all roles that were made since, to replace those before.
+    renewed: Vec<KeyFileSigner>,
     /// The CA certificate: DER.
     ca: Vec<u8>,
     certificate: PathBuf,
@@ -114,22 +115,36 @@ impl OwnKeys {
             Err(KeyFileError::Missing(_)) => None,
             Err(error) => return Err(error.into()),
         };
+        let mut renewed = Vec::new();
+        for (role, name, algorithm) in [
+            ("charter", name, Algorithm::Ed25519),
+            ("log", KeyName::log(network, unit), Algorithm::Ed25519),
+            ("mirror", KeyName::mirror(network, unit), Algorithm::Cosignature),
+        ] {
+            let first = home.keys().join(format!("{role}.key"));
+            for path in home.key_files(role).into_iter().filter(|path| *path != first) {
+                renewed.push(KeyFileSigner::load_as(&path, &name, algorithm)?);
+            }
+        }
         let description = home.unit_description();
-        let bytes = read(&description)?;
-        let described = UnitDescription::parse(&bytes)
-            .map_err(|fault| MembershipError::Text { path: description.clone(), fault })?;
         let certificate = home.ca_certificate();
         let ca = der_of_pem(&certificate)?;
-        let charter_public =
-            charter.as_ref().map_or_else(|| described.unit().charter_key.clone(), |signer| signer.key().clone());
-        Ok(Self { charter, log, mirror, charter_public, ca, certificate, description })
+        Ok(Self { charter, log, mirror, renewed, ca, certificate, description })
     }
 
     /// The keys that are here.
     #[must_use]
     pub fn signers(&self) -> Vec<&dyn Signer> {
         let charter = self.charter.iter().map(|key| key as &dyn Signer);
-        charter.chain([&self.log as &dyn Signer, &self.mirror]).collect()
+        let first = charter.chain([&self.log as &dyn Signer, &self.mirror]);
+        first.chain(self.renewed.iter().map(|key| key as &dyn Signer)).collect()
+    }
+
+    /// The keys that are here, for a node.
+    #[must_use]
+    pub fn into_signers(self) -> Vec<Arc<dyn Signer>> {
+        let all = self.charter.into_iter().chain([self.log, self.mirror]).chain(self.renewed);
+        all.map(|key| Arc::new(key) as Arc<dyn Signer>).collect()
     }
 
     /// Checks that a charter names these very keys and this CA for this unit, and returns its entry.
@@ -146,13 +161,14 @@ impl OwnKeys {
             return Err(MembershipError::OtherNetwork { found: terms.network.clone(), expected: network.clone() });
         }
         let listed = terms.units.get(unit).ok_or_else(|| MembershipError::NotListed(unit.clone()))?;
-        let roles = [
-            ("charter", &listed.charter_key, &self.charter_public),
-            ("log", &listed.log_key, self.log.key()),
-            ("mirror", &listed.mirror_key, self.mirror.key()),
-        ];
-        for (role, named, own) in roles {
-            if named != own {
+        let keys: Vec<&VerifierKey> = self.signers().into_iter().map(Signer::key).collect();
+        let roles = [("charter", &listed.charter_key), ("log", &listed.log_key), ("mirror", &listed.mirror_key)];
+        for (role, named) in roles {
+            let own = keys.iter().rev().find(|key| key.name() == named.name());
+            // A charter key may be kept elsewhere.
+            if let Some(own) = own
+                && !keys.contains(&named)
+            {
                 let (named, own) = (named.to_string(), own.to_string());
                 return Err(MembershipError::OtherKey { role, named, own, description: self.description.clone() });
             }
@@ -168,17 +184,71 @@ impl OwnKeys {
     }
 }
 
-/// The charter that a home directory has taken up, verified anew.
+/// The newest charter that a home directory has taken up, verified anew with all versions before it.
 ///
 /// # Errors
 /// [`MembershipError::NoCharter`]; a file that cannot be read or does not hold.
 pub fn load_charter(home: &Home) -> Result<Charter, MembershipError> {
-    let path = home.charter(1);
-    if !path.try_exists().map_err(|source| MembershipError::Io { path: path.clone(), source })? {
-        return Err(MembershipError::NoCharter(home.directory().to_owned()));
+    Ok(load_charters(home)?.newest().as_ref().clone())
+}
+
+/// All versions of the charter that a home directory has taken up, each verified under those before it.
+///
+/// # Errors
+/// [`MembershipError::NoCharter`]; a file that cannot be read or does not hold.
+pub fn load_charters(home: &Home) -> Result<CharterChain, MembershipError> {
+    load_charters_in(&home.charters())?.ok_or_else(|| MembershipError::NoCharter(home.directory().to_owned()))
+}
+
+/// As [`load_charters`], of a home directory or of any directory that holds them as `1.note`, `2.note` and so on.
+///
+/// # Errors
+/// As there.
+pub fn load_charters_of(directory: &Path) -> Result<CharterChain, MembershipError> {
+    let charters = match load_charters_in(&Home::at(directory).charters())? {
+        Some(charters) => Some(charters),
+        None => load_charters_in(directory)?,
+    };
+    charters.ok_or_else(|| MembershipError::NoCharter(directory.to_owned()))
+}
+
+fn load_charters_in(directory: &Path) -> Result<Option<CharterChain>, MembershipError> {
+    let is_there =
+        |path: &PathBuf| path.try_exists().map_err(|source| MembershipError::Io { path: path.clone(), source });
+    let path = directory.join("1.note");
+    if !is_there(&path)? {
+        return Ok(None);
     }
-    let charter = read_charter(&path)?;
-    charter.verify_first().map_err(|fault| MembershipError::Text { path, fault })
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |fault| MembershipError::Text { path, fault }
+    };
+    let first = read_charter(&path)?.verify_first().map_err(at(&path))?;
+    let mut charters = CharterChain::found(first).map_err(at(&path))?;
+    for version in 2_u32.. {
+        let path = directory.join(format!("{version}.note"));
+        if !is_there(&path)? {
+            break;
+        }
+        let next = charters.verify(read_charter(&path)?).map_err(at(&path))?;
+        charters.push(next).map_err(at(&path))?;
+    }
+    Ok(Some(charters))
+}
+
+/// Checks that a node with these keys may run under these charters: that the newest names them, or for a unit that left the
+/// last one that lists it.
+///
+/// # Errors
+/// As [`OwnKeys::check`].
+pub fn check_member(
+    keys: &OwnKeys,
+    charters: &CharterChain,
+    network: &NetworkName,
+    unit: &UnitId,
+) -> Result<(), MembershipError> {
+    let last = charters.versions().rev().find(|charter| charter.unit(unit).is_some());
+    keys.check(last.unwrap_or(charters.newest()).terms(), network, unit).map(|_| ())
 }
 
 /// A charter in a file, as far as it is signed.
@@ -196,6 +266,18 @@ pub fn read_charter(path: &Path) -> Result<UnverifiedCharter, MembershipError> {
 /// A CA certificate that is none, or whose key stands with two units.
 pub fn members(terms: &Terms, denied: &BTreeSet<Hash>) -> Result<Members, MembershipError> {
     Ok(members_of(std::slice::from_ref(terms), denied)?)
+}
+
+/// Checks the CA certificates of a next version beside those of all versions before it, some of which stay admitted for a
+/// while: so that a charter which everybody signs can be used by everybody's listeners.
+///
+/// # Errors
+/// As [`members`], also across the versions.
+pub fn check_authorities(charters: &CharterChain, next: &Terms) -> Result<(), MembershipError> {
+    let all = charters.versions().map(|charter| charter.terms().clone());
+    let all: Vec<Terms> = all.chain(std::iter::once(next.clone())).collect();
+    members_of(&all, &BTreeSet::new())?;
+    Ok(())
 }
 
 /// As [`members`], where several charters are in force at once: the units of each are members, and what any of them revokes

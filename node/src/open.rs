@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use entente_proto::charter::Charter;
+use entente_proto::charter::CharterChain;
 
 use crate::config::Config;
 use crate::core::{self, Loaded, StartError};
@@ -82,13 +82,13 @@ pub fn journal(home: &Home, config: &Config) -> Result<(journal::Writer, Memory)
 pub fn database(
     home: &Home,
     config: &Config,
-    charter: &Charter,
+    charters: &CharterChain,
     memory: &Memory,
     instance: [u8; 16],
 ) -> Result<(Arc<SledStore>, Loaded), OpenError> {
     let (directory, marker) = (home.data(), home.rebuild());
     let load = |store: SledStore| -> Result<(Arc<SledStore>, Loaded), OpenError> {
-        let loaded = core::load(&config.unit, charter, &store, memory, instance)?;
+        let loaded = core::load(&config.unit, charters, &store, memory, instance)?;
         Ok((Arc::new(store), loaded))
     };
     let broken = match read_bounded(&marker, REASON_BYTES_MAX) {

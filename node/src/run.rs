@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::admission::Admissions;
 use crate::certificates::{Certificates, denied};
+use crate::charters::CharterFiles;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogFormat, StoreConfig};
 use crate::core::{self, Again, Parts, Running};
@@ -63,7 +64,7 @@ pub fn run(directory: &Path) -> Result<(), RunError> {
     runtime.shutdown_background();
     match ended? {
         None => Ok(()),
-        Some(Again::Recover(reason)) => Err(begin_anew(&reason)),
+        Some(Again::Recover(reason) | Again::Rules(reason)) => Err(begin_anew(&reason)),
         Some(Again::Rebuild(reason)) => {
             open::to_be_rebuilt(&home, &reason).map_err(fault)?;
             Err(begin_anew(&reason))
@@ -195,26 +196,28 @@ async fn signalled() -> Result<(), RunError> {
 /// Opens what the home directory holds and starts the threads.
 fn open(home: &Home, config: Config, lock: HomeLock) -> Result<Opened, RunError> {
     home.check_keys().map_err(fault)?;
-    let charter = membership::load_charter(home).map_err(fault)?;
+    let charters = membership::load_charters(home).map_err(fault)?;
     let keys = OwnKeys::load(home, &config.network, &config.unit).map_err(fault)?;
-    keys.check(charter.terms(), &config.network, &config.unit).map_err(fault)?;
+    membership::check_member(&keys, &charters, &config.network, &config.unit).map_err(fault)?;
     let denied = denied(&home.deny()).map_err(RunError)?;
-    let admissions = Arc::new(Admissions::new(vec![charter.terms().clone()], denied).map_err(fault)?);
+    // The engine says at once from which version on units are admitted still.
+    let terms = vec![charters.newest().terms().clone()];
+    let admissions = Arc::new(Admissions::new(terms, denied).map_err(fault)?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let own = (config.network.clone(), config.unit.clone());
     let certificates =
         Certificates::open(home.clone(), own, admissions.clone(), clock.clone()).map(Arc::new).map_err(RunError)?;
     let (writer, memory) = open::journal(home, &config).map_err(fault)?;
-    let (store, loaded) = open::database(home, &config, &charter, &memory, draw()?).map_err(fault)?;
+    let (store, loaded) = open::database(home, &config, &charters, &memory, draw()?).map_err(fault)?;
     let room = room(store.clone(), config.store);
     let parts = Parts {
         unit: config.unit.clone(),
-        charter,
+        charters,
+        charter_files: Box::new(CharterFiles::new(home.clone(), config.network.clone(), config.unit.clone())),
         clock: clock.clone(),
         store: store as Arc<dyn Store>,
         journal: (writer, memory),
-        log_signer: Box::new(keys.log),
-        mirror_signer: Box::new(keys.mirror),
+        signers: keys.into_signers(),
         room,
         admissions,
         remains: remains(home),

@@ -11,6 +11,7 @@
 //! | signature lines of a note | 512 | [`NOTE_SIGNATURES_MAX`] |
 //! | key name | 255 bytes | [`KEY_NAME_BYTES_MAX`] |
 //! | charter with its signatures | 1,048,576 bytes | [`CHARTER_BYTES_MAX`] |
+//! | text of a charter in a proposal | 65,000 bytes | [`PROPOSAL_BYTES_MAX`] |
 //! | units of a charter, of a list in a statement | 100 | [`UNITS_MAX`] |
 //! | addresses of a unit | 8 | [`ADDRESSES_MAX`] |
 //! | address | 259 bytes | [`ADDRESS_BYTES_MAX`] |
@@ -55,6 +56,8 @@ pub const NOTE_SIGNATURES_MAX: usize = 512;
 pub const KEY_NAME_BYTES_MAX: usize = 255;
 /// Largest charter note, in bytes.
 pub const CHARTER_BYTES_MAX: usize = 1 << 20;
+/// Longest text of a charter in a proposal, in bytes.
+pub const PROPOSAL_BYTES_MAX: usize = 65_000;
 /// Most units in a charter.
 pub const UNITS_MAX: usize = 100;
 /// Most addresses of one unit.

@@ -41,7 +41,7 @@ pub(crate) enum WaitFor {
 }
 
 /// Options of every command that enters statements.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Entering {
     /// Take them from the lines of a file, or of stdin with -
     #[arg(long, value_name = "FILE")]

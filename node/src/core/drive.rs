@@ -6,11 +6,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use entente_proto::checkpoint::{Checkpoint, CosignedCheckpoint, SignedCheckpoint};
+use entente_proto::checkpoint::{Checkpoint, SignedCheckpoint};
 use entente_proto::cosignature::Cosignature;
 use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
+use entente_proto::note::VerifierKey;
 use entente_proto::sync::{Action, Event, Fault, Stage, Standing, VerifiedRun};
 use entente_proto::wire;
 use prost::Message as _;
@@ -99,14 +100,20 @@ fn act(core: &Arc<Core>, action: Action) {
             };
             submit(core, Batch { fills: vec![fill], announced, ..Batch::default() }, then);
         }
-        Action::StoreHead { unit, size, note } => {
+        Action::StoreHead { unit, size, note, bridge } => {
             let core_then = core.clone();
-            let head = (unit.clone(), HeadKind::Certified, Bytes::from(note));
+            let note = Bytes::from(note);
+            let mut heads = vec![(unit.clone(), HeadKind::Certified, note.clone())];
+            heads.extend(bridge.then(|| (unit.clone(), HeadKind::Bridge, note)));
             let then = move || core_then.tell(Event::HeadStored { unit, size }, None);
-            submit(core, Batch { heads: vec![head], ..Batch::default() }, then);
+            submit(core, Batch { heads, ..Batch::default() }, then);
         }
-        Action::Sign(checkpoint) => sign(core, checkpoint),
-        Action::Cosign { unit, checkpoint } => cosign(core, unit, &checkpoint),
+        Action::Sign { checkpoint, key } => sign(core, checkpoint, &key),
+        Action::Cosign { unit, checkpoint, keys } => cosign(core, unit, &checkpoint, keys),
+        Action::StoreCharter { version, note } => core.store_charter(version, &note),
+        Action::Evidence { from, note, reason } => core.keep_evidence(&from, &note, &reason),
+        Action::Admit { from } => core.admit(from),
+        Action::Adopt(adoption) => core.adopt(adoption),
         Action::Certified { unit, size } => {
             if unit == core.unit {
                 core.certified.send_replace(size.get());
@@ -179,42 +186,58 @@ fn submissions(from: Size, entries: &[Entry]) -> Vec<(SubmissionId, u64)> {
 }
 
 /// Signs a checkpoint of the own log; it goes out once the journal has it.
-fn sign(core: &Arc<Core>, checkpoint: Checkpoint) {
+fn sign(core: &Arc<Core>, checkpoint: Checkpoint, key: &VerifierKey) {
     let (size, root) = (checkpoint.size, checkpoint.root);
-    let signed = match SignedCheckpoint::sign(checkpoint, &*core.log_signer) {
+    let Some(signer) = core.signer(key) else {
+        tracing::error!(%key, "the log key is not here: nothing more is signed until the node is started again with it");
+        return;
+    };
+    let signed = match SignedCheckpoint::sign(checkpoint, &*signer) {
         Ok(signed) => signed,
         Err(error) => {
             tracing::error!(%error, "the log key cannot sign: nothing more is signed until the node is started again");
             return;
         }
     };
-    let note = CosignedCheckpoint::new(signed.clone()).to_note(&core.charter.mirrors(&core.unit));
+    let note = signed.to_note().to_bytes();
     let record = JournalRecord::OwnCheckpoint(journal::OwnCheckpoint { size, root, note: note.into() });
     let core_then = core.clone();
     append(core, &[record], move || core_then.tell(Event::Signed(signed), None));
 }
 
 /// Cosigns a partner's checkpoint; it goes out once the journal has it.
-fn cosign(core: &Arc<Core>, unit: UnitId, checkpoint: &Checkpoint) {
+fn cosign(core: &Arc<Core>, unit: UnitId, checkpoint: &Checkpoint, keys: Vec<VerifierKey>) {
     let (size, root) = (checkpoint.size, checkpoint.root);
     let body = checkpoint.body();
-    let cosignature = match Cosignature::sign(&body, core.clock.now_ms() / 1_000, &*core.mirror_signer) {
-        Ok(cosignature) => cosignature,
-        Err(error) => {
-            tracing::error!(%error, "the mirror key cannot sign: this log is not cosigned until the node is started again");
-            return;
+    let (mut words, mut records) = (Vec::new(), Vec::new());
+    for key in keys {
+        let Some(signer) = core.signer(&key) else {
+            tracing::error!(%key, "the mirror key is not here: nothing is cosigned with it until the node is started again");
+            continue;
+        };
+        match Cosignature::sign(&body, core.clock.now_ms() / 1_000, &*signer) {
+            Ok(cosignature) => {
+                records.push(JournalRecord::Cosigned(journal::Cosigned {
+                    unit: unit.clone(),
+                    size,
+                    root,
+                    time: cosignature.time,
+                    signature: cosignature.signature,
+                    fingerprint: Hash::of(body.as_bytes()),
+                }));
+                words.push((key, cosignature));
+            }
+            Err(error) => tracing::error!(
+                %error,
+                "the mirror key cannot sign: this log is not cosigned until the node is started again"
+            ),
         }
-    };
-    let record = JournalRecord::Cosigned(journal::Cosigned {
-        unit: unit.clone(),
-        size,
-        root,
-        time: cosignature.time,
-        signature: cosignature.signature,
-        fingerprint: Hash::of(body.as_bytes()),
-    });
+    }
+    if words.is_empty() {
+        return;
+    }
     let core_then = core.clone();
-    append(core, &[record], move || core_then.tell(Event::Cosigned { unit, size, root, cosignature }, None));
+    append(core, &records, move || core_then.tell(Event::Cosigned { unit, size, root, words }, None));
 }
 
 fn submit(core: &Arc<Core>, batch: Batch, then: impl FnOnce() + Send + 'static) {

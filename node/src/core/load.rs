@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use entente_proto::charter::Charter;
+use entente_proto::charter::CharterChain;
 use entente_proto::cosignature::Cosignature;
 use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
@@ -10,7 +10,7 @@ use entente_proto::ids::{Size, UnitId};
 use entente_proto::limits::BUNDLE_ENTRIES;
 use entente_proto::list::Gaps;
 use entente_proto::record::RecordKind;
-use entente_proto::sync::{Engine, LogKeys, Owed, Restored, Setup, erased_by};
+use entente_proto::sync::{Adoption, Engine, Owed, Restored, Setup, erased_by};
 
 use super::{Leaves, StartError, erasure};
 use crate::journal::{self, JournalRecord};
@@ -38,7 +38,7 @@ impl std::fmt::Debug for Loaded {
 /// [`StartError`]; after [`StartError::Damaged`] and most of [`StartError::Store`] the database is to be moved aside.
 pub fn load(
     unit: &UnitId,
-    charter: &Charter,
+    charters: &CharterChain,
     store: &dyn Store,
     memory: &journal::Memory,
     instance: [u8; 16],
@@ -49,15 +49,15 @@ pub fn load(
         PutBack::Owed(owed) => (None, Some(owed)),
     };
     let mut restored = BTreeMap::new();
-    for other in charter.units().keys() {
-        let own = (*other == *unit).then_some(());
-        let mut log = read_log(other, store, own, memory)?;
+    for other in charters.units() {
+        let own = (other == *unit).then_some(());
+        let mut log = read_log(&other, store, own, memory)?;
         if own.is_some() {
             log.owed = owed.take();
         }
-        restored.insert(other.clone(), log);
+        restored.insert(other, log);
     }
-    let setup = setup(unit, charter, instance);
+    let setup = setup(unit, charters, instance);
     let loss = memory.lost.clone().or_else(|| lost.clone());
     let engine = Engine::new(setup, restored, loss, &Leaves(store)).map_err(StartError::Damaged)?;
     Ok(Loaded { engine, lost })
@@ -70,17 +70,11 @@ impl Loaded {
     }
 }
 
-fn setup(unit: &UnitId, charter: &Charter, instance: [u8; 16]) -> Setup {
-    let logs = charter.units().values().map(|of| {
-        let keys = LogKeys { log_key: of.log_key.clone(), mirrors: charter.mirrors(&of.id), quorum: charter.quorum() };
-        (of.id.clone(), keys)
-    });
+fn setup(unit: &UnitId, charters: &CharterChain, instance: [u8; 16]) -> Setup {
     Setup {
-        network: charter.network().clone(),
+        network: charters.newest().network().clone(),
         unit: unit.clone(),
-        charter_version: charter.version().into(),
-        charter_digest: charter.digest(),
-        logs: logs.collect(),
+        charters: charters.clone(),
         instance,
         release: concat!("entente ", env!("CARGO_PKG_VERSION")).to_owned(),
     }
@@ -168,6 +162,8 @@ fn read_log(
         time_goes_back,
         gaps,
         missing,
+        adopts: read_adopts(unit, store)?,
+        bridge: log.bridge.map(|note| note.to_vec()),
         certified: log.certified.map(|note| note.to_vec()),
         newest: log.newest.map(|note| note.to_vec()).into_iter().collect(),
         cosigned: None,
@@ -182,6 +178,20 @@ fn read_log(
         restored.cosigned = Some((cosigned.size, cosigned.root, cosignature));
     }
     Ok(restored)
+}
+
+/// What a log says of charters.
+fn read_adopts(unit: &UnitId, store: &dyn Store) -> Result<Vec<(u64, Option<Adoption>)>, StoreError> {
+    let mut adopts = Vec::new();
+    for index in store.adopts(unit)? {
+        let entry = store.entry(unit, index)?;
+        let entry = entry.ok_or_else(|| StoreError::Refused(Refused::NoEntry { unit: unit.clone(), index }))?;
+        match entry.payload() {
+            Some(payload) => adopts.extend(Adoption::of(entry.header().kind, payload).map(|what| (index, Some(what)))),
+            None => adopts.push((index, None)),
+        }
+    }
+    Ok(adopts)
 }
 
 /// The latest time of the entries from `from` on, and the first whose time is earlier than one before it.

@@ -11,6 +11,7 @@
 //! circle.
 
 mod author;
+mod charters;
 mod drive;
 mod erasure;
 mod load;
@@ -21,10 +22,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
-use entente_proto::charter::Charter;
+use entente_proto::charter::CharterChain;
 use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
@@ -35,6 +36,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 pub(crate) use author::kind_of;
 pub use author::{Answer, Draft, Second, Standby, Submit, Waiting};
+pub use charters::Charters;
 pub use load::{Loaded, load};
 pub use scrub::{Done, Report, Stage};
 pub use start::{Parts, Running, StartError, start};
@@ -74,8 +76,6 @@ struct Stream {
 pub struct Core {
     /// The own unit.
     pub unit: UnitId,
-    /// The charter that the node runs under.
-    pub charter: Arc<Charter>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The database.
@@ -86,8 +86,10 @@ pub struct Core {
     pub admissions: Arc<Admissions>,
     store_writer: store::Writer,
     journal: Arc<journal::Writer>,
-    log_signer: Box<dyn Signer>,
-    mirror_signer: Box<dyn Signer>,
+    charters: RwLock<CharterChain>,
+    charter_files: Box<dyn Charters>,
+    charter_changed: watch::Sender<u32>,
+    signers: RwLock<Vec<Arc<dyn Signer>>>,
     engine: Mutex<Engine>,
     inbox: Sender<Input>,
     author: mpsc::Sender<author::Input>,
@@ -114,6 +116,8 @@ pub enum Again {
     Recover(String),
     /// Something in the database cannot be read: it is to be moved aside and rebuilt.
     Rebuild(String),
+    /// The charter asks for rules of the list that this release does not know: the list that is shown is not to be shown.
+    Rules(String),
 }
 
 impl std::fmt::Debug for Core {

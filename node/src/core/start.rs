@@ -2,21 +2,22 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use entente_proto::charter::Charter;
+use entente_proto::charter::CharterChain;
 use entente_proto::checkpoint::CosignedCheckpoint;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
+use entente_proto::list::Fold;
 use entente_proto::note::Signer;
 use entente_proto::sync::Event;
 use tokio::sync::{mpsc, watch};
 
 use super::author::Author;
 use super::scrub::{self, Scrubber};
-use super::{Core, Input, Loaded, drive, erasure, lock};
+use super::{Charters, Core, Input, Loaded, drive, erasure, lock};
 use crate::admission::Admissions;
 use crate::clock::Clock;
 use crate::journal;
@@ -30,18 +31,18 @@ const CALLS_MAX: usize = 256;
 pub struct Parts {
     /// The own unit.
     pub unit: UnitId,
-    /// The charter.
-    pub charter: Charter,
+    /// All versions of the charter.
+    pub charters: CharterChain,
+    /// Where they are kept, and the keys that they name.
+    pub charter_files: Box<dyn Charters>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The database.
     pub store: Arc<dyn Store>,
     /// The journal, with what it holds.
     pub journal: (journal::Writer, journal::Memory),
-    /// Signs the own log's checkpoints.
-    pub log_signer: Box<dyn Signer>,
-    /// Cosigns the logs of others.
-    pub mirror_signer: Box<dyn Signer>,
+    /// The log and mirror keys.
+    pub signers: Vec<Arc<dyn Signer>>,
     /// Whether the disk has room, or in words what is low.
     pub room: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// Who is admitted.
@@ -102,7 +103,7 @@ impl Running {
 /// # Errors
 /// [`StartError`]; nothing was signed then.
 pub fn start(parts: Parts, loaded: Loaded) -> Result<Running, StartError> {
-    let Parts { unit, charter, clock, store, journal, log_signer, mirror_signer, room, .. } = parts;
+    let Parts { unit, charters, charter_files, clock, store, journal, signers, room, .. } = parts;
     let Parts { remains, scrub_after, admissions, .. } = parts;
     let (journal, memory) = journal;
     let journal = Arc::new(journal);
@@ -113,7 +114,7 @@ pub fn start(parts: Parts, loaded: Loaded) -> Result<Running, StartError> {
     }
     admissions.known(store.revocations()?);
     let engine = loaded.engine;
-    let (listing, news) = Listing::new(unit.clone(), charter.units().keys().cloned(), charter.fold());
+    let (listing, news) = Listing::new(unit.clone(), Fold::under(&charters));
     let store_writer = store::Writer::start(store.clone())?;
     let (inbox, engine_inbox) = channel();
     let (author, author_inbox) = mpsc::channel(CALLS_MAX);
@@ -124,14 +125,15 @@ pub fn start(parts: Parts, loaded: Loaded) -> Result<Running, StartError> {
 
     let core = Arc::new(Core {
         unit,
-        charter: Arc::new(charter),
         clock,
         store,
         list: listing,
         store_writer,
         journal,
-        log_signer,
-        mirror_signer,
+        charter_changed: watch::channel(charters.newest().version()).0,
+        charters: RwLock::new(charters),
+        charter_files,
+        signers: RwLock::new(signers),
         engine: Mutex::new(engine),
         inbox,
         author,
@@ -155,6 +157,7 @@ pub fn start(parts: Parts, loaded: Loaded) -> Result<Running, StartError> {
         // Behind what is certified: the list would note it as pending otherwise.
         core.list.held(log.unit, log.complete.get());
     }
+    core.warn_of_missing_keys(&core.charters());
     let around = around(&core);
     match core.list.known() {
         Ok(()) => _ = std::thread::Builder::new().name("list".into()).spawn(move || list::run(around, &news))?,
@@ -177,7 +180,7 @@ fn around(core: &Arc<Core>) -> list::Around {
     list::Around {
         list: core.list.clone(),
         store: core.store.clone(),
-        charter: core.charter.digest(),
+        charter: core.charter().digest(),
         frontier: Box::new(move || {
             let point = |head: &CosignedCheckpoint| (head.checkpoint().size, head.checkpoint().root);
             let log = |log: entente_proto::sync::LogView| {

@@ -5,10 +5,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use entente_proto::charter::CharterChain;
 use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{RecordId, Size, UnitId};
-use entente_proto::list::{Frontier, Prepared, Standing};
+use entente_proto::list::{Fold, Frontier, Prepared, Standing, Status};
 use entente_proto::record::{self, RecordKind, Target};
 use entente_proto::sync::erased_by;
 
@@ -140,7 +141,55 @@ impl Folding {
                 log.certified = log.certified.max(size);
                 self.stale = true;
             }
+            News::Charters(charters) => self.refold(&charters),
         }
+    }
+
+    /// Folds what is folded anew under another charter, beside the list that is shown, and then takes its place.
+    fn refold(&mut self, charters: &CharterChain) {
+        let Ok(mut fold) = Fold::under(charters) else {
+            tracing::error!("the list cannot be computed under the new charter by this release");
+            return;
+        };
+        let mut held = BTreeSet::new();
+        for (unit, end) in self.logs.iter().map(|(unit, log)| (unit, log.folded)) {
+            if let Err(error) = self.fold_beside(&mut fold, &mut held, unit, end) {
+                tracing::error!(%unit, %error, "the list cannot be folded under the new charter");
+                (self.around.damaged)(format!("the database holds of the log of {unit} what cannot be read: {error}"));
+                return;
+            }
+        }
+        let mut state = self.around.list.state.write().unwrap_or_else(PoisonError::into_inner);
+        (state.fold, state.held, state.digest) = (fold, held, None);
+        drop(state);
+        self.around.charter = charters.newest().digest();
+        self.stale = true;
+    }
+
+    fn fold_beside(
+        &self,
+        fold: &mut Fold,
+        held: &mut BTreeSet<Target>,
+        unit: &UnitId,
+        end: u64,
+    ) -> Result<(), ListError> {
+        let mut at = 0;
+        while let Some((from, until)) = stretch(at, end) {
+            let entries = self.around.store.entries_to_fold(unit, from, (until - from) as usize, usize::MAX)?;
+            if entries.is_empty() {
+                return Err(StoreError::Refused(Refused::NoEntry { unit: unit.clone(), index: from }).into());
+            }
+            for prepared in read(unit, from, &entries) {
+                for change in fold.apply_prepared(unit, at, prepared)? {
+                    match change.status {
+                        Some(Status::Held) => _ = held.insert(change.target),
+                        _ => _ = held.remove(&change.target),
+                    }
+                }
+                at += 1;
+            }
+        }
+        Ok(())
     }
 
     /// Does one stretch of the first log that has one. Gives nothing where none has.
@@ -303,11 +352,14 @@ impl Folding {
         let list = self.around.list.clone();
         let begun = Instant::now();
         let payloads = Stored(&*self.around.store);
-        let frontier = Frontier { charter: self.around.charter, logs };
+        let mut frontier = Frontier { charter: self.around.charter, logs };
         let computed = loop {
             // One stretch of rows under each lock, so that queries come between.
             let mut state = list.state.write().unwrap_or_else(PoisonError::into_inner);
             let folded = |unit: &UnitId| state.folded.get(unit).copied().unwrap_or_default();
+            // A charter may have brought in units that this fold does not know yet.
+            let known = state.fold.frontier_sizes();
+            frontier.logs.retain(|unit, _| known.contains_key(unit));
             if frontier.logs.iter().any(|(unit, (size, _))| folded(unit) != size.get()) {
                 return;
             }

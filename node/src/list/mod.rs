@@ -16,10 +16,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
+use entente_proto::charter::CharterChain;
 use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{RecordId, UnitId};
-use entente_proto::list::{self as fold, Fold, FoldError, Payloads, ReadError, Status};
+use entente_proto::list::{self as fold, Fold, FoldError, Payloads, ReadError, Status, UnknownFoldVersion};
 use entente_proto::record::Target;
 use entente_proto::wire;
 use tokio::sync::broadcast;
@@ -86,6 +87,8 @@ pub enum News {
         /// Up to where.
         size: u64,
     },
+    /// A new version of the charter governs.
+    Charters(Box<CharterChain>),
 }
 
 /// One statement that changed the list, or that arrived.
@@ -198,12 +201,12 @@ impl Payloads for Stored<'_> {
 }
 
 impl Listing {
-    /// An empty list under the rules of a fold version, and what its thread listens to. Where this release does not know
+    /// An empty list under the rules of a charter, and what its thread listens to. Where this release does not know
     /// that version the list stays empty, and [`known`](Self::known) says why.
     #[must_use]
-    pub fn new(unit: UnitId, units: impl IntoIterator<Item = UnitId>, version: u32) -> (Arc<Self>, Receiver<News>) {
+    pub fn new(unit: UnitId, fold: Result<Fold, UnknownFoldVersion>) -> (Arc<Self>, Receiver<News>) {
         let (news, inbox) = channel();
-        let (fold, unknown) = match Fold::new(units, version) {
+        let (fold, unknown) = match fold {
             Ok(fold) => (fold, None),
             Err(error) => (Fold::default(), Some(error.0)),
         };
@@ -263,6 +266,11 @@ impl Listing {
     /// A log is certified up to here.
     pub fn certified(&self, unit: UnitId, size: u64) {
         self.tell(News::Certified { unit, size });
+    }
+
+    /// A new version of the charter governs: the list is folded anew under it.
+    pub fn charters(&self, charters: CharterChain) {
+        self.tell(News::Charters(Box::new(charters)));
     }
 
     /// The unit's own standing referral of a target, certified or not.

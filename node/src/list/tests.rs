@@ -6,7 +6,7 @@ use std::time::Duration;
 use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{RecordId, Size, UnitId};
-use entente_proto::list::Status;
+use entente_proto::list::{Fold, Status};
 use entente_proto::record::{self, Target};
 use entente_proto::wire;
 use entente_proto::wire::record::Body;
@@ -58,7 +58,7 @@ fn listing_of(
     let certified = Size::new(entries.len() as u64).unwrap();
     let append = Append { unit: unit("BE"), from: Size::ZERO, entries, level1: Vec::new() };
     store.commit_one(&Batch { appends: vec![append], announced, ..Batch::default() }).unwrap();
-    let (list, news) = Listing::new(unit("BE"), [unit("BE")], 1);
+    let (list, news) = Listing::new(unit("BE"), Fold::new([unit("BE")], 1));
     let (digests, computed) = channel();
     let (endings, ended) = channel();
     let around = Around {
@@ -201,7 +201,7 @@ fn what_is_certified_already_when_it_comes_is_never_pending() {
 
 #[test]
 fn a_fold_version_that_this_release_does_not_know_gives_no_list_and_keeps_nobody_waiting() {
-    let (list, _news) = Listing::new(unit("BE"), [unit("BE")], 2);
+    let (list, _news) = Listing::new(unit("BE"), Fold::new([unit("BE")], 2));
     assert_eq!(list.known(), Err(UnknownRules(2)));
     list.certified(unit("BE"), 7);
     list.wait_seen(7);

@@ -12,6 +12,7 @@ use entente_proto::ids::UnitId;
 use entente_proto::limits::FRAME_BYTES_MAX;
 use entente_proto::wire::peer_client::PeerClient;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
@@ -56,19 +57,35 @@ pub struct Partners {
 }
 
 impl Partners {
-    /// Dials every other unit of the charter but those blocked, until the runtime ends.
+    /// Dials every other unit that is admitted but those blocked, until the runtime ends; those that a new charter brings
+    /// in, too.
     #[must_use]
     pub fn start(core: Arc<Core>, means: Means, blocked: &BTreeSet<UnitId>) -> Arc<Self> {
         let partners = Arc::new(Self { core, means, reasons: Mutex::default() });
-        let charter = partners.core.charter.clone();
-        for unit in charter.units().values().filter(|unit| unit.id != partners.core.unit) {
-            if blocked.contains(&unit.id) {
-                partners.note(&unit.id, "blocked in node.toml (peers.block)".into());
-                continue;
+        let (following, blocked) = (partners.clone(), blocked.clone());
+        let mut changes = partners.core.charter_changes();
+        tokio::spawn(async move {
+            let mut dialled = BTreeMap::new();
+            loop {
+                following.dial_new(&blocked, &mut dialled);
+                if changes.changed().await.is_err() {
+                    return;
+                }
             }
-            tokio::spawn(partners.clone().keep(unit.id.clone(), unit.addresses.clone()));
-        }
+        });
         partners
+    }
+
+    /// Begins to dial those partners that nobody dials yet.
+    fn dial_new(self: &Arc<Self>, blocked: &BTreeSet<UnitId>, dialled: &mut BTreeMap<UnitId, JoinHandle<()>>) {
+        dialled.retain(|_, dialling| !dialling.is_finished());
+        for unit in self.core.peers().into_iter().map(|peer| peer.unit) {
+            if blocked.contains(&unit) {
+                self.note(&unit, "blocked in node.toml (peers.block)".into());
+            } else if !dialled.contains_key(&unit) {
+                dialled.insert(unit.clone(), tokio::spawn(self.clone().keep(unit)));
+            }
+        }
     }
 
     /// Why a partner was last not reached.
@@ -81,13 +98,13 @@ impl Partners {
         lock(&self.reasons).insert(unit.clone(), reason);
     }
 
-    async fn keep(self: Arc<Self>, unit: UnitId, addresses: Vec<String>) {
+    async fn keep(self: Arc<Self>, unit: UnitId) {
         let pauses = || {
             let jittered = ExponentialBuilder::default().with_jitter().without_max_times();
             jittered.with_min_delay(Duration::from_millis(100)).with_max_delay(Duration::from_secs(5)).build()
         };
         let mut pause = pauses();
-        let mut turns = addresses.iter().cycle();
+        let mut turn = 0_usize;
         if self.core.unit > unit {
             sleep(YIELD).await;
         }
@@ -97,7 +114,13 @@ impl Partners {
                 continue;
             }
             let begun = Instant::now();
-            let Some(address) = turns.next() else { return };
+            // A unit that left is dialled no more. One without an address dials.
+            let Some(addresses) = self.core.addresses(&unit) else { return };
+            let Some(address) = addresses.get(turn.checked_rem(addresses.len()).unwrap_or(0)) else {
+                sleep(STEADY).await;
+                continue;
+            };
+            turn = turn.wrapping_add(1);
             if let Err(reason) = self.dial(&unit, address).await {
                 tracing::debug!(peer = %unit, address, reason, "not reached");
                 self.note(&unit, reason);

@@ -12,6 +12,7 @@
 //! | `g` unit u64 | the body of this entry is missing; u64: the index of its `Erase` once that is settled, else empty |
 //! | `h` unit kind u8 | a note, in parts |
 //! | `s` 16 bytes | u64: the index that a submission was given |
+//! | `a` unit u64 | this entry is an `Adopt` by its header |
 //! | `r` unit 32 bytes | u64: the index of a `Revoke` of that unit that names this key (SHA-256 of an SPKI) |
 //! | `w` unit u64 | u64: the index of the first `Erase` that names this entry, until that is settled |
 //! | `z` | u64 u64: since when a scrub is due (Unix milliseconds), and how many bodies were deleted since the last |
@@ -28,6 +29,7 @@ pub(super) const LEVEL1: u8 = b'1';
 pub(super) const GAP: u8 = b'g';
 pub(super) const WITHHELD: u8 = b'w';
 pub(super) const REVOKED: u8 = b'r';
+pub(super) const ADOPT: u8 = b'a';
 pub(super) const SCRUB_DUE: &[u8] = b"z";
 const HEAD: u8 = b'h';
 const SUBMISSION: u8 = b's';

@@ -245,6 +245,13 @@ impl Store for MemoryStore {
         Ok(self.alive()?.content.revoked.iter().cloned().collect())
     }
 
+    fn adopts(&self, unit: &UnitId) -> Result<Vec<u64>, StoreError> {
+        let disk = self.alive()?;
+        let entries = disk.content.log(unit).into_iter().flat_map(|log| log.from(0));
+        let adopts = (0..).zip(entries).filter(|(_, entry)| entry.header().kind == RecordKind::Adopt.number());
+        Ok(adopts.map(|(index, _)| index).collect())
+    }
+
     fn scrub_due(&self) -> Option<ScrubDue> {
         self.lock().content.due
     }

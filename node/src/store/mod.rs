@@ -235,6 +235,13 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Damaged`], [`StoreError::Failed`].
     fn revocations(&self) -> Result<Vec<(UnitId, Hash)>, StoreError>;
 
+    /// The indexes of a log's entries that are `Adopt`s by their headers, whatever they say, ascending. The store keeps an
+    /// index of them, so this does not read the log.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Failed`].
+    fn adopts(&self, unit: &UnitId) -> Result<Vec<u64>, StoreError>;
+
     /// Whether a scrub is due: bodies were deleted whose bytes may still be somewhere on the disk.
     fn scrub_due(&self) -> Option<ScrubDue>;
 

@@ -1,5 +1,6 @@
 //! The officers' API: what a node offers to its own unit's people.
 
+mod charter;
 mod holds;
 mod query;
 mod receipt;

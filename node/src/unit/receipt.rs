@@ -51,13 +51,16 @@ fn receipt(core: &Core, state: &State, id: &RecordId, entry: &Entry) -> Result<V
         )));
     }
     let log = core.log(&id.unit);
+    // It is certified under the charter that the log is in, which may be an older one for a moment.
+    let version = log.as_ref().map(|log| log.charter);
     let Some(head) = log.and_then(|log| log.certified).filter(|head| head.checkpoint().size.get() > id.index) else {
         return Err(Answer::failed_precondition(format!(
             "{id} is not certified yet, so nobody but {} vouches for it: call again when `entente show {id}` says that it is",
             id.unit
         )));
     };
-    let head_note = head.to_note(&core.charter.mirrors(&id.unit));
+    let charter = version.and_then(|version| core.charter_of(version)).unwrap_or_else(|| core.charter());
+    let head_note = head.to_note(&charter.mirrors(&id.unit));
     let proof = core.inclusion(&id.unit, id.index, head.checkpoint().size).ok_or_else(|| {
         tracing::error!(%id, "no receipt: the leaf hashes around the record cannot be read");
         damaged(id)
@@ -66,7 +69,7 @@ fn receipt(core: &Core, state: &State, id: &RecordId, entry: &Entry) -> Result<V
         return Err(Answer::failed_precondition(format!("the payload of {id} is not here: ask another unit's node")));
     }
     let made = UnverifiedReceipt::compose(id.index, entry, proof, head_note);
-    match made.and_then(|made| made.verify(&core.charter).map(|_| made.to_bytes())) {
+    match made.and_then(|made| made.verify(&charter).map(|_| made.to_bytes())) {
         Ok(bytes) => Ok(bytes),
         Err(entente_proto::receipt::ReceiptError::SetAside(aside)) => Err(Answer::failed_precondition(format!(
             "{id} counts for nobody ({aside}), so there is nothing that a receipt could show"

@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::submit::Desk;
-use super::{query, receipt, scrub, status, submit, words};
+use super::{charter, query, receipt, scrub, status, submit, words};
 use crate::backup;
 use crate::certificates::Certificates;
 use crate::core::Core;
@@ -207,6 +207,11 @@ impl Unit for UnitService {
         let made = made.map_err(|_| Status::internal("the backup failed: the node's log says more"))?;
         let made = made.map_err(|error| Status::failed_precondition(error.to_string()))?;
         Ok(Response::new(wire::BackupReply { files: made.files, bytes: made.bytes }))
+    }
+
+    async fn charter(&self, request: Request<wire::CharterRequest>) -> Result<Response<wire::CharterReply>, Status> {
+        self.operate(&request, "a charter")?;
+        charter::answer(&self.core, request.into_inner()).await.map(Response::new)
     }
 
     async fn scrub(&self, request: Request<wire::ScrubRequest>) -> Result<Response<Self::ScrubStream>, Status> {

@@ -64,12 +64,12 @@ pub(super) fn compose(
         seen_ms: peer.heard_ms,
     });
     let peers: Vec<_> = peers.collect();
-    let quorum = core.charter.quorum();
+    let quorum = core.charter().quorum();
     wire::StatusReply {
         unit: core.unit.to_string(),
-        network: core.charter.network().to_string(),
-        charter_version: core.charter.version().into(),
-        charter_digest: core.charter.digest().0.to_vec(),
+        network: core.charter().network().to_string(),
+        charter_version: core.charter().version().into(),
+        charter_digest: core.charter().digest().0.to_vec(),
         state: state.into(),
         reason,
         logs: logs
@@ -78,6 +78,7 @@ pub(super) fn compose(
                 let certified = log.certified.as_ref().map(CosignedCheckpoint::checkpoint);
                 wire::LogStatus {
                     unit: log.unit.to_string(),
+                    charter: log.charter.into(),
                     size: log.size.get(),
                     certified: certified.map_or(0, |c| c.size.get()),
                     root: certified.map_or(Hash::EMPTY_ROOT, |c| c.root).0.to_vec(),

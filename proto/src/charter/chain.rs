@@ -76,6 +76,14 @@ impl CharterChain {
         self.versions().find(|charter| charter.version() == version)
     }
 
+    /// The versions up to this one; nothing if it is not there.
+    #[must_use]
+    pub fn up_to(&self, version: u32) -> Option<Self> {
+        self.version(version)?;
+        let later = self.later.iter().filter(|charter| charter.version() <= version);
+        Some(Self { first: self.first.clone(), later: later.cloned().collect() })
+    }
+
     /// The version with this digest.
     #[must_use]
     pub fn of_digest(&self, digest: &Hash) -> Option<&Arc<Charter>> {

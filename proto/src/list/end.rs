@@ -31,6 +31,16 @@ impl Fold {
         self.unsay(key, before, counted, home, how == End::Erased, changes);
     }
 
+    /// A hold of a unit that left ends as if it were withdrawn; nothing can withdraw it any more.
+    pub(super) fn end_hold(&mut self, key: Key, changes: &mut Vec<Change>) {
+        let Some(before) = self.slot(key).copied() else { return };
+        let (counted, home) = (self.counts_now(key), self.home(key));
+        if let Some(slot) = self.slot_mut(key) {
+            slot.set_end(End::Withdrawn, key.index());
+        }
+        self.unsay(key, before, counted, home, false, changes);
+    }
+
     /// Takes out of the counts what a record said: `before` as it was, `counted` and at `home` as it did.
     fn unsay(
         &mut self,

@@ -7,6 +7,7 @@ use super::check::Index;
 use super::row::{ALONE, referral_hash, referral_row, row_hash};
 use super::slot::{Base, Key, Slot};
 use super::targets::{Entry, Targets};
+use crate::charter::CharterChain;
 use crate::hash::Hash;
 use crate::ids::{RecordId, Size, UnitId};
 use crate::limits::LOG_SIZE_END;
@@ -167,6 +168,8 @@ pub(super) struct Log {
     pub(super) slots: Vec<Slot>,
     /// Records of kinds that this version does not know.
     unknown: u64,
+    /// Whether the unit is in the charter no longer: its holds do not count.
+    pub(super) left: bool,
 }
 
 /// The fold of the logs of a charter's units, as far as entries were applied. See the head of [`list`](super). The default
@@ -199,7 +202,7 @@ impl Fold {
         }
         let units: BTreeSet<UnitId> = units.into_iter().collect();
         Ok(Self {
-            logs: units.into_iter().map(|unit| Log { unit, slots: Vec::new(), unknown: 0 }).collect(),
+            logs: units.into_iter().map(|unit| Log { unit, slots: Vec::new(), unknown: 0, left: false }).collect(),
             targets: Targets::default(),
             orphans: BTreeMap::new(),
             objections: BTreeMap::new(),
@@ -208,6 +211,20 @@ impl Fold {
             counts: Counts::default(),
             index: Index::default(),
         })
+    }
+
+    /// The fold of nothing under the newest version of a charter: for the units of all versions, of which those that the
+    /// newest does not list have left.
+    ///
+    /// # Errors
+    /// [`UnknownFoldVersion`], as of [`new`](Self::new).
+    pub fn under(charters: &CharterChain) -> Result<Self, UnknownFoldVersion> {
+        let newest = charters.newest();
+        let mut fold = Self::new(charters.units(), newest.fold())?;
+        for log in &mut fold.logs {
+            log.left = newest.unit(&log.unit).is_none();
+        }
+        Ok(fold)
     }
 
     /// Applies the next entry of a unit's log: its header's kind and time, and its payload, `None` where that is erased.

@@ -6,8 +6,10 @@
 //!
 //! # What goes in
 //!
-//! For each unit of the charter a *complete* prefix of its log ([`complete`]): for each entry the header's kind and
-//! time, and the payload unless it was erased. Nothing else: no clock, no locale, no table.
+//! The charter that the frontier names with all versions before it, and for each unit that any of them lists (below: *each
+//! unit of the charter*) a *complete* prefix of its log ([`complete`]): for each entry the header's kind and
+//! time, and the payload unless it was erased. Nothing else: no clock, no locale, no table. A unit that the charter itself
+//! does not list has *left*.
 //!
 //! # Which statements stand
 //!
@@ -44,7 +46,8 @@
 //!
 //! | kind | counts if it stands and |
 //! |---|---|
-//! | `Refer`, `Hold` | - |
+//! | `Refer` | - |
+//! | `Hold` | its unit is in the charter that the frontier names. The holds of a unit that left ended with it; its other statements stay. |
 //! | `Opinion` | it is on a `Refer` of *another* unit, which stands. An opinion on an own record is inert. |
 //! | `Dispatch` | it is on a sound `Refer` of any unit that is not erased. (On a withdrawn one it still counts: the provider that got it must hear of the withdrawal.) On a record of the own log whose index is not smaller than its own it is inert, also when that record comes later. |
 //! | `Outcome` | it is on a `Dispatch` of any unit that counts; as for `Dispatch`, one of the own log must have a smaller index. |

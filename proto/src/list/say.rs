@@ -25,6 +25,9 @@ impl Fold {
                 });
                 let id = self.reference(key);
                 self.hash_now(lone, |status| Some(row_hash(&hold_row(&target, status, id, time_ms, hold))));
+                if self.logs.get(key.unit()).is_some_and(|log| log.left) {
+                    self.end_hold(key, changes);
+                }
             }
             (Body::Observe(observe), Some(target)) => self.observe(key, time_ms, &observe, &target, changes),
             (Body::Evidence(_), Some(target)) => {

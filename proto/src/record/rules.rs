@@ -7,7 +7,7 @@ use super::check::{
 };
 use super::statement::SetAside;
 use crate::hash::Hash;
-use crate::limits::{NOTE_BYTES_MAX, PROOF_HASHES_MAX, UNITS_MAX};
+use crate::limits::{NOTE_BYTES_MAX, PROOF_HASHES_MAX, PROPOSAL_BYTES_MAX, UNITS_MAX};
 use crate::wire::operation_step::Step;
 use crate::wire::record::Body;
 use crate::wire::{
@@ -32,8 +32,6 @@ pub(super) const CAMPAIGN_BYTES_MAX: usize = 256;
 pub(super) const OVERRIDE_BYTES_MAX: usize = 1_024;
 pub(super) const MEDIA_TYPE_BYTES_MAX: usize = 127;
 pub(super) const TOOL_BYTES_MAX: usize = 256;
-/// Longest charter text in a proposal, in bytes.
-const PROPOSAL_BYTES_MAX: usize = 65_000;
 
 /// Checks every limit of a body.
 pub(super) fn check(body: &Body) -> Result<(), SetAside> {

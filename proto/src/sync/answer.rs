@@ -13,6 +13,8 @@ pub use super::own::{Stage, Standing};
 pub struct LogView {
     /// Whose log.
     pub unit: UnitId,
+    /// The version of the charter by which its newest certified checkpoint is judged.
+    pub charter: u32,
     /// Entries stored.
     pub size: Size,
     /// Entries stored without a gap.

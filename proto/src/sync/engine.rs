@@ -3,18 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{LogView, PeerView};
+use super::eras::Eras;
 use super::event::{Action, Event, LeafHashes, Restored, Setup, StreamId};
+use super::heads::size_of;
 use super::log::Log;
 use super::own::{self, Own, Standing};
 use super::peer::Session;
 use super::pull::Pull;
 use super::recovery::Recovery;
+use super::sighting::Sighting;
 use super::{Fault, Frame};
-use crate::checkpoint::{Checkpoint, CosignedCheckpoint, SignedCheckpoint};
+use crate::charter::CharterChain;
+use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::cosignature::Cosignature;
 use crate::entry::Entry;
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
+use crate::note::VerifierKey;
 
 /// How long news of what others signed waits for the partner to learn of it directly, milliseconds.
 const RELAY_AFTER_MS: u64 = 200;
@@ -29,6 +34,12 @@ const SUSPECT_MS: u64 = 15_000;
 #[derive(Debug)]
 pub struct Engine {
     pub(super) setup: Setup,
+    /// The charters that are durable, and behind them those on their way to the disk.
+    pub(super) received: CharterChain,
+    /// The newest version that a unit was heard to hold.
+    pub(super) charter_holders: BTreeMap<UnitId, u32>,
+    /// From which to which version the node was told to admit units.
+    pub(super) admitted: Option<(u32, u32)>,
     pub(super) logs: BTreeMap<UnitId, Log>,
     pub(super) own: Own,
     pub(super) recovery: Recovery,
@@ -56,15 +67,16 @@ impl Engine {
     ) -> Result<Self, String> {
         let mut logs = BTreeMap::new();
         let mut owed = None;
-        for (unit, keys) in &setup.logs {
-            let mut log = Log::new(unit.clone(), keys.clone());
-            if let Some(mut state) = restored.remove(unit) {
+        for unit in setup.charters.units() {
+            let Some(eras) = Eras::new(&setup.charters, &unit) else { continue };
+            let mut log = Log::new(unit.clone(), eras);
+            if let Some(mut state) = restored.remove(&unit) {
                 owed = owed.or(state.owed.take());
                 restore(&mut log, &setup.unit, state, leaves)?;
             }
-            logs.insert(unit.clone(), log);
+            logs.insert(unit, log);
         }
-        let needed = setup.logs.get(&setup.unit).map_or(0, |keys| keys.quorum.answers_to_start());
+        let needed = logs.get(&setup.unit).map_or(0, own::answers_to_start);
         let waiting = match needed {
             0 => Standing::Running,
             _ => {
@@ -78,6 +90,9 @@ impl Engine {
         let mut engine = Self {
             own: Own::new(waiting, signed.max(promised).max(bound), owed),
             recovery: Recovery::default(),
+            received: setup.charters.clone(),
+            charter_holders: BTreeMap::new(),
+            admitted: None,
             setup,
             logs,
             sessions: BTreeMap::new(),
@@ -111,14 +126,16 @@ impl Engine {
                     self.close(stream, fault);
                 }
             }
-            Event::Stored { unit, size } => self.stored(now_ms, &unit, size),
-            Event::Filled { unit, index, entry } => self.filled(&unit, index, &entry),
+            Event::Stored { unit, size } => self.stored(now_ms, &unit, size, leaves),
+            Event::Filled { unit, index, entry } => self.filled(&unit, index, &entry, leaves),
             Event::OwnAppended { entries } => self.own_appended(entries),
             Event::Signed(signed) => self.signed(now_ms, signed, leaves),
-            Event::Cosigned { unit, size, root, cosignature } => {
-                self.cosigned(now_ms, &unit, size, root, cosignature);
+            Event::Cosigned { unit, size, root, words } => {
+                self.cosigned(now_ms, &unit, (size, root), words);
             }
-            Event::HeadStored { unit, size } => self.head_stored(now_ms, &unit, size),
+            Event::HeadStored { unit, size } => self.head_stored(now_ms, &unit, size, leaves),
+            Event::CharterBrought(charter) => self.charter_brought(*charter),
+            Event::CharterStored { version } => self.charter_stored(version, leaves),
             Event::Folded { frontier, digest } => {
                 self.list = Some((frontier, digest));
                 for session in self.sessions.values_mut() {
@@ -134,8 +151,10 @@ impl Engine {
         self.update_clock();
         self.settle_owed(leaves);
         self.advance_recovery();
-        self.own.run_if_ready();
-        self.settle(now_ms);
+        self.run_if_ready();
+        self.settle(now_ms, leaves);
+        self.admit_anew();
+        self.adopt_if_due(now_ms);
         if standing != self.own.standing {
             self.actions.push(Action::StandingChanged);
         }
@@ -156,6 +175,7 @@ impl Engine {
             Frame::Want(want) => self.on_want(stream, want),
             Frame::Outline(outline) => self.on_outline(stream, outline, leaves),
             Frame::Bundle(bundle) => self.on_bundle(now_ms, stream, bundle, leaves),
+            Frame::Charter(note) => self.on_charter(stream, &note),
             Frame::Unused => Ok(()),
         }
     }
@@ -171,9 +191,11 @@ impl Engine {
         self.pulls.retain(|_, pull| pull.stream != stream);
     }
 
-    fn stored(&mut self, now_ms: u64, unit: &UnitId, size: Size) {
+    fn stored(&mut self, now_ms: u64, unit: &UnitId, size: Size, leaves: &impl LeafHashes) {
         let Some(log) = self.logs.get_mut(unit) else { return };
         log.durable = log.durable.max(size);
+        // The roots below a full bundle are known only now that its leaves can be read.
+        log.meet(Size::ZERO, leaves);
         if let Some(size) = log.newly_sure() {
             self.actions.push(Action::Certified { unit: unit.clone(), size });
         }
@@ -186,7 +208,7 @@ impl Engine {
     fn own_appended(&mut self, entries: Vec<Entry>) {
         let Some(log) = self.logs.get_mut(&self.setup.unit) else { return };
         let grown = log.replica.grow(&entries);
-        if grown.is_some_and(|grown| log.replica.take(entries, grown).is_ok()) {
+        if grown.is_some_and(|grown| log.take(entries, grown).is_ok()) {
             log.durable = log.replica.taken();
         }
     }
@@ -196,24 +218,28 @@ impl Engine {
         self.own.signing = false;
         self.own.signed = signed.checkpoint().size;
         self.own.signed_ms = now_ms;
-        log.insert(CosignedCheckpoint::new(signed), leaves);
+        log.insert(Sighting::new(signed), leaves);
         let unit = self.setup.unit.clone();
         self.soil_all(&unit, now_ms);
     }
 
-    fn cosigned(&mut self, now_ms: u64, unit: &UnitId, size: Size, root: Hash, cosignature: Cosignature) {
+    fn cosigned(
+        &mut self,
+        now_ms: u64,
+        unit: &UnitId,
+        checkpoint: (Size, Hash),
+        words: Vec<(VerifierKey, Cosignature)>,
+    ) {
         let Some(log) = self.logs.get_mut(unit) else { return };
         log.cosigning = None;
-        log.cosigned = Some((size, root));
-        log.own_cosignature = Some((self.setup.unit.clone(), cosignature));
-        log.add_cosignature(size, root, &self.setup.unit, cosignature);
+        log.has_cosigned(checkpoint, &self.setup.unit, words);
         self.soil_all(unit, now_ms);
     }
 
-    fn head_stored(&mut self, now_ms: u64, unit: &UnitId, size: Size) {
+    fn head_stored(&mut self, now_ms: u64, unit: &UnitId, size: Size, leaves: &impl LeafHashes) {
         let own = *unit == self.setup.unit;
         let Some(log) = self.logs.get_mut(unit) else { return };
-        log.certified_stored(size);
+        log.certified_stored(size, leaves);
         self.actions.push(Action::Certified { unit: unit.clone(), size });
         // The author tells everybody at once; others leave it the time to.
         let due = if own { now_ms } else { now_ms.saturating_add(RELAY_AFTER_MS) };
@@ -245,7 +271,7 @@ impl Engine {
     }
 
     /// Does whatever has become possible: certify, cosign, sign.
-    fn settle(&mut self, now_ms: u64) {
+    fn settle(&mut self, now_ms: u64, leaves: &impl LeafHashes) {
         let (may_sign, may_cosign) = match self.clock_off_ms {
             None => (self.own.standing == Standing::Running, self.own.standing.cosigns()),
             Some(_) => (false, false),
@@ -255,26 +281,29 @@ impl Engine {
                 && let Some(head) = log.to_certify()
             {
                 let size = head.checkpoint().size;
-                let note = head.to_note(&log.keys.mirrors);
-                self.actions.push(Action::StoreHead { unit: unit.clone(), size, note });
+                let (note, bridge) = (head.to_note(), log.eras.is_bridge(size));
+                self.actions.push(Action::StoreHead { unit: unit.clone(), size, note, bridge });
                 log.certifying = Some(size);
             }
             if *unit != self.setup.unit {
-                if may_cosign && let Some(checkpoint) = log.to_cosign(now_ms).cloned() {
+                if may_cosign && let Some((checkpoint, keys)) = log.to_cosign(now_ms, &self.setup.unit) {
                     log.cosigning = Some(checkpoint.size);
-                    self.actions.push(Action::Cosign { unit: unit.clone(), checkpoint });
+                    self.actions.push(Action::Cosign { unit: unit.clone(), checkpoint, keys });
                 }
                 continue;
             }
+            // Until a bridge is certified it is the largest that is signed, however long that takes.
             let taken = log.replica.taken();
+            let size = log.eras.limit().map_or(taken, |limit| limit.min(taken));
             if may_sign
                 && !log.forked
-                && self.own.may_sign(taken, log.certified_size(), now_ms).is_some()
-                && let Ok(root) = log.replica.range().root()
+                && self.own.may_sign(size, log.certified_size(), now_ms).is_some()
+                && let Some(key) = log.eras.log_key(size).cloned()
+                && let Some(root) = log.replica.root_at(size, leaves)
             {
                 self.own.signing = true;
-                let origin = log.keys.log_key.name().clone();
-                self.actions.push(Action::Sign(Checkpoint { origin, size: taken, root }));
+                let checkpoint = Checkpoint { origin: key.name().clone(), size, root };
+                self.actions.push(Action::Sign { checkpoint, key });
             }
         }
     }
@@ -323,7 +352,7 @@ impl Engine {
 
     /// Every partner.
     pub fn peers(&self) -> impl Iterator<Item = PeerView> + '_ {
-        self.setup.logs.keys().filter(|unit| **unit != self.setup.unit).map(|unit| self.peer(unit))
+        self.partners().into_iter().map(|unit| self.peer(&unit))
     }
 
     /// Whether a stream to a partner stands.
@@ -352,12 +381,14 @@ impl Engine {
 }
 
 fn view(log: &Log) -> LogView {
+    let shown = |head: &Sighting| Some(head.under(&log.eras.shown_under(head.checkpoint().size)?.keys));
     LogView {
         unit: log.unit.clone(),
+        charter: log.eras.shown_under(log.certified_size()).map_or(0, |era| era.version),
         size: log.durable,
         complete: log.complete(),
-        certified: log.certified.clone(),
-        newest: log.newest_held().cloned(),
+        certified: log.certified.as_ref().and_then(shown),
+        newest: log.newest_held().and_then(shown),
         cosigners: log.cosigners(),
         forked: log.forked,
     }
@@ -371,6 +402,17 @@ fn restore(log: &mut Log, own: &UnitId, state: Restored, leaves: &impl LeafHashe
         .restore(state.level1, &state.tail, (state.last_time_ms, state.time_goes_back), state.gaps, state.missing)
         .ok_or_else(|| broken("no tree"))?;
     log.durable = log.replica.taken();
+    for (index, adoption) in state.adopts {
+        log.eras.found(index, adoption);
+    }
+    // Nothing is certified beyond a bridge before that is.
+    if let Some(note) = &state.certified {
+        log.eras.settle(size_of(note).unwrap_or_default());
+    }
+    if let Some(note) = &state.bridge {
+        let bridge = Sighting::read(note, &log.eras);
+        log.bridge = Some(bridge.map_err(|fault| broken(&format!("a bridge that does not verify: {fault}")))?);
+    }
     for note in state.certified.iter().chain(&state.newest) {
         log.learn(note, leaves).map_err(|fault| broken(&format!("a checkpoint that does not verify: {fault}")))?;
         if log.forked {
@@ -382,13 +424,12 @@ fn restore(log: &mut Log, own: &UnitId, state: Restored, leaves: &impl LeafHashe
         if size > log.durable {
             return Err(broken(&format!("{} entries, fewer than its certified checkpoint's {size}", log.durable)));
         }
-        log.certified_stored(size);
+        log.certified_stored(size, leaves);
     }
     if let Some((size, root, cosignature)) = state.cosigned {
         log.bind(size, root, leaves);
-        log.cosigned = Some((size, root));
-        log.own_cosignature = Some((own.clone(), cosignature));
-        log.add_cosignature(size, root, own, cosignature);
+        let key = log.own_key_of((size, root), own, &cosignature);
+        log.has_cosigned((size, root), own, key.map(|key| (key, cosignature)).into_iter().collect());
     }
     if let Some((size, root)) = state.bound {
         log.bind(size, root, leaves);

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::eras::Adoption;
 use super::replica::VerifiedRun;
 use super::{Fault, Frame};
+use crate::charter::{Charter, CharterChain};
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::cosignature::Cosignature;
 use crate::entry::Entry;
@@ -33,19 +35,15 @@ pub struct LogKeys {
     pub quorum: Quorum,
 }
 
-/// What a node is: from the charter and its own configuration.
+/// What a node is: from the charters and its own configuration.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// The network.
     pub network: NetworkName,
     /// The own unit.
     pub unit: UnitId,
-    /// The charter's version.
-    pub charter_version: u64,
-    /// The charter's digest.
-    pub charter_digest: Hash,
-    /// The keys of every unit's log, the own one included.
-    pub logs: BTreeMap<UnitId, LogKeys>,
+    /// All versions of the charter that are durable here.
+    pub charters: CharterChain,
     /// Drawn at random when the process started.
     pub instance: [u8; 16],
     /// Software and release, for people.
@@ -67,8 +65,12 @@ pub struct Restored {
     pub gaps: Gaps,
     /// The leaf hashes of entries without payload that are not erased.
     pub missing: BTreeMap<u64, Hash>,
+    /// Every `Adopt` with what it says, by index; nothing where its payload is missing.
+    pub adopts: Vec<(u64, Option<Adoption>)>,
     /// The note of the newest certified checkpoint.
     pub certified: Option<Vec<u8>>,
+    /// The note of the newest certified bridge.
+    pub bridge: Option<Vec<u8>>,
     /// The notes of larger checkpoints.
     pub newest: Vec<Vec<u8>>,
     /// For another unit's log: the newest checkpoint that this node cosigned, from the journal.
@@ -146,8 +148,15 @@ pub enum Event {
         size: Size,
         /// The checkpoint's root.
         root: Hash,
-        /// The own cosignature.
-        cosignature: Cosignature,
+        /// The own cosignatures, with the mirror keys that made them.
+        words: Vec<(VerifierKey, Cosignature)>,
+    },
+    /// People brought a charter that was verified as the version after the newest.
+    CharterBrought(Box<Charter>),
+    /// A version of the charter is durable, and so are those before it.
+    CharterStored {
+        /// Which.
+        version: u32,
     },
     /// The store holds a certified checkpoint, durably.
     HeadStored {
@@ -202,16 +211,48 @@ pub enum Action {
         size: Size,
         /// Its note.
         note: Vec<u8>,
+        /// Whether it is a bridge: it is stored as that too, in the same step, and kept.
+        bridge: bool,
     },
     /// Sign a checkpoint of the own log, journal it, then say [`Event::Signed`].
-    Sign(Checkpoint),
+    Sign {
+        /// The checkpoint.
+        checkpoint: Checkpoint,
+        /// The log key that signs it.
+        key: VerifierKey,
+    },
     /// Cosign a checkpoint, journal it, then say [`Event::Cosigned`].
     Cosign {
         /// Whose log.
         unit: UnitId,
         /// The checkpoint.
         checkpoint: Checkpoint,
+        /// The mirror keys that cosign it: two where the charter replaces one.
+        keys: Vec<VerifierKey>,
     },
+    /// Store a version of the charter, with those before it, then say [`Event::CharterStored`].
+    StoreCharter {
+        /// Which.
+        version: u32,
+        /// Its note.
+        note: Vec<u8>,
+    },
+    /// Keep a charter that does not count as evidence of who sent it.
+    Evidence {
+        /// Who.
+        from: UnitId,
+        /// What was sent.
+        note: Vec<u8>,
+        /// Why it does not count, in words.
+        reason: String,
+    },
+    /// Certificates of the units of this version and of all later ones count, as far as each charter gives them.
+    Admit {
+        /// The first version.
+        from: u32,
+    },
+    /// Enter an `Adopt` into the own log, unless it is there.
+    Adopt(Adoption),
     /// A log is certified, and its store durable, up to this size: that of a certified checkpoint, or any below while
     /// what stands under one is fetched.
     Certified {

@@ -43,6 +43,14 @@ pub enum Fault {
         /// Its version.
         version: u64,
     },
+    /// A charter that does not count.
+    #[error("version {version} of the charter, as the partner sent it, does not count: {reason}")]
+    BadCharter {
+        /// Its version, or 0 if it is none.
+        version: u32,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A note in a head that does not verify.
     #[error("a head of {unit} does not verify: {reason}")]
     Head {
@@ -85,7 +93,7 @@ impl Fault {
             Self::Major(_) => "version",
             Self::Network(_) => "network",
             Self::Unit(_) => "unit",
-            Self::Charter { .. } => "charter",
+            Self::Charter { .. } | Self::BadCharter { .. } => "charter",
             Self::Entry { .. } | Self::Head { .. } | Self::Outline(_) | Self::Entries { .. } | Self::Gaps(_) => {
                 "unverified"
             }

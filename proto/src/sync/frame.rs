@@ -9,8 +9,8 @@ use crate::entry::{Entry, Run};
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
 use crate::limits::{
-    BUNDLE_BODY_BYTES_MAX, BUNDLE_ENTRIES, FRAME_BYTES_MAX, NOTE_BYTES_MAX, OUTLINE_HASHES_MAX, PROOF_HASHES_MAX,
-    UNITS_MAX, WANT_BYTES_MAX, WANT_ENTRIES_MAX,
+    BUNDLE_BODY_BYTES_MAX, BUNDLE_ENTRIES, CHARTER_BYTES_MAX, FRAME_BYTES_MAX, NOTE_BYTES_MAX, OUTLINE_HASHES_MAX,
+    PROOF_HASHES_MAX, UNITS_MAX, WANT_BYTES_MAX, WANT_ENTRIES_MAX,
 };
 use crate::wire;
 use crate::wire::frame::Frame as Wire;
@@ -28,7 +28,9 @@ pub enum Frame {
     Outline(OutlineFrame),
     /// Entries.
     Bundle(BundleFrame),
-    /// A charter, or proof of a fork: what this release does not act on.
+    /// The note of a charter, not verified yet.
+    Charter(Vec<u8>),
+    /// Proof of a fork: what this release does not act on.
     Unused,
 }
 
@@ -79,6 +81,8 @@ pub struct HeadFrame {
     pub certified: Option<Vec<u8>>,
     /// The note of the newest checkpoint, where it is another.
     pub newest: Option<Vec<u8>>,
+    /// The note of the newest certified bridge.
+    pub bridge: Option<Vec<u8>>,
 }
 
 /// What the partner would like to have.
@@ -140,7 +144,8 @@ impl Frame {
             Wire::Want(want) => want_frame(&want).map(Self::Want),
             Wire::Outline(outline) => outline_frame(&outline).map(Self::Outline),
             Wire::Bundle(bundle) => bundle_frame(bundle).map(Self::Bundle),
-            Wire::Charter(_) | Wire::Fork(_) => Ok(Self::Unused),
+            Wire::Charter(charter) => charter_frame(charter).map(Self::Charter),
+            Wire::Fork(_) => Ok(Self::Unused),
         }
     }
 
@@ -194,10 +199,19 @@ fn heads_frame(heads: wire::Heads) -> Result<HeadsFrame, Fault> {
         _ => Ok(Some(bytes)),
     };
     let head = |head: wire::Head| {
-        Ok(HeadFrame { unit: unit(&head.unit)?, certified: note(head.certified)?, newest: note(head.newest)? })
+        let (certified, newest, bridge) = (note(head.certified)?, note(head.newest)?, note(head.bridge)?);
+        Ok(HeadFrame { unit: unit(&head.unit)?, certified, newest, bridge })
     };
     let checked = heads.heads.into_iter().map(head).collect::<Result<_, Fault>>()?;
     Ok(HeadsFrame { heads: checked, full: heads.full, more: heads.more, digest, list })
+}
+
+fn charter_frame(charter: wire::Charter) -> Result<Vec<u8>, Fault> {
+    // The text has at most 1 MiB; a note that is longer is no charter.
+    if charter.note.is_empty() || charter.note.len() > CHARTER_BYTES_MAX {
+        return Err(Fault::Limit("charter"));
+    }
+    Ok(charter.note)
 }
 
 fn want_frame(want: &wire::Want) -> Result<WantFrame, Fault> {

@@ -5,8 +5,8 @@ use super::event::{LeafHashes, StreamId};
 use super::frame::{HeadsFrame, HelloFrame};
 use super::log::Log;
 use super::peer::Session;
+use super::sighting::Sighting;
 use super::{Fault, MAJOR, MINOR};
-use crate::checkpoint::CosignedCheckpoint;
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
 use crate::wire;
@@ -28,9 +28,8 @@ impl Engine {
         if hello.unit != session.peer.as_str() || session.peer == self.setup.unit {
             return Err(Fault::Unit(hello.unit));
         }
-        if hello.charter_digest != self.setup.charter_digest {
-            return Err(Fault::Charter { version: hello.charter_version });
-        }
+        self.compare_charters(stream, &hello)?;
+        let Some(session) = self.sessions.get_mut(&stream) else { return Ok(()) };
         session.clock_ahead_ms =
             i64::try_from(i128::from(hello.time_ms).saturating_sub(i128::from(now_ms))).unwrap_or(i64::MAX);
         let first = session.hello.is_none();
@@ -79,6 +78,13 @@ impl Engine {
         leaves: &impl LeafHashes,
     ) -> Result<(), Fault> {
         for head in &frame.heads {
+            if let Some(note) = &head.bridge {
+                // Named first: it must not be forgotten because of what is newer.
+                if let (Some(size), Some(log)) = (size_of(note), self.logs.get_mut(&head.unit)) {
+                    log.heard_bridge(size)?;
+                }
+                self.learn(now_ms, stream, &head.unit, note, leaves)?;
+            }
             for note in head.certified.iter().chain(&head.newest) {
                 self.learn(now_ms, stream, &head.unit, note, leaves)?;
             }
@@ -121,8 +127,7 @@ impl Engine {
         self.bind(unit, size, leaves);
         self.notice_own_word(unit, size, leaves);
         let Some(log) = self.logs.get(unit) else { return Ok(()) };
-        let cosigners: Vec<UnitId> =
-            log.at(size).map(|head| head.cosignatures().keys().cloned().collect()).unwrap_or_default();
+        let cosigners: Vec<UnitId> = log.at(size).map(|head| head.cosigners().cloned().collect()).unwrap_or_default();
         let forked = log.forked;
         let Some(session) = self.sessions.get_mut(&stream) else { return Ok(()) };
         let peer = session.peer.clone();
@@ -152,7 +157,7 @@ impl Engine {
     /// A partner may show a cosignature of this node that its journal does not know: then the journal is an old one.
     fn notice_own_word(&mut self, unit: &UnitId, size: Size, leaves: &impl LeafHashes) {
         let Some(log) = self.logs.get(unit) else { return };
-        let Some(head) = log.at(size).filter(|head| head.cosignatures().contains_key(&self.setup.unit)) else { return };
+        let Some(head) = log.at(size).filter(|head| head.is_cosigned_by(&self.setup.unit)) else { return };
         let journalled =
             log.cosigned.is_some_and(|(known, root)| size < known || size == known && head.checkpoint().root == root);
         if !journalled {
@@ -170,8 +175,8 @@ impl Engine {
             minor: MINOR,
             network: self.setup.network.to_string(),
             unit: self.setup.unit.to_string(),
-            charter_version: self.setup.charter_version,
-            charter_digest: self.setup.charter_digest.0.to_vec(),
+            charter_version: self.setup.charters.newest().version().into(),
+            charter_digest: self.setup.charters.newest().digest().0.to_vec(),
             time_ms: now_ms,
             rebuilding: self.own.standing.rebuilds(),
             recovering: self.own.standing.recovers(),
@@ -195,8 +200,8 @@ impl Engine {
         let (mut heads, mut bytes, mut last) = (Vec::new(), 0_usize, None);
         let mut more = false;
         for (unit, log) in self.logs.iter().filter(|(unit, _)| after.as_ref().is_none_or(|after| *unit > after)) {
-            let head = compose_head(log, Size::ZERO);
-            bytes = bytes.saturating_add(head.certified.len()).saturating_add(head.newest.len());
+            let head = compose_head(log, Size::ZERO, Size::ZERO);
+            bytes = bytes.saturating_add(weight(&head));
             if !heads.is_empty() && bytes > HEADS_BYTES_MAX {
                 more = true;
                 break;
@@ -226,12 +231,11 @@ impl Engine {
             let Some(log) = self.logs.get(&unit) else { continue };
             let known = session.heads.get(&unit).cloned().unwrap_or_default();
             let news = log.certified_size() > known.certified
-                || log
-                    .newest_held()
-                    .is_some_and(|newest| known.lacks(newest.checkpoint().size, newest.cosignatures().keys()));
+                || log.bridge_size() > known.bridge
+                || log.newest_held().is_some_and(|newest| known.lacks(newest.checkpoint().size, newest.cosigners()));
             if news {
-                let head = compose_head(log, known.certified);
-                bytes = bytes.saturating_add(head.certified.len()).saturating_add(head.newest.len());
+                let head = compose_head(log, known.certified, known.bridge);
+                bytes = bytes.saturating_add(weight(&head));
                 heads.push(head);
             }
         }
@@ -265,8 +269,9 @@ impl Engine {
         let (Some(log), Some(session)) = (self.logs.get(&unit), self.sessions.get_mut(&stream)) else { return };
         let known = session.head(&unit);
         known.certified = known.certified.max(log.certified_size());
+        known.bridge = known.bridge.max(log.bridge_size());
         if let Some(newest) = log.newest_held() {
-            known.knows(newest.checkpoint().size, newest.cosignatures().keys());
+            known.knows(newest.checkpoint().size, newest.cosigners());
         }
     }
 
@@ -280,12 +285,12 @@ impl Engine {
         for (unit, log) in &self.logs {
             text(&mut bytes, unit);
             for head in [log.certified.as_ref(), log.newest_held()] {
-                let checkpoint = head.map(CosignedCheckpoint::checkpoint);
+                let checkpoint = head.map(Sighting::checkpoint);
                 bytes.extend(checkpoint.map_or(0, |c| c.size.get()).to_be_bytes());
                 bytes.extend(checkpoint.map_or(Hash::EMPTY_ROOT, |c| c.root).0);
-                let cosigners = head.map(CosignedCheckpoint::cosignatures);
-                bytes.extend(u16::try_from(cosigners.map_or(0, |c| c.len())).unwrap_or(u16::MAX).to_be_bytes());
-                for by in cosigners.into_iter().flat_map(|c| c.keys()) {
+                let cosigners: Vec<&UnitId> = head.into_iter().flat_map(Sighting::cosigners).collect();
+                bytes.extend(u16::try_from(cosigners.len()).unwrap_or(u16::MAX).to_be_bytes());
+                for by in cosigners {
                     text(&mut bytes, by);
                 }
             }
@@ -294,9 +299,15 @@ impl Engine {
     }
 }
 
-/// The head of a log: its certified checkpoint if that is larger than `known`, and its newest if that is another.
-fn compose_head(log: &Log, known: Size) -> wire::Head {
-    let note = |head: &CosignedCheckpoint| head.to_note(&log.keys.mirrors);
+/// How much of a frame a head takes.
+fn weight(head: &wire::Head) -> usize {
+    head.certified.len().saturating_add(head.newest.len()).saturating_add(head.bridge.len())
+}
+
+/// The head of a log: its certified checkpoint if that is larger than `known`, its newest if that is another, and its
+/// newest certified bridge if that is larger than `bridge`.
+fn compose_head(log: &Log, known: Size, bridge: Size) -> wire::Head {
+    let note = Sighting::to_note;
     let certified = log.certified.as_ref().filter(|head| head.checkpoint().size > known || known == Size::ZERO);
     let newest = log.newest_held().filter(|head| head.checkpoint().size > log.certified_size());
     // Where the certified checkpoint is known but has gathered further cosignatures, it goes out as the newest.
@@ -308,12 +319,12 @@ fn compose_head(log: &Log, known: Size) -> wire::Head {
         unit: log.unit.to_string(),
         certified: certified.map(note).unwrap_or_default(),
         newest: newest.map(note).unwrap_or_default(),
-        bridge: Vec::new(),
+        bridge: log.bridge.as_ref().filter(|_| log.bridge_size() > bridge).map(note).unwrap_or_default(),
     }
 }
 
 /// The size in a note that was learnt before.
-fn size_of(note: &[u8]) -> Option<Size> {
+pub(super) fn size_of(note: &[u8]) -> Option<Size> {
     let line = note.split(|byte| *byte == b'\n').nth(1)?;
     Size::new(std::str::from_utf8(line).ok()?.parse().ok()?).ok()
 }

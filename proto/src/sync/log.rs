@@ -3,19 +3,26 @@
 use std::collections::BTreeMap;
 
 use super::Fault;
-use super::event::{LeafHashes, LogKeys, StreamId};
+use super::eras::{Adoption, Eras};
+use super::event::{LeafHashes, StreamId};
 use super::pull::Unstored;
-use super::replica::Replica;
-use crate::checkpoint::{Checkpoint, CosignedCheckpoint, SignedCheckpoint};
+use super::replica::{Grown, Replica, VerifiedRun};
+use super::sighting::Sighting;
+use crate::charter::CharterChain;
+use crate::checkpoint::Checkpoint;
 use crate::cosignature::Cosignature;
+use crate::entry::Entry;
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
 use crate::limits::{BUNDLE_ENTRIES, NOTE_BYTES_MAX};
-use crate::note::Note;
+use crate::note::{Note, VerifierKey};
 
 /// How many uncertified checkpoints of one log are remembered; the smallest are forgotten first. An author signs one a
 /// second at the most, and only the newest can still gather its quorum.
 const KNOWN_MAX: usize = 16;
+
+/// How many bridges that partners tell of, and that are not held yet, are kept.
+const BRIDGES_HEARD_MAX: usize = 8;
 
 /// A checkpoint that whatever this node cosigns must extend.
 #[derive(Debug, Clone, Copy)]
@@ -29,22 +36,28 @@ pub(super) struct Bound {
 /// A checkpoint that the author signed.
 #[derive(Debug)]
 pub(super) struct Known {
-    pub(super) head: CosignedCheckpoint,
-    /// Whether the own tree has this root at this size.
+    pub(super) head: Sighting,
+    /// Whether the own tree has this root at this size, and the key that signed it is the log's at this size.
     pub(super) ours: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) unit: UnitId,
-    pub(super) keys: LogKeys,
+    pub(super) eras: Eras,
+    /// Whether its unit left and all others have taken that up: what was certified of it then is all there will be.
+    pub(super) ended: bool,
     pub(super) replica: Replica,
     /// How many entries the store holds.
     pub(super) durable: Size,
     /// Checkpoints larger than the certified one.
     pub(super) known: BTreeMap<Size, Known>,
     /// The newest certified checkpoint that the store holds.
-    pub(super) certified: Option<CosignedCheckpoint>,
+    pub(super) certified: Option<Sighting>,
+    /// The newest certified bridge that the store holds.
+    pub(super) bridge: Option<Sighting>,
+    /// Sizes of checkpoints that partners call certified bridges and that are not held yet: these are not forgotten.
+    bridges_heard: Vec<Size>,
     /// The one on its way to the store.
     pub(super) certifying: Option<Size>,
     /// Up to where what was taken is proven to stand under a checkpoint that has its quorum.
@@ -57,8 +70,8 @@ pub(super) struct Log {
     pub(super) bound: Option<Bound>,
     /// The largest checkpoint cosigned, as the journal has it.
     pub(super) cosigned: Option<(Size, Hash)>,
-    /// That cosignature, so that it can be said again after a restart, when the checkpoint is learnt of anew.
-    pub(super) own_cosignature: Option<(UnitId, Cosignature)>,
+    /// The own cosignatures on it, so that they can be said again after a restart, when the checkpoint is learnt of anew.
+    own_words: Vec<(UnitId, VerifierKey, Cosignature)>,
     /// The one on its way to the journal.
     pub(super) cosigning: Option<Size>,
     /// Whether the author signed two checkpoints that contradict.
@@ -73,21 +86,24 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn new(unit: UnitId, keys: LogKeys) -> Self {
+    pub(super) fn new(unit: UnitId, eras: Eras) -> Self {
         Self {
             replica: Replica::new(unit.clone()),
             unit,
-            keys,
+            eras,
+            ended: false,
             durable: Size::ZERO,
             known: BTreeMap::new(),
             certified: None,
+            bridge: None,
+            bridges_heard: Vec::new(),
             certifying: None,
             sure: Size::ZERO,
             told_sure: Size::ZERO,
             past_cosigners: BTreeMap::new(),
             bound: None,
             cosigned: None,
-            own_cosignature: None,
+            own_words: Vec::new(),
             cosigning: None,
             forked: false,
             lacking_since: None,
@@ -99,6 +115,10 @@ impl Log {
 
     pub(super) fn certified_size(&self) -> Size {
         self.certified.as_ref().map_or(Size::ZERO, |head| head.checkpoint().size)
+    }
+
+    pub(super) fn bridge_size(&self) -> Size {
+        self.bridge.as_ref().map_or(Size::ZERO, |head| head.checkpoint().size)
     }
 
     /// Up to where the store holds the log completely.
@@ -136,19 +156,55 @@ impl Log {
     }
 
     /// The newest checkpoint that this node holds whole.
-    pub(super) fn newest_held(&self) -> Option<&CosignedCheckpoint> {
+    pub(super) fn newest_held(&self) -> Option<&Sighting> {
         let newest = self.known.iter().rev().find(|(size, known)| self.holds(**size, known));
         newest.map(|(_, known)| &known.head).or(self.certified.as_ref())
     }
 
-    /// The largest checkpoint held whole that has its quorum and is not yet stored as certified.
-    pub(super) fn to_certify(&self) -> Option<&CosignedCheckpoint> {
-        let certified = |(size, known): &(&Size, &Known)| self.holds(**size, known) && self.has_quorum(known);
-        self.known.iter().rev().find(certified).map(|(_, known)| &known.head)
+    /// The largest checkpoint held whole that has its quorum and is not yet stored as certified; a bridge first, since
+    /// nothing beyond it counts before.
+    pub(super) fn to_certify(&self) -> Option<&Sighting> {
+        let certified = |size: Size| {
+            let known = self.known.get(&size).filter(|known| self.holds(size, known))?;
+            self.eras.rule(size)?.met_by(&known.head).then_some(&known.head)
+        };
+        if let Some(bridge) = self.eras.pending().find_map(certified) {
+            return Some(bridge);
+        }
+        self.known.keys().rev().filter(|size| self.within_limit(**size)).find_map(|size| certified(*size))
     }
 
-    fn has_quorum(&self, known: &Known) -> bool {
-        known.head.cosignatures().len() >= self.keys.quorum.needed()
+    fn within_limit(&self, size: Size) -> bool {
+        self.eras.limit().is_none_or(|limit| size <= limit)
+    }
+
+    /// Whether a checkpoint has its quorum; of one whose entries are not all held, that of the era in which the log is, which
+    /// certifies what it covers up to the next turn.
+    fn has_quorum(&self, size: Size, known: &Known) -> bool {
+        if size <= self.replica.taken() {
+            return self.within_limit(size) && self.eras.rule(size).is_some_and(|rule| rule.met_by(&known.head));
+        }
+        self.eras.current().is_some_and(|era| known.head.has_quorum(&era.keys))
+    }
+
+    /// Takes entries whose place was proven.
+    pub(super) fn take(&mut self, entries: Vec<Entry>, grown: Grown) -> Result<VerifiedRun, Fault> {
+        let run = self.replica.take(entries, grown)?;
+        for (index, adoption) in self.replica.found_adopts() {
+            self.eras.found(index, adoption);
+        }
+        Ok(run)
+    }
+
+    /// Takes the payload of an entry that was taken without it.
+    pub(super) fn fill(&mut self, index: u64, entry: &Entry, leaves: &impl LeafHashes) -> Option<()> {
+        self.replica.fill(index, entry)?;
+        match entry.payload().and_then(|payload| Adoption::of(entry.header().kind, payload)) {
+            Some(adoption) => self.eras.found(index, Some(adoption)),
+            None => self.eras.inert(index),
+        }
+        self.meet(Size::ZERO, leaves);
+        Some(())
     }
 
     /// The checkpoint of at most this size under which to fetch what comes after `from`: the newest, or where much is
@@ -156,15 +212,17 @@ impl Log {
     pub(super) fn fetch_under(&self, from: Size, most: Size) -> Option<&Checkpoint> {
         let (newest, known) = self.known.range(..=most).next_back()?;
         let far = |size: &Size| size.beyond(from) > BUNDLE_ENTRIES;
-        let sure = || self.known.range(..=newest).rev().find(|(size, known)| far(size) && self.has_quorum(known));
+        let sure =
+            || self.known.range(..=newest).rev().find(|(size, known)| far(size) && self.has_quorum(**size, known));
         let (_, known) = if far(newest) { sure() } else { None }.unwrap_or((newest, known));
         Some(known.head.checkpoint())
     }
 
     /// What was taken is proven to stand under the checkpoint of this size.
     pub(super) fn proven_under(&mut self, size: Size) {
-        if self.known.get(&size).is_some_and(|known| self.has_quorum(known)) {
-            self.sure = self.replica.taken();
+        if self.known.get(&size).is_some_and(|known| self.has_quorum(size, known)) {
+            let taken = self.replica.taken();
+            self.sure = self.sure.max(self.eras.sure_limit().map_or(taken, |limit| limit.min(taken)));
         }
     }
 
@@ -175,36 +233,82 @@ impl Log {
         Some(sure)
     }
 
-    /// The largest checkpoint held whole that this node may cosign at `now_ms` and has not.
-    pub(super) fn to_cosign(&self, now_ms: u64) -> Option<&Checkpoint> {
-        if self.forked || self.cosigning.is_some() {
+    /// The largest checkpoint held whole that this node may cosign at `now_ms` and has not, and with which mirror keys: those
+    /// that the charter gives it by which the checkpoint is judged.
+    pub(super) fn to_cosign(&self, now_ms: u64, own: &UnitId) -> Option<(Checkpoint, Vec<VerifierKey>)> {
+        if self.forked || self.ended || self.cosigning.is_some() {
             return None;
         }
-        let newest = self.newest_held()?.checkpoint();
+        let held = |(size, known): &(&Size, &Known)| self.within_limit(**size) && self.holds(**size, known);
+        let newest = self.known.iter().rev().find(held).map(|(_, known)| &known.head);
+        let head = newest.or(self.certified.as_ref())?;
+        let newest = head.checkpoint();
         self.replica.ordered_up_to(newest.size)?;
-        let done = self.cosigned.is_some_and(|(size, _)| size >= newest.size);
+        let mut keys = self.eras.rule(newest.size)?.mirrors_of(own);
+        if self.cosigned == Some((newest.size, newest.root)) {
+            keys.retain(|key| !self.own_words.iter().any(|(_, by, _)| by == key));
+        }
+        let done = keys.is_empty() || self.cosigned.is_some_and(|(size, _)| size > newest.size);
+        let other = self.cosigned.is_some_and(|(size, root)| size == newest.size && root != newest.root);
         let bound = self.bound.is_none_or(|bound| bound.met && bound.size <= newest.size);
         // The last time taken bounds all times before it, since times do not go back.
         let early = self.replica.last_time_ms() <= now_ms.saturating_add(crate::limits::HEADER_AHEAD_MS_MAX);
-        (!done && bound && early && newest.size > Size::ZERO).then_some(newest)
+        (!done && !other && bound && early && newest.size > Size::ZERO).then(|| (newest.clone(), keys))
+    }
+
+    /// The journal has these cosignatures of this node.
+    pub(super) fn has_cosigned(
+        &mut self,
+        (size, root): (Size, Hash),
+        own: &UnitId,
+        words: Vec<(VerifierKey, Cosignature)>,
+    ) {
+        if self.cosigned != Some((size, root)) {
+            self.own_words.clear();
+        }
+        self.cosigned = Some((size, root));
+        for (key, cosignature) in words {
+            self.add_cosignature(size, root, own, &key, cosignature);
+            self.own_words.push((own.clone(), key, cosignature));
+        }
+    }
+
+    /// Which of the own mirror keys made a cosignature that the journal has.
+    pub(super) fn own_key_of(
+        &self,
+        (size, root): (Size, Hash),
+        own: &UnitId,
+        cosignature: &Cosignature,
+    ) -> Option<VerifierKey> {
+        let origin = self.eras.current()?.keys.log_key.name().clone();
+        let body = Checkpoint { origin, size, root }.body();
+        let own = self.eras.mirrors().filter(|(unit, _)| *unit == own).map(|(_, key)| key);
+        own.into_iter().find(|key| cosignature.verify(&body, key).is_ok()).cloned()
     }
 
     /// A checkpoint that is known at this size, certified or not.
-    pub(super) fn at(&self, size: Size) -> Option<&CosignedCheckpoint> {
+    pub(super) fn at(&self, size: Size) -> Option<&Sighting> {
         let certified = self.certified.as_ref().filter(|head| head.checkpoint().size == size);
         certified.or_else(|| self.known.get(&size).map(|known| &known.head))
     }
 
-    fn at_mut(&mut self, size: Size) -> Option<&mut CosignedCheckpoint> {
+    fn at_mut(&mut self, size: Size) -> Option<&mut Sighting> {
         if self.certified_size() == size && self.certified.is_some() {
             return self.certified.as_mut();
         }
         self.known.get_mut(&size).map(|known| &mut known.head)
     }
 
-    pub(super) fn add_cosignature(&mut self, size: Size, root: Hash, by: &UnitId, cosignature: Cosignature) {
+    pub(super) fn add_cosignature(
+        &mut self,
+        size: Size,
+        root: Hash,
+        by: &UnitId,
+        key: &VerifierKey,
+        cosignature: Cosignature,
+    ) {
         if let Some(head) = self.at_mut(size).filter(|head| head.checkpoint().root == root) {
-            head.add(by.clone(), cosignature);
+            head.add(by.clone(), key.clone(), cosignature);
         }
     }
 
@@ -213,39 +317,62 @@ impl Log {
         let fault = |reason: String| Fault::Head { unit: self.unit.clone(), reason };
         let note = Note::parse(bytes, NOTE_BYTES_MAX).map_err(|e| fault(e.to_string()))?;
         let checkpoint = Checkpoint::parse_body(note.text()).map_err(|e| fault(e.to_string()))?;
-        if checkpoint.origin != *self.keys.log_key.name() {
+        if self.eras.current().is_none_or(|era| checkpoint.origin != *era.keys.log_key.name()) {
             return Err(fault(format!("its origin is {}", checkpoint.origin)));
         }
         let size = checkpoint.size;
-        match self.at(size).map(|known| known.checkpoint().root) {
-            Some(root) if root == checkpoint.root => {
-                let fresh = self.new_cosignatures(&note, size)?;
-                let new = !fresh.is_empty();
-                for (unit, cosignature) in fresh {
-                    self.add_cosignature(size, root, &unit, cosignature);
-                }
-                Ok((size, new))
+        let known = self.at(size).filter(|known| known.checkpoint().root == checkpoint.root);
+        if let Some(known) = known {
+            let fresh = known.news(&note, &self.eras).map_err(|e| fault(e.to_string()))?;
+            let new = !fresh.is_empty();
+            for (unit, cosignature, key) in fresh {
+                self.add_cosignature(size, checkpoint.root, &unit, &key, cosignature);
             }
-            Some(_) => {
-                SignedCheckpoint::read(&note, &self.keys.log_key).map_err(|e| fault(e.to_string()))?;
-                self.forked = true;
-                Ok((size, true))
-            }
-            None => {
-                let head = CosignedCheckpoint::read(bytes, &self.keys.log_key, &self.keys.mirrors)
-                    .map_err(|e| fault(e.to_string()))?;
-                Ok((size, self.insert(head, leaves)))
-            }
+            return Ok((size, new));
+        }
+        let head = Sighting::of_note(&note, &self.eras).map_err(|e| fault(e.to_string()))?;
+        if !self.may_be_signed_by(size, head.signed().key()) {
+            return Err(fault(format!("at {size} entries it is signed with a key that the charter has replaced")));
+        }
+        if self.at(size).is_some() {
+            self.forked = true;
+            return Ok((size, true));
+        }
+        Ok((size, self.insert(head, leaves)))
+    }
+
+    /// Whether a key is the log's at this size, as far as is known.
+    pub(super) fn may_be_signed_by(&self, size: Size, key: &VerifierKey) -> bool {
+        match self.eras.log_key(size).filter(|_| size <= self.replica.taken()) {
+            Some(right) => right == key,
+            None => self.eras.may_sign_ahead(key),
         }
     }
 
+    /// A partner calls a checkpoint that it told of a certified bridge. It must not be forgotten before it is held, and it
+    /// must be one then.
+    pub(super) fn heard_bridge(&mut self, size: Size) -> Result<(), Fault> {
+        if size > self.replica.taken() {
+            if !self.bridges_heard.contains(&size) {
+                self.bridges_heard.push(size);
+            }
+            let excess = self.bridges_heard.len().saturating_sub(BRIDGES_HEARD_MAX);
+            self.bridges_heard.drain(..excess);
+        } else if self.eras.rule(size).is_some() && !self.eras.is_bridge(size) {
+            let reason = format!("the checkpoint of {size} entries is no bridge");
+            return Err(Fault::Head { unit: self.unit.clone(), reason });
+        }
+        Ok(())
+    }
+
     /// Puts in a verified checkpoint. Gives whether it is worth remembering.
-    pub(super) fn insert(&mut self, head: CosignedCheckpoint, leaves: &impl LeafHashes) -> bool {
+    pub(super) fn insert(&mut self, head: Sighting, leaves: &impl LeafHashes) -> bool {
         let (size, root) = (head.checkpoint().size, head.checkpoint().root);
         let ours = match size <= self.replica.taken() {
             false => false,
             true => match self.replica.root_at(size, leaves) {
-                Some(own) if own == root => true,
+                // In a stretch that cannot be judged yet it is met again later.
+                Some(own) if own == root => self.eras.log_key(size) == Some(head.signed().key()),
                 Some(_) => {
                     self.forked = true;
                     return true;
@@ -258,41 +385,30 @@ impl Log {
             return false;
         }
         let mut head = head;
-        if self.cosigned == Some((size, root))
-            && let Some((unit, cosignature)) = &self.own_cosignature
-        {
-            head.add(unit.clone(), *cosignature);
+        if self.cosigned == Some((size, root)) {
+            for (unit, key, cosignature) in &self.own_words {
+                head.add(unit.clone(), key.clone(), *cosignature);
+            }
         }
         self.known.insert(size, Known { head, ours });
         while self.known.len() > KNOWN_MAX {
-            self.known.pop_first();
+            let kept = |size: &Size| self.bridges_heard.contains(size) || self.eras.is_bridge(*size);
+            let Some(smallest) = self.known.keys().copied().find(|size| !kept(size)) else { break };
+            self.known.remove(&smallest);
         }
         true
-    }
-
-    /// The cosignatures of a note that are not known yet, verified.
-    fn new_cosignatures(&self, note: &Note, size: Size) -> Result<Vec<(UnitId, Cosignature)>, Fault> {
-        let mut fresh = Vec::new();
-        let Some(known) = self.at(size) else { return Ok(fresh) };
-        for (unit, key) in &self.keys.mirrors {
-            if known.cosignatures().contains_key(unit) {
-                continue;
-            }
-            let Some(signature) = note.signature_of(key) else { continue };
-            let fault = |reason: String| Fault::Head { unit: self.unit.clone(), reason };
-            let cosignature = Cosignature::from_line(signature).map_err(|e| fault(e.to_string()))?;
-            cosignature.verify(note.text(), key).map_err(|e| fault(format!("cosignature of {unit}: {e}")))?;
-            fresh.push((unit.clone(), cosignature));
-        }
-        Ok(fresh)
     }
 
     /// Checks the checkpoints between two sizes against the tree that grew over them.
     /// An author whose checkpoint contradicts has forked its log.
     pub(super) fn meet(&mut self, from: Size, leaves: &impl LeafHashes) {
         let taken = self.replica.taken();
-        for (size, known) in self.known.range_mut(from..=taken) {
-            if known.ours {
+        let mut usurped = Vec::new();
+        for (size, known) in self.known.range_mut(from..=taken).filter(|(_, known)| !known.ours) {
+            let Some(key) = self.eras.log_key(*size) else { continue };
+            if key != known.head.signed().key() {
+                // Signed with a key that the charter has replaced by then: nobody's word.
+                usurped.push(*size);
                 continue;
             }
             match self.replica.root_at(*size, leaves) {
@@ -301,6 +417,10 @@ impl Log {
                 None => {}
             }
         }
+        for size in usurped {
+            self.known.remove(&size);
+        }
+        self.bridges_heard.retain(|size| *size > taken);
         self.meet_bound(leaves);
     }
 
@@ -309,7 +429,7 @@ impl Log {
         let mut cosigners = self.past_cosigners.clone();
         let known = self.known.values().filter(|known| known.ours).map(|known| &known.head);
         for head in self.certified.iter().chain(known) {
-            for unit in head.cosignatures().keys() {
+            for unit in head.cosigners() {
                 let size = cosigners.entry(unit.clone()).or_default();
                 *size = head.checkpoint().size.max(*size);
             }
@@ -318,12 +438,25 @@ impl Log {
     }
 
     /// The store holds a certified checkpoint of this size.
-    pub(super) fn certified_stored(&mut self, size: Size) {
+    pub(super) fn certified_stored(&mut self, size: Size, leaves: &impl LeafHashes) {
         self.certifying = None;
         self.past_cosigners = self.cosigners();
         if let Some(known) = self.known.remove(&size) {
             self.certified = Some(known.head);
         }
         self.known = self.known.split_off(&size);
+        if self.eras.is_bridge(size) {
+            self.bridge.clone_from(&self.certified);
+        }
+        if self.eras.settle(size) {
+            self.meet(Size::ZERO, leaves);
+        }
+    }
+
+    /// A further version of the charter is known.
+    pub(super) fn take_up(&mut self, chain: &CharterChain, leaves: &impl LeafHashes) {
+        let unit = self.unit.clone();
+        self.eras.take_up(chain, &unit);
+        self.meet(Size::ZERO, leaves);
     }
 }

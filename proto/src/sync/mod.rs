@@ -41,12 +41,29 @@
 //! `u64be` size, 32 bytes of root, `u16be` number of cosigners and for each ascending `u16be` length and unit id (absent
 //! heads as size 0, the empty root and no cosigner). A partner with another digest answers with a full account.
 //!
+//! # Charters
+//! `Hello` names the newest version of the charter that a node has durable. Whoever holds later ones sends them in order,
+//! each in a `Charter` frame of its own, before anything else but its own greeting; the receiver verifies each under those
+//! before it, stores it, and greets all its partners anew. A text that does not count, or that stands beside another of the
+//! same version, ends the stream and is kept as evidence.
+//!
+//! A log goes from one version to the next by an `Adopt` in it. The checkpoint that ends with that entry is its *bridge*,
+//! which needs the quorums of both versions and is signed with the new log key, where that is another; a cosigner whose mirror
+//! key is replaced cosigns it with both. Nothing larger is signed, cosigned or taken for certified before. `Head.bridge` is the newest
+//! certified one: whoever was away takes it for proof of all turns below it. Which of the keys of all versions count for a
+//! checkpoint is judged by its place in the log, so a checkpoint that is met ahead of its entries may be signed with the
+//! key of the version that the log is in, or of any later one.
+//!
+//! The log of a unit that left ends at what was certified when all that remain had their bridges: nobody cosigns it any more.
+//!
 //! # Two streams
 //! Where both sides dialled, the stream that the smaller unit id dialled stays; where one side dialled twice, or the
 //! greeting shows a new `instance`, the newer one stays.
 
 mod answer;
+mod charters;
 mod engine;
+mod eras;
 mod event;
 mod fault;
 mod frame;
@@ -59,6 +76,7 @@ mod pull;
 mod recovery;
 mod replica;
 mod serve;
+mod sighting;
 mod turn;
 
 #[cfg(test)]
@@ -66,6 +84,7 @@ mod tests;
 
 pub use answer::{LogView, PeerView, Stage, Standing};
 pub use engine::Engine;
+pub use eras::Adoption;
 pub use event::{Action, Event, LeafHashes, LogKeys, Owed, Restored, Setup, StreamId};
 pub use fault::Fault;
 pub use frame::{BundleFrame, Frame, HeadFrame, HeadsFrame, HelloFrame, OutlineFrame, WantFrame};

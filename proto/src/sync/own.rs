@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::eras::Era;
 use super::event::Owed;
+use super::log::Log;
 use crate::ids::{Size, UnitId};
 use crate::limits::{CHECKPOINT_REST_MS, CLOCK_OFF_MS_MAX};
 
@@ -84,12 +86,14 @@ pub(super) struct Own {
     pub(super) ran: bool,
     /// What the journal has of the own log and the store lacks.
     pub(super) owed: Option<Owed>,
+    /// Before then the own log's `Adopt` is not asked for again, Unix milliseconds.
+    pub(super) adopt_again_ms: u64,
 }
 
 impl Own {
     pub(super) fn new(standing: Standing, signed: Size, owed: Option<Owed>) -> Self {
         let ran = standing == Standing::Running;
-        Self { standing, signed, signed_ms: 0, signing: false, ran, owed }
+        Self { standing, signed, signed_ms: 0, signing: false, ran, owed, adopt_again_ms: 0 }
     }
 
     /// A partner has told all that it holds.
@@ -99,11 +103,11 @@ impl Own {
         }
     }
 
-    /// Begins to sign if enough partners have answered and the store has all of the own log.
-    pub(super) fn run_if_ready(&mut self) {
-        if let Standing::Waiting { needed, answered, fetching } = &mut self.standing {
+    /// Begins to sign if enough partners have answered (`enough` tells it) and the store has all of the own log.
+    pub(super) fn run_if_ready(&mut self, enough: impl FnOnce(&BTreeSet<UnitId>) -> bool) {
+        if let Standing::Waiting { answered, fetching, .. } = &mut self.standing {
             *fetching = self.owed.as_ref().map(|owed| owed.first);
-            if answered.len() >= *needed && fetching.is_none() {
+            if fetching.is_none() && enough(answered) {
                 (self.standing, self.ran) = (Standing::Running, true);
             }
         }
@@ -123,6 +127,21 @@ impl Own {
         let free = certified >= self.signed || now_ms >= self.signed_ms.saturating_add(CHECKPOINT_REST_MS);
         (self.standing == Standing::Running && !self.signing && taken > self.signed && free).then_some(())
     }
+}
+
+/// How many partners must answer before a node whose journal is whole signs, by the charter that its log is in and by each later
+/// one.
+pub(super) fn answers_to_start(log: &Log) -> usize {
+    log.eras.from_current().map(|era| era.keys.quorum.answers_to_start()).max().unwrap_or(0)
+}
+
+/// Whether they have.
+pub(super) fn started(log: &Log, answered: &BTreeSet<UnitId>) -> bool {
+    let enough = |era: &Era| {
+        let count = answered.iter().filter(|unit| era.keys.mirrors.contains_key(*unit)).count();
+        count >= era.keys.quorum.answers_to_start()
+    };
+    log.eras.from_current().all(enough)
 }
 
 /// How far the own clock is off the partners' median, if that is too far to sign.

@@ -20,6 +20,8 @@ pub(super) struct PeerHead {
     pub(super) certified: Size,
     /// The newest checkpoint that it holds whole.
     pub(super) newest: Size,
+    /// The newest bridge it was told of.
+    pub(super) bridge: Size,
     /// The newest checkpoints that it is known to know, and whose cosignatures of each.
     known: BTreeMap<Size, BTreeSet<UnitId>>,
 }
@@ -31,6 +33,11 @@ impl PeerHead {
         while self.known.len() > KNOWN_MAX {
             self.known.pop_first();
         }
+    }
+
+    /// What it knows of cosignatures counts no longer.
+    pub(super) fn forget_cosigners(&mut self) {
+        self.known.clear();
     }
 
     /// Whether a checkpoint with these cosignatures is news to it. An older one than it knows is, if somebody cosigned it.
@@ -60,6 +67,10 @@ pub(super) struct Session {
     pub(super) dialled: bool,
     /// What the partner said in its greeting.
     pub(super) hello: Option<HelloFrame>,
+    /// The version of the charter that its last greeting named; 0 before the first.
+    pub(super) charter: u32,
+    /// The newest version that it holds or was sent.
+    pub(super) charter_sent: u32,
     /// Whether this is the stream that stays between the two nodes.
     pub(super) active: bool,
     /// When the own greeting is due, Unix milliseconds: at once, and then every minute, since it carries the clock.
@@ -101,6 +112,8 @@ impl Session {
             peer,
             dialled,
             hello: None,
+            charter: 0,
+            charter_sent: 0,
             active: false,
             hello_due_ms: 0,
             full_due: None,

@@ -11,6 +11,7 @@ use super::log::Log;
 use super::outline::Outline;
 use super::peer::{Open, Session};
 use super::replica::Grown;
+use super::sighting::Sighting;
 use crate::entry::Entry;
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
@@ -308,9 +309,9 @@ impl Engine {
         }
     }
 
-    pub(super) fn filled(&mut self, unit: &UnitId, index: u64, entry: &Entry) {
+    pub(super) fn filled(&mut self, unit: &UnitId, index: u64, entry: &Entry, leaves: &impl LeafHashes) {
         let Some(log) = self.logs.get_mut(unit) else { return };
-        if log.replica.fill(index, entry).is_some() {
+        if log.fill(index, entry, leaves).is_some() {
             (log.gap_asked_ms, log.gap_asked_of) = (None, None);
         }
     }
@@ -433,11 +434,11 @@ fn accept(
 ) -> Result<u64, Fault> {
     let bytes = run.iter().map(|entry| crate::entry::encoded_len(entry) as u64).fold(0, u64::saturating_add);
     let before = log.replica.taken();
-    let run = log.replica.take(run, grown)?;
+    let run = log.take(run, grown)?;
     log.unstored.add(run.end(), bytes);
     log.lacking_since = None;
     log.meet(before, leaves);
-    let newest = log.at(run.end()).map(|head| head.to_note(&log.keys.mirrors));
+    let newest = log.at(run.end()).map(Sighting::to_note);
     actions.push(Action::Store { run, newest });
     Ok(bytes)
 }

@@ -14,9 +14,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::engine::Engine;
+use super::eras::Era;
 use super::event::{Action, LeafHashes};
 use super::log::Log;
-use super::own::{Stage, Standing};
+use super::own::{self, Stage, Standing};
 use crate::ids::{Size, UnitId};
 
 /// What partners have answered since the recovery, or its last stage, began.
@@ -75,6 +76,12 @@ impl Engine {
         self.own.standing = Standing::Recovering { reason, stage: Stage::Halted };
     }
 
+    /// Begins to sign if that may be.
+    pub(super) fn run_if_ready(&mut self) {
+        let Some(log) = self.logs.get(&self.setup.unit) else { return };
+        self.own.run_if_ready(|answered| own::started(log, answered));
+    }
+
     /// A partner has given a full account.
     pub(super) fn answered(&mut self, peer: &UnitId, rebuilding: bool, recovering: bool) {
         if !rebuilding {
@@ -96,7 +103,7 @@ impl Engine {
 
     /// Goes on to the next stage if everything for it is there.
     pub(super) fn advance_recovery(&mut self) {
-        let others = self.logs.len().saturating_sub(1);
+        let others = self.partners().len();
         let Standing::Recovering { reason, stage } = &self.own.standing else { return };
         let reason = reason.clone();
         let stage = match stage {
@@ -135,10 +142,15 @@ impl Engine {
             return true;
         }
         let counts =
-            |(unit, answer): &(&UnitId, &Answer)| !(answer.rebuilding || answer.recovering && **unit == log.unit);
-        let count = self.recovery.answers.iter().filter(counts).count();
-        count >= log.keys.quorum.answers_to_recover()
-            || self.recovery.answers.len() >= self.logs.len().saturating_sub(1)
+            |(unit, answer): &(&UnitId, &Answer)| !answer.rebuilding && !(answer.recovering && **unit == log.unit);
+        let known: Vec<&UnitId> = self.recovery.answers.iter().filter(counts).map(|(unit, _)| unit).collect();
+        // By the charter that the log is in, and by each later one: whichever certified the newest.
+        let enough = |era: &Era| {
+            let holds = |unit: &&&UnitId| **unit == &log.unit || era.keys.mirrors.contains_key(**unit);
+            known.iter().filter(holds).count() >= era.keys.quorum.answers_to_recover()
+        };
+        log.eras.from_current().all(enough)
+            || self.partners().iter().all(|unit| self.recovery.answers.contains_key(unit))
     }
 
     /// Tells all partners, which answer anew.
@@ -204,7 +216,7 @@ impl Engine {
         }
         owed.first = taken;
         let Some(grown) = log.replica.grow(&rest) else { return };
-        if let Ok(run) = log.replica.take(rest, grown) {
+        if let Ok(run) = log.take(rest, grown) {
             log.meet(taken, leaves);
             self.actions.push(Action::Store { run, newest: None });
         }

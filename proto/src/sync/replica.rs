@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use super::Fault;
+use super::eras::Adoption;
 use super::event::LeafHashes;
 use crate::entry::Entry;
 use crate::hash::Hash;
@@ -81,6 +82,8 @@ pub(super) struct Replica {
     gaps: Gaps,
     /// The leaf hashes of the entries whose payload is missing without an `Erase`. No other payload is taken later.
     missing: BTreeMap<u64, Hash>,
+    /// Each `Adopt` among the entries that were taken last, and what it says; nothing where its payload is missing.
+    adopts: Vec<(u64, Option<Adoption>)>,
 }
 
 /// What [`Replica::prove`] found: what the tree would be with further leaves.
@@ -112,7 +115,13 @@ impl Replica {
             time_goes_back: None,
             gaps: Gaps::default(),
             missing: BTreeMap::new(),
+            adopts: Vec::new(),
         }
+    }
+
+    /// What was taken of charters since this was last asked.
+    pub(super) fn found_adopts(&mut self) -> Vec<(u64, Option<Adoption>)> {
+        std::mem::take(&mut self.adopts)
     }
 
     /// Puts together what the store held at the start.
@@ -195,8 +204,14 @@ impl Replica {
                     let kind = RecordKind::of_number(header.kind);
                     self.gaps.note_missing(index, kind).map_err(|_| Fault::Gaps(self.unit.clone()))?;
                     self.missing.insert(index, entry.leaf_hash());
+                    if kind == RecordKind::Adopt {
+                        self.adopts.push((index, None));
+                    }
                 }
-                Some(payload) => self.note_erase(header.kind, index, payload)?,
+                Some(payload) => {
+                    self.note_erase(header.kind, index, payload)?;
+                    self.adopts.extend(Adoption::of(header.kind, payload).map(|adoption| (index, Some(adoption))));
+                }
             }
             index = index.saturating_add(1);
         }
@@ -247,10 +262,6 @@ impl Replica {
             }
             node = Hash::node(left, right);
         }
-    }
-
-    pub(super) fn range(&self) -> &CompactRange {
-        &self.range
     }
 
     /// The root at a size that was taken; nothing if the leaves for it cannot be read.

@@ -60,6 +60,9 @@ impl Engine {
         if !session.active {
             return None;
         }
+        if let Some(frame) = self.compose_charter(stream) {
+            return Some(Outgoing::Frame(frame));
+        }
         if let Some(frame) = self.compose_full(stream) {
             return Some(Outgoing::Frame(frame));
         }
@@ -91,12 +94,12 @@ impl Engine {
                 next: open.at,
                 end: size,
                 budget: open.credit,
-                checkpoint: Some(newest.to_note(&log.keys.mirrors)),
+                checkpoint: Some(newest.to_note()),
                 sent: 0,
                 finished: false,
             };
             open.at = size;
-            let cosigners: Vec<UnitId> = newest.cosignatures().keys().cloned().collect();
+            let cosigners: Vec<UnitId> = newest.cosigners().cloned().collect();
             let unit = unit.clone();
             session.head(&unit).knows(size, &cosigners);
             return Some(serving);

@@ -44,6 +44,7 @@ struct LogJson {
     size: u64,
     certified: u64,
     root: String,
+    charter: u64,
     forked: bool,
 }
 
@@ -92,6 +93,7 @@ impl From<&StatusReply> for StatusJson {
                     size: log.size,
                     certified: log.certified,
                     root: Hex(&log.root).to_string(),
+                    charter: log.charter,
                     forked: log.forked,
                 })
                 .collect(),

@@ -133,7 +133,14 @@ fn the_state_is_printed_as_agreed() {
         charter_digest: vec![0xab; 32],
         state: State::Waiting as i32,
         reason: "waits for FR".to_owned(),
-        logs: vec![LogStatus { unit: "BE".to_owned(), size: 9, certified: 8, root: vec![0; 32], forked: false }],
+        logs: vec![LogStatus {
+            unit: "BE".to_owned(),
+            size: 9,
+            certified: 8,
+            root: vec![0; 32],
+            charter: 2,
+            forked: false,
+        }],
         list: Some(ListStatus { digest: vec![1; 32], listed: 5, held: 4, disputed: 3, cleared: 2, pending: 1 }),
         peers: vec![
             PeerStatus {
@@ -167,7 +174,7 @@ fn the_state_is_printed_as_agreed() {
             "unit": "BE", "network": "takedown.example",
             "charter": { "version": 1, "digest": "ab".repeat(32) },
             "state": "waiting", "reason": "waits for FR", "quorum": 2,
-            "logs": [{ "unit": "BE", "size": 9, "certified": 8, "root": "00".repeat(32), "forked": false }],
+            "logs": [{ "unit": "BE", "size": 9, "certified": 8, "root": "00".repeat(32), "charter": 2, "forked": false }],
             "list": { "digest": "01".repeat(32), "listed": 5, "held": 4, "disputed": 3, "cleared": 2, "pending": 1 },
             "peers": [
                 { "unit": "FR", "connected": true, "behind": 0, "agrees": true, "seen": "2018-04-25T06:00:00Z", "reason": null },

@@ -118,6 +118,13 @@ impl Unit for Fake {
         Err(Status::unimplemented("not asked for"))
     }
 
+    async fn charter(
+        &self,
+        _: Request<entente_proto::wire::CharterRequest>,
+    ) -> Result<Response<entente_proto::wire::CharterReply>, Status> {
+        Err(Status::unimplemented("charter"))
+    }
+
     async fn scrub(&self, _: Request<ScrubRequest>) -> Result<Response<Self::ScrubStream>, Status> {
         Ok(Response::new(tokio_stream::empty()))
     }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use entente_proto::hash::Hash;
 use entente_proto::record::{self, RecordKind, Target};
-use entente_proto::sync::Standing;
+use entente_proto::sync::{Adoption, Standing};
 use entente_proto::wire;
 use ring::rand::SystemRandom;
 use tokio::sync::{mpsc, oneshot};
@@ -44,6 +44,8 @@ pub(super) enum Input {
     Waiting(oneshot::Sender<Standby>),
     /// The node signs, or does not any more.
     Standing,
+    /// A charter is to be taken up in the own log.
+    Adopt(Adoption),
 }
 
 /// Statements, and whom to answer.
@@ -150,6 +152,7 @@ impl Author {
                         let _ = reply.send(self.standby());
                     }
                     Input::Standing => self.drain(&mut group),
+                    Input::Adopt(adoption) => self.take_up(adoption, &mut group),
                 }
                 next = if group.has_room() { inbox.try_recv().ok() } else { None };
             }

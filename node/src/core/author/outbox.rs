@@ -1,6 +1,7 @@
 //! What was acknowledged while the node did not sign, and gets its place when it does.
 
 use entente_proto::record::{self, RecordKind};
+use entente_proto::sync::Adoption;
 use entente_proto::wire;
 
 use super::group::{GROUP_BYTES_MAX, Group, RECORD_BYTES};
@@ -42,9 +43,25 @@ impl Author {
 
     /// The first entry of every log: the charter that brought its unit in.
     fn adopt(&mut self, group: &mut Group) {
-        let Some(submission) = self.draw() else { return };
-        let adopt =
-            wire::Adopt { version: self.core.charter.version().into(), digest: self.core.charter.digest().0.to_vec() };
+        let charters = self.core.charters();
+        let Some(first) = charters.brought_in(&self.core.unit) else { return };
+        self.enter_adopt(Adoption { version: first.version().into(), digest: first.digest() }, group);
+    }
+
+    /// Takes up a later charter, once.
+    pub(super) fn take_up(&mut self, adoption: Adoption, group: &mut Group) {
+        if self.runs().is_some() && self.next > 0 {
+            self.enter_adopt(adoption, group);
+        }
+    }
+
+    /// The charter's digest gives the statement its id, so that none is taken up twice.
+    fn enter_adopt(&mut self, adoption: Adoption, group: &mut Group) {
+        let Ok(submission) = SubmissionId::try_from(&adoption.digest.0[..16]) else { return };
+        if self.core.placed(&submission).is_some() {
+            return;
+        }
+        let adopt = wire::Adopt { version: adoption.version, digest: adoption.digest.0.to_vec() };
         let body = Some(wire::record::Body::Adopt(adopt));
         match record::encode(&wire::Record { submission: submission.to_vec(), body }) {
             Ok(payload) => {

@@ -120,6 +120,9 @@ impl<'a> Plan<'a> {
         pack(unit, size, new, |(key, value)| self.writes.push((key, Some(value))));
         for (index, entry) in (size..).zip(new) {
             self.note_revoked(unit, index, entry);
+            if entry.header().kind == RecordKind::Adopt.number() {
+                self.writes.push((key::at(key::ADOPT, unit, index), Some(vec![])));
+            }
         }
         let opened = (size..).zip(new).filter(|(_, entry)| entry.body().is_none()).map(|(index, _)| index);
         let opened: Vec<u64> = opened.collect();

@@ -95,6 +95,20 @@ impl Store for SledStore {
         })
     }
 
+    fn adopts(&self, unit: &UnitId) -> Result<Vec<u64>, StoreError> {
+        self.guarded(|| {
+            let prefix = key::of_log(key::ADOPT, unit);
+            let mut found = Vec::new();
+            for pair in self.base().tree.scan_prefix(&prefix) {
+                let (key, _) = pair.map_err(failed)?;
+                let number = key.strip_prefix(prefix.as_slice()).and_then(|rest| rest.try_into().ok());
+                let number = number.map(u64::from_be_bytes);
+                found.push(number.ok_or_else(|| self.damaged("an Adopt is noted in a malformed way"))?);
+            }
+            Ok(found)
+        })
+    }
+
     fn scrub_due(&self) -> Option<ScrubDue> {
         *lock(&self.due)
     }

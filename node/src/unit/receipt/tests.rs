@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entente_certs::authority::Authority;
-use entente_proto::charter::{Charter, UnitDescription, UnitDraft, UnverifiedCharter};
+use entente_proto::charter::{Charter, CharterChain, UnitDescription, UnitDraft, UnverifiedCharter};
 use entente_proto::hash::Hash;
 use entente_proto::ids::{NetworkName, Size, UnitId};
 use entente_proto::list::Status;
@@ -21,11 +21,28 @@ use tonic::Code;
 use super::*;
 use crate::admission::Admissions;
 use crate::clock::ManualClock;
-use crate::core::{Draft, Parts, Running, load, start};
+use crate::core::{Charters, Draft, Parts, Running, load, start};
 use crate::journal::{self, Journal};
 use crate::store::{Batch, Erasure, MemoryStore, ScrubDue, ScrubStep, Scrubbed, Store, StoredLog, SubmissionId};
 
 const NOW_MS: u64 = 1_524_614_400_000;
+
+/// No charter comes here.
+struct NoFiles;
+
+impl Charters for NoFiles {
+    fn store(&self, _: u32, _: &[u8]) -> Result<(), String> {
+        Err("no charter comes here".into())
+    }
+
+    fn keep_evidence(&self, _: &[u8]) -> Result<String, String> {
+        Err("no charter comes here".into())
+    }
+
+    fn signers(&self) -> Result<Vec<Arc<dyn Signer>>, String> {
+        Ok(Vec::new())
+    }
+}
 
 fn network() -> NetworkName {
     "takedown.example".parse().unwrap()
@@ -108,6 +125,9 @@ impl Store for Turning {
     fn revocations(&self) -> Result<Vec<(UnitId, Hash)>, StoreError> {
         self.inner.revocations()
     }
+    fn adopts(&self, unit: &UnitId) -> Result<Vec<u64>, StoreError> {
+        self.inner.adopts(unit)
+    }
     fn scrub_due(&self) -> Option<ScrubDue> {
         self.inner.scrub_due()
     }
@@ -144,18 +164,18 @@ impl Node {
         let admissions = Arc::new(Admissions::new(vec![charter.terms().clone()], BTreeSet::new()).unwrap());
         let parts = Parts {
             unit: be(),
-            charter,
+            charters: CharterChain::found(charter).unwrap(),
+            charter_files: Box::new(NoFiles),
             clock: Arc::new(ManualClock::at(NOW_MS)),
             store: store.clone(),
             journal: (writer, memory),
-            log_signer: Box::new(log),
-            mirror_signer: Box::new(mirror),
+            signers: vec![Arc::new(log), Arc::new(mirror)],
             room: Box::new(|| Ok(())),
             admissions,
             remains: Box::new(Vec::new),
             scrub_after: Duration::from_secs(1_800),
         };
-        let loaded = load(&be(), &parts.charter, &*parts.store, &parts.journal.1, [0; 16]).unwrap();
+        let loaded = load(&be(), &parts.charters, &*parts.store, &parts.journal.1, [0; 16]).unwrap();
         Self { running: start(parts, loaded).unwrap(), store, _directory: directory }
     }
 

@@ -316,3 +316,31 @@ fn references_in_a_ring_end() {
         assert_eq!(world.fold.target_of(&unit(of), 0), None);
     }
 }
+
+#[test]
+fn the_holds_of_a_unit_that_left_end_with_it_and_what_else_it_said_stays() {
+    let mut world = world();
+    let left = |world: &mut World| world.fold.logs.iter_mut().find(|log| log.unit == unit("NL")).unwrap().left = true;
+    left(&mut world);
+    let referral = world.say("BE", refer(A));
+    world.say("NL", hold(A));
+    assert_eq!(world.status(A), Some(Status::Listed));
+    assert!(world.row(A).unwrap().holds.is_empty());
+    world.say("NL", object(&referral));
+    assert_eq!(world.status(A), Some(Status::Disputed));
+    // A target that was held alone keeps its row, as one whose hold was withdrawn.
+    world.say("NL", hold(B));
+    assert_eq!(world.status(B), Some(Status::Cleared));
+    let digest = world.digest();
+    // To take back what has ended changes nothing.
+    world.say("NL", withdraw(0));
+    assert_eq!(world.status(A), Some(Status::Disputed));
+    assert_ne!(world.digest(), digest, "the frontier is another");
+    assert_eq!(world.row(B).map(|row| row.holds.len()), Some(0));
+    // Erased, it is gone.
+    world.say("NL", erase(2));
+    assert_eq!(world.status(B), None);
+    // Others' holds stand.
+    world.say("FR", hold(A));
+    assert_eq!(world.status(A), Some(Status::Held));
+}

@@ -1,5 +1,7 @@
 //! Nodes in memory: the whole protocol without disk, socket or clock, in an order drawn from a seed.
 
+mod branches;
+mod charters;
 mod erasure;
 mod hostile;
 mod network;

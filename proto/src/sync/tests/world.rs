@@ -5,24 +5,27 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 use prost::Message as _;
 
+use super::charters;
+use crate::charter::{CharterChain, UnverifiedCharter};
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::cosignature::Cosignature;
 use crate::entry::Entry;
 use crate::hash::Hash;
 use crate::ids::{NetworkName, Size, UnitId};
 use crate::list::Gaps;
-use crate::note::{Algorithm, KeyName, MemorySigner, Signer};
-use crate::quorum::Quorum;
+use crate::note::{MemorySigner, VerifierKey};
 use crate::sync::{
-    Action, Engine, Event, Frame, LeafHashes, LogKeys, LogView, Outgoing, Owed, Restored, Setup, Standing, StreamId,
+    Action, Engine, Event, Frame, LeafHashes, LogView, Outgoing, Owed, Restored, Setup, Standing, StreamId,
 };
 use crate::wire;
 
 /// What a node's disks hold: its database, and its journal.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Disk {
+    pub(super) charters: Option<CharterChain>,
     pub(super) logs: BTreeMap<UnitId, Vec<Entry>>,
     certified: BTreeMap<UnitId, Vec<u8>>,
+    bridges: BTreeMap<UnitId, Vec<u8>>,
     newest: BTreeMap<UnitId, Vec<u8>>,
     pub(super) journal: Journal,
 }
@@ -42,7 +45,8 @@ pub(super) struct Journal {
 impl Disk {
     /// The database is gone.
     pub(super) fn lose_database(&mut self) {
-        *self = Self { journal: std::mem::take(&mut self.journal), ..Self::default() };
+        let (journal, charters) = (std::mem::take(&mut self.journal), self.charters.take());
+        *self = Self { journal, charters, ..Self::default() };
     }
 
     /// The journal is gone, which the node notices.
@@ -77,11 +81,17 @@ pub(super) struct Node {
     /// Everything cosigned, for ever.
     pub(super) cosigned: BTreeMap<UnitId, Vec<(Size, Hash)>>,
     pub(super) signed: Vec<(Size, Hash)>,
+    /// Charters that it kept as evidence, with the words.
+    pub(super) evidence: Vec<String>,
+    /// Every checkpoint that it stored as certified.
+    pub(super) certified: Vec<(UnitId, Size, Hash)>,
     /// Every size of a log that it was told is certified.
     pub(super) told_certified: Vec<u64>,
 }
 
 pub(super) struct World {
+    /// All versions of the charter that were ever agreed on.
+    pub(super) charters: CharterChain,
     pub(super) nodes: Vec<Node>,
     pub(super) now_ms: u64,
     pub(super) blocked: BTreeSet<(usize, usize)>,
@@ -102,19 +112,14 @@ pub(super) fn network() -> NetworkName {
 }
 
 pub(super) fn log_signer(unit: &UnitId) -> MemorySigner {
-    let seed = Hash::of(format!("log {unit}").as_bytes()).0;
-    MemorySigner::from_seed(KeyName::log(&network(), unit), Algorithm::Ed25519, &seed).unwrap()
-}
-
-fn mirror_signer(unit: &UnitId) -> MemorySigner {
-    let seed = Hash::of(format!("mirror {unit}").as_bytes()).0;
-    MemorySigner::from_seed(KeyName::mirror(&network(), unit), Algorithm::Cosignature, &seed).unwrap()
+    charters::signers(unit, [0; 3]).1
 }
 
 impl World {
     pub(super) fn new(units: &[&str], seed: u64) -> Self {
         let units: Vec<UnitId> = units.iter().map(|unit| unit.parse().unwrap()).collect();
         let mut world = Self {
+            charters: charters::found(&units),
             nodes: Vec::new(),
             now_ms: 1_524_640_000_000,
             blocked: BTreeSet::new(),
@@ -126,24 +131,31 @@ impl World {
             meddle: None,
         };
         for unit in &units {
-            world.nodes.push(Node {
-                unit: unit.clone(),
-                engine: None,
-                disk: Disk::default(),
-                todo: VecDeque::new(),
-                waiting: 0,
-                instance: 0,
-                streams: BTreeMap::new(),
-                faults: Vec::new(),
-                cosigned: BTreeMap::new(),
-                signed: Vec::new(),
-                told_certified: Vec::new(),
-            });
-        }
-        for at in 0..units.len() {
-            world.start(at);
+            world.add(unit);
         }
         world
+    }
+
+    /// A further node starts, with the charters that there are.
+    pub(super) fn add(&mut self, unit: &UnitId) -> usize {
+        self.nodes.push(Node {
+            unit: unit.clone(),
+            engine: None,
+            disk: Disk { charters: Some(self.charters.clone()), ..Disk::default() },
+            todo: VecDeque::new(),
+            waiting: 0,
+            instance: 0,
+            streams: BTreeMap::new(),
+            faults: Vec::new(),
+            cosigned: BTreeMap::new(),
+            signed: Vec::new(),
+            evidence: Vec::new(),
+            certified: Vec::new(),
+            told_certified: Vec::new(),
+        });
+        let at = self.nodes.len() - 1;
+        self.start(at);
+        at
     }
 
     pub(super) fn random(&mut self, below: usize) -> usize {
@@ -155,18 +167,10 @@ impl World {
     }
 
     fn setup(&self, at: usize) -> Setup {
-        let units: Vec<UnitId> = self.nodes.iter().map(|node| node.unit.clone()).collect();
-        let keys = |of: &UnitId| LogKeys {
-            log_key: log_signer(of).key().clone(),
-            mirrors: units.iter().filter(|u| *u != of).map(|u| (u.clone(), mirror_signer(u).key().clone())).collect(),
-            quorum: Quorum::of(if self.reckless == Some(at) { 0 } else { units.len() - 1 }),
-        };
         Setup {
             network: network(),
-            unit: units[at].clone(),
-            charter_version: 1,
-            charter_digest: Hash::of(b"charter"),
-            logs: units.iter().map(|unit| (unit.clone(), keys(unit))).collect(),
+            unit: self.nodes[at].unit.clone(),
+            charters: self.nodes[at].disk.charters.clone().unwrap_or_else(|| self.charters.clone()),
             instance: [self.nodes[at].instance; 16],
             release: "simulation".into(),
         }
@@ -178,7 +182,7 @@ impl World {
         let setup = self.setup(at);
         let node = &mut self.nodes[at];
         let mut restored = BTreeMap::new();
-        for unit in setup.logs.keys() {
+        for unit in &setup.charters.units() {
             let entries = node.disk.logs.get(unit).map(Vec::as_slice).unwrap_or_default();
             let hashes: Vec<Hash> = entries.iter().map(Entry::leaf_hash).collect();
             let full = hashes.len() / 256 * 256;
@@ -214,6 +218,8 @@ impl World {
                     last_time_ms: entries.last().map_or(0, |entry| entry.header().time_ms),
                     gaps,
                     missing,
+                    adopts: charters::adopts(entries),
+                    bridge: node.disk.bridges.get(unit).cloned(),
                     certified: node.disk.certified.get(unit).cloned(),
                     newest: signed
                         .map(|(_, _, note)| note.clone())
@@ -229,6 +235,10 @@ impl World {
         }
         let engine = Engine::new(setup, restored, node.disk.journal.lost.clone(), &node.disk).unwrap();
         node.engine = Some(engine);
+        if self.reckless == Some(at) {
+            let own = &mut node.engine.as_mut().unwrap().own;
+            (own.standing, own.ran) = (Standing::Running, true);
+        }
         if matches!(self.nodes[at].engine.as_ref().unwrap().standing(), Standing::Running) {
             self.resume_own(at);
         }
@@ -253,6 +263,25 @@ impl World {
         for (node, stream) in [(at, stream), (other, theirs)] {
             self.nodes[node].streams.retain(|_, open| *open != stream);
             self.event(node, Event::Closed { stream });
+        }
+    }
+
+    fn admits(&self, at: usize, unit: &UnitId) -> bool {
+        self.nodes[at].engine.as_ref().is_some_and(|engine| engine.peers().any(|peer| peer.unit == *unit))
+    }
+
+    fn admit_each_other(&self, a: usize, b: usize) -> bool {
+        self.admits(a, &self.nodes[b].unit) && self.admits(b, &self.nodes[a].unit)
+    }
+
+    /// Streams to units whose certificates count no longer end.
+    fn cut_strangers(&mut self, at: usize) {
+        let streams = self.nodes[at].streams.clone();
+        for (unit, stream) in streams {
+            if !self.admits(at, &unit) {
+                self.event(at, Event::Closed { stream });
+                self.cut(at, stream);
+            }
         }
     }
 
@@ -305,7 +334,7 @@ impl World {
         }
     }
 
-    fn event(&mut self, at: usize, event: Event) {
+    pub(super) fn event(&mut self, at: usize, event: Event) {
         let now = self.now_ms;
         let node = &mut self.nodes[at];
         let Some(engine) = &mut node.engine else { return };
@@ -322,6 +351,8 @@ impl World {
                     }
                 }
                 Action::Certified { unit, size } => self.check_certified(at, &unit, size),
+                Action::Evidence { reason, .. } => self.nodes[at].evidence.push(reason),
+                Action::Admit { .. } => self.cut_strangers(at),
                 other => self.nodes[at].todo.push_back(Todo::Write(other)),
             }
         }
@@ -338,7 +369,8 @@ impl World {
         for (size, _) in self.nodes.iter().filter_map(|node| node.cosigned.get(unit)).flatten() {
             *signers.entry(*size).or_default() += 1;
         }
-        let needed = Quorum::of(self.nodes.len() - 1).needed();
+        let versions = self.charters.versions().filter(|charter| charter.unit(unit).is_some());
+        let needed = versions.map(|charter| charter.quorum().needed()).min().unwrap();
         let enough = signers.range(size..).any(|(_, count)| *count >= needed);
         assert!(enough || needed == 0, "{size} entries of {unit} are not certified");
         self.nodes[at].told_certified.push(size.get());
@@ -372,7 +404,11 @@ impl World {
                 log[index as usize] = entry.clone();
                 Event::Filled { unit, index, entry: Box::new(entry) }
             }
-            Todo::Write(Action::StoreHead { unit, size, note }) => {
+            Todo::Write(Action::StoreHead { unit, size, note, bridge }) => {
+                if bridge {
+                    node.disk.bridges.insert(unit.clone(), note.clone());
+                }
+                node.certified.push(charters::point(&note));
                 node.disk.certified.insert(unit.clone(), note);
                 if unit == node.unit {
                     let journal = &mut node.disk.journal;
@@ -382,21 +418,40 @@ impl World {
                 }
                 Event::HeadStored { unit, size }
             }
-            Todo::Write(Action::Sign(checkpoint)) => {
+            Todo::Write(Action::Sign { checkpoint, key }) => {
                 assert_eq!(node.disk.journal.lost, None, "a node signed without knowing what it signed");
                 let (size, root) = (checkpoint.size, checkpoint.root);
                 node.signed.push((size, root));
-                let signed = SignedCheckpoint::sign(checkpoint, &log_signer(&node.unit)).unwrap();
+                let signer = charters::signer_of(&node.unit, &key);
+                let signed = SignedCheckpoint::sign(checkpoint, &signer).unwrap();
                 let note = crate::checkpoint::CosignedCheckpoint::new(signed.clone()).to_note(&BTreeMap::new());
                 node.disk.journal.own_checkpoint = Some((size, root, note));
                 Event::Signed(signed)
             }
-            Todo::Write(Action::Cosign { unit, checkpoint }) => {
+            Todo::Write(Action::Cosign { unit, checkpoint, keys }) => {
                 let Checkpoint { size, root, .. } = checkpoint;
-                let cosignature = Cosignature::sign(&checkpoint.body(), now_s, &mirror_signer(&node.unit)).unwrap();
-                node.disk.journal.cosigned.insert(unit.clone(), (size, root, cosignature));
+                let cosign = |key: VerifierKey| {
+                    let signer = charters::signer_of(&node.unit, &key);
+                    (key, Cosignature::sign(&checkpoint.body(), now_s, &signer).unwrap())
+                };
+                let words: Vec<_> = keys.into_iter().map(cosign).collect();
+                let last = words.last().unwrap().1;
+                node.disk.journal.cosigned.insert(unit.clone(), (size, root, last));
                 node.cosigned.entry(unit.clone()).or_default().push((size, root));
-                Event::Cosigned { unit, size, root, cosignature }
+                Event::Cosigned { unit, size, root, words }
+            }
+            Todo::Write(Action::StoreCharter { version, note }) => {
+                let charters = node.disk.charters.as_mut().unwrap();
+                let next = charters.verify(UnverifiedCharter::parse(&note).unwrap()).unwrap();
+                assert_eq!(next.version(), version);
+                charters.push(next).unwrap();
+                Event::CharterStored { version }
+            }
+            Todo::Write(Action::Adopt(adoption)) => {
+                let time_ms = node.engine.as_ref().map_or(0, |engine| engine.next_time_ms(self.now_ms));
+                let entry = charters::adopt(time_ms, adoption);
+                node.todo.push_back(Todo::Own(vec![entry]));
+                return;
             }
             Todo::Write(Action::Lose { reason }) => {
                 node.disk.journal.lost = Some(reason);
@@ -467,7 +522,7 @@ impl World {
                 let (a, b) = (self.random(count), self.random(count));
                 let (a_unit, b_unit) = (self.nodes[a].unit.clone(), self.nodes[b].unit.clone());
                 let up = |world: &Self, at: usize| world.nodes[at].engine.is_some();
-                let apart = self.blocked.contains(&(a.min(b), a.max(b)));
+                let apart = self.blocked.contains(&(a.min(b), a.max(b))) || !self.admit_each_other(a, b);
                 if a != b
                     && !apart
                     && up(self, a)

@@ -1,5 +1,6 @@
 //! What each kind of statement needs.
 
+use entente_proto::charter::UnverifiedCharter;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{RecordId, UnitId};
 use entente_proto::record::{self, RecordKind, Statement};
@@ -21,6 +22,18 @@ impl At<'_> {
         let before = key.and_then(|key| self.core.admissions.members().current().revoked_by(&self.core.unit, &key));
         let notices = before.filter(|_| !self.again).map(|by| format!("this key is revoked already, {by}"));
         Found { notices: notices.into_iter().collect(), ..Found::default() }
+    }
+
+    /// A charter is proposed that could follow the newest, so that nobody approves what can never count.
+    pub(super) fn propose(&self, propose: &wire::Propose) -> Result<Found, Refusal> {
+        if self.again || propose.text.is_empty() {
+            return Ok(Found::default());
+        }
+        let charter = UnverifiedCharter::parse(&propose.text).and_then(|charter| self.core.charters().draft(charter));
+        match charter {
+            Ok(_) => Ok(Found::default()),
+            Err(error) => Err(refusal("propose.text", format!("this charter can never count: {error}"))),
+        }
     }
 
     pub(super) fn refer(&self, refer: &mut wire::Refer) -> Result<Found, Refusal> {

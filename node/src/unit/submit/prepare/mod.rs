@@ -130,6 +130,8 @@ impl At<'_> {
             Body::Evidence(evidence) => self.evidence(evidence),
             Body::Custody(custody) => self.custody(custody),
             Body::Revoke(revoke) => Ok(self.revoke(revoke)),
+            Body::Propose(propose) => self.propose(propose),
+            Body::Approve(_) => Ok(Found::default()),
             other => {
                 let kind = RecordKind::of_body(other).word();
                 Err(refusal("kind", format!("this release takes no {kind} from officers")))

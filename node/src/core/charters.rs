@@ -1,0 +1,207 @@
+//! Charters in a running node: what is stored when one comes, and what changes with it.
+
+use std::sync::{Arc, PoisonError};
+
+use entente_proto::charter::{Charter, CharterChain, UnverifiedCharter};
+use entente_proto::ids::UnitId;
+use entente_proto::list::Fold;
+use entente_proto::note::{KeyName, Signer, VerifierKey};
+use entente_proto::sync::{Adoption, Event};
+
+use tokio::sync::oneshot;
+
+use super::{Again, Core, author};
+use crate::journal::JournalRecord;
+
+/// Where a node keeps its charters and takes its keys from.
+pub trait Charters: Send + Sync {
+    /// Stores a version; durable on return.
+    ///
+    /// # Errors
+    /// In words, why not.
+    fn store(&self, version: u32, note: &[u8]) -> Result<(), String>;
+
+    /// Keeps a charter that does not count, as evidence. Gives where it is.
+    ///
+    /// # Errors
+    /// In words, why not.
+    fn keep_evidence(&self, note: &[u8]) -> Result<String, String>;
+
+    /// The own keys that are there, replaced ones and those that wait for their charter included.
+    ///
+    /// # Errors
+    /// In words, why they cannot be read.
+    fn signers(&self) -> Result<Vec<Arc<dyn Signer>>, String>;
+}
+
+impl Core {
+    /// The newest charter that is durable here.
+    #[must_use]
+    pub fn charter(&self) -> Arc<Charter> {
+        self.charters.read().unwrap_or_else(PoisonError::into_inner).newest().clone()
+    }
+
+    /// All its versions.
+    #[must_use]
+    pub fn charters(&self) -> CharterChain {
+        self.charters.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// One of its versions.
+    #[must_use]
+    pub fn charter_of(&self, version: u32) -> Option<Arc<Charter>> {
+        self.charters.read().unwrap_or_else(PoisonError::into_inner).version(version).cloned()
+    }
+
+    /// From which version on units are admitted.
+    #[must_use]
+    pub fn admitted_from(&self) -> u32 {
+        self.engine().admitted_from()
+    }
+
+    /// Where a partner may be reached: as the newest charter says that lists it, then as those before say that are admitted
+    /// still. Nothing if it is no partner any more.
+    #[must_use]
+    pub fn addresses(&self, unit: &UnitId) -> Option<Vec<String>> {
+        let from = self.admitted_from();
+        let charters = self.charters();
+        let admitted = charters.versions().rev().filter(|charter| charter.version() >= from);
+        let mut listed = admitted.filter_map(|charter| charter.unit(unit)).peekable();
+        listed.peek()?;
+        let mut addresses: Vec<String> = Vec::new();
+        for address in listed.flat_map(|unit| &unit.addresses) {
+            if !addresses.contains(address) {
+                addresses.push(address.clone());
+            }
+        }
+        Some(addresses)
+    }
+
+    /// Tells whenever another charter governs.
+    #[must_use]
+    pub fn charter_changes(&self) -> tokio::sync::watch::Receiver<u32> {
+        self.charter_changed.subscribe()
+    }
+
+    /// People bring a charter that was verified as the version after the newest.
+    pub fn bring_charter(&self, charter: Charter) {
+        self.tell(Event::CharterBrought(Box::new(charter)), None);
+    }
+
+    /// The private key to one of the own public ones.
+    pub(super) fn signer(&self, key: &VerifierKey) -> Option<Arc<dyn Signer>> {
+        let signers = self.signers.read().unwrap_or_else(PoisonError::into_inner);
+        signers.iter().find(|signer| signer.key() == key).cloned()
+    }
+
+    /// Makes a charter durable; from then on it governs.
+    pub(super) fn store_charter(&self, version: u32, note: &[u8]) {
+        let mut chain = self.charters();
+        let next = UnverifiedCharter::parse(note).and_then(|charter| chain.verify(charter));
+        let pushed = next.and_then(|next| chain.push(next));
+        if let Err(error) = pushed {
+            tracing::error!(version, %error, "a charter that was found good does not follow those that are stored");
+            return;
+        }
+        if let Err(reason) = self.charter_files.store(version, note) {
+            crate::fatal(&format!("version {version} of the charter cannot be stored: {reason}"));
+        }
+        if let Err(error) = Fold::under(&chain) {
+            // A node that starts under it shows no list and says so.
+            self.begin_again(Again::Rules(error.to_string()));
+            return;
+        }
+        // The key files may have got what this version brings in.
+        match self.charter_files.signers() {
+            Ok(signers) => *self.signers.write().unwrap_or_else(PoisonError::into_inner) = signers,
+            Err(reason) => tracing::error!(reason, "the keys cannot be read anew: those known go on"),
+        }
+        self.warn_of_missing_keys(&chain);
+        tracing::info!(version, digest = %chain.newest().digest(), "a new charter governs");
+        *self.charters.write().unwrap_or_else(PoisonError::into_inner) = chain.clone();
+        self.list.charters(chain);
+        self.tell(Event::CharterStored { version }, None);
+    }
+
+    /// Says which of the own keys that a charter names are not here.
+    pub(super) fn warn_of_missing_keys(&self, chain: &CharterChain) {
+        let Some(own) = chain.newest().unit(&self.unit) else {
+            tracing::warn!(
+                "the charter does not list this unit any more: its log ends, and when all others have taken it up nobody connects"
+            );
+            return;
+        };
+        for key in [&own.log_key, &own.mirror_key] {
+            if self.signer(key).is_none() {
+                tracing::error!(%key, "the charter names a key of this unit that is not in its home directory: what it must sign stays unsigned");
+            }
+        }
+    }
+
+    /// Certificates of the units of these versions count from now on.
+    pub(super) fn admit(&self, from: u32) {
+        let charters = self.charters();
+        let terms = charters.versions().filter(|charter| charter.version() >= from);
+        let terms: Vec<_> = terms.map(|charter| charter.terms().clone()).collect();
+        if let Err(error) = self.admissions.govern(terms) {
+            tracing::error!(%error, "the certificates of the new charter cannot be used: those of the one before go on");
+        }
+        self.charter_changed.send_replace(charters.newest().version());
+    }
+
+    /// Keeps a charter that does not count.
+    pub(super) fn keep_evidence(&self, from: &UnitId, note: &[u8], reason: &str) {
+        match self.charter_files.keep_evidence(note) {
+            Ok(file) => {
+                tracing::error!(%from, reason, file, "a partner sent a charter that does not count; it is kept as evidence")
+            }
+            Err(error) => {
+                tracing::error!(%from, reason, error, "a partner sent a charter that does not count, and it cannot be kept")
+            }
+        }
+    }
+
+    /// Has the author take up a charter in the own log.
+    pub(super) fn adopt(&self, adoption: Adoption) {
+        // A full queue means that it is asked again later.
+        let _ = self.author.try_send(author::Input::Adopt(adoption));
+    }
+}
+
+impl Core {
+    /// Signs a charter with those of the own keys that are due. That this text is signed for its version is durable before,
+    /// and no other text of the version is signed ever after.
+    ///
+    /// # Errors
+    /// In words, why it is not signed.
+    pub async fn sign_charter(
+        &self,
+        mut charter: UnverifiedCharter,
+    ) -> Result<(UnverifiedCharter, Vec<KeyName>), String> {
+        let keys = self.charter_files.signers()?;
+        if let Some(own) = charter.terms().units.get(&self.unit) {
+            for key in [&own.log_key, &own.mirror_key] {
+                if !keys.iter().any(|signer| signer.key() == key) {
+                    return Err(format!(
+                        "the charter names {key} as a key of this unit, and it is not in the node's home directory: whoever \
+                         composed it had another unit.toml"
+                    ));
+                }
+            }
+        }
+        let due: Vec<&dyn Signer> = keys.iter().map(|key| &**key).filter(|key| charter.is_due(key.key())).collect();
+        if due.iter().all(|signer| charter.has_signed(signer.key())) {
+            return Ok((charter, Vec::new()));
+        }
+        let record = JournalRecord::CharterSigned { version: charter.terms().version.into(), digest: charter.digest() };
+        let (told, durable) = oneshot::channel();
+        let done = move || {
+            // Whoever asked may have gone.
+            let _ = told.send(());
+        };
+        self.journal.append(&[record], Box::new(done)).map_err(|error| error.to_string())?;
+        durable.await.map_err(|_| "the node is stopping".to_owned())?;
+        let signed = charter.sign(&due, self.clock.now_ms() / 1_000).map_err(|error| error.to_string())?;
+        Ok((charter, signed))
+    }
+}

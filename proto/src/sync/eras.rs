@@ -1,0 +1,263 @@
+//! Which charter judges a checkpoint: a log goes from one era to the next by an `Adopt` and its bridge (design, section 6).
+//!
+//! Every version of the charter that lists a unit is an *era* its log may be in. The log begins in the first of them. An
+//! `Adopt` in it that names a later version is a *turn*; the checkpoint that ends with it is the *bridge*. Sizes below the
+//! bridge are judged by the era before, sizes above it by the new one, and the bridge by both: it needs the quorum of each,
+//! with the mirror keys of each. The log key is that of the era before up to the `Adopt`, and the new one from the bridge on.
+//!
+//! A turn is *settled* when its bridge, or that of a later turn, is certified. A later one is enough: the honest of its old
+//! quorum had seen the one before certified when they cosigned it. Until the next turn is settled nothing beyond its
+//! bridge is signed, cosigned or taken for certified: else a new quorum, which need not have a unit in common with the old
+//! one, could certify what contradicts what the old one certified.
+//!
+//! What an `Adopt` says is judged by its payload, so a log whose `Adopt` lacks it does not go on until it is fetched. One that
+//! names a charter which is not known here stops the log below it until the charter comes; if there is none, the author has stopped its
+//! own log for ever. Any other that names no later version of the unit's own is inert: a version that does not list it, one
+//! that the log is in or was in, a number that is not that charter's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::event::LogKeys;
+use super::sighting::Sighting;
+use crate::charter::CharterChain;
+use crate::hash::Hash;
+use crate::ids::{Size, UnitId};
+use crate::note::VerifierKey;
+use crate::record::{self, RecordKind};
+use crate::wire::record::Body;
+
+/// What an `Adopt` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Adoption {
+    /// The version.
+    pub version: u64,
+    /// The digest of its text.
+    pub digest: Hash,
+}
+
+impl Adoption {
+    /// Reads the payload of an entry of this kind; nothing if it is no `Adopt` that counts under any rules.
+    #[must_use]
+    pub fn of(kind: u32, payload: &[u8]) -> Option<Self> {
+        if kind != RecordKind::Adopt.number() {
+            return None;
+        }
+        match record::parse(kind, payload).ok()?.into_body() {
+            Body::Adopt(adopt) => Some(Self { version: adopt.version, digest: Hash::from_slice(&adopt.digest)? }),
+            _ => None,
+        }
+    }
+}
+
+/// One version of the charter, as far as it concerns one log.
+#[derive(Debug, Clone)]
+pub(super) struct Era {
+    pub(super) version: u32,
+    digest: Hash,
+    pub(super) keys: LogKeys,
+}
+
+/// An `Adopt` that takes the log to a later era.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Turn {
+    bridge: Size,
+    /// Which of the eras it leads to.
+    era: usize,
+}
+
+/// The eras of one log, and the turns that were found in it.
+#[derive(Debug)]
+pub(super) struct Eras {
+    list: Vec<Era>,
+    /// Every charter known, also those that do not list the unit.
+    known: BTreeSet<Hash>,
+    /// Every `Adopt` taken, by index; nothing where its payload is missing.
+    adopts: BTreeMap<u64, Option<Adoption>>,
+    turns: Vec<Turn>,
+    /// How many of the turns are settled.
+    settled: usize,
+    /// The index of an `Adopt` that cannot be judged yet.
+    blocked: Option<u64>,
+}
+
+/// Which quorums a checkpoint needs: one, or for a bridge two.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rule<'a> {
+    pub(super) keys: &'a LogKeys,
+    pub(super) also: Option<&'a LogKeys>,
+}
+
+impl Rule<'_> {
+    pub(super) fn met_by(&self, head: &Sighting) -> bool {
+        head.has_quorum(self.keys) && self.also.is_none_or(|keys| head.has_quorum(keys))
+    }
+
+    /// The mirror keys of a unit that count for it.
+    pub(super) fn mirrors_of(&self, unit: &UnitId) -> Vec<VerifierKey> {
+        let mut keys: Vec<VerifierKey> = Vec::new();
+        for key in std::iter::once(self.keys).chain(self.also).filter_map(|keys| keys.mirrors.get(unit)) {
+            if !keys.contains(key) {
+                keys.push(key.clone());
+            }
+        }
+        keys
+    }
+}
+
+impl Eras {
+    /// The eras of a unit's log; nothing if no version lists the unit.
+    pub(super) fn new(chain: &CharterChain, unit: &UnitId) -> Option<Self> {
+        let mut eras = Self {
+            list: Vec::new(),
+            known: BTreeSet::new(),
+            adopts: BTreeMap::new(),
+            turns: Vec::new(),
+            settled: 0,
+            blocked: None,
+        };
+        eras.take_up(chain, unit);
+        (!eras.list.is_empty()).then_some(eras)
+    }
+
+    /// A further version is known.
+    pub(super) fn take_up(&mut self, chain: &CharterChain, unit: &UnitId) {
+        for charter in chain.versions().filter(|charter| !self.known.contains(&charter.digest())).collect::<Vec<_>>() {
+            self.known.insert(charter.digest());
+            let Some(member) = charter.unit(unit) else { continue };
+            let (log_key, mirrors) = (member.log_key.clone(), charter.mirrors(unit));
+            let keys = LogKeys { log_key, mirrors, quorum: charter.quorum() };
+            self.list.push(Era { version: charter.version(), digest: charter.digest(), keys });
+        }
+        self.find_turns();
+    }
+
+    /// An `Adopt` stands at this index; nothing is said where its payload is missing.
+    pub(super) fn found(&mut self, index: u64, adoption: Option<Adoption>) {
+        self.adopts.insert(index, adoption);
+        self.find_turns();
+    }
+
+    /// The `Adopt` at this index turned out to be none that counts.
+    pub(super) fn inert(&mut self, index: u64) {
+        if self.adopts.remove(&index).is_some() {
+            self.find_turns();
+        }
+    }
+
+    fn find_turns(&mut self) {
+        (self.turns, self.blocked) = (Vec::new(), None);
+        let mut at = 0;
+        for (index, adoption) in &self.adopts {
+            let known = adoption.filter(|adoption| self.known.contains(&adoption.digest));
+            let (Some(adoption), Ok(bridge)) = (known, Size::new(*index).and_then(|index| index.plus(1))) else {
+                self.blocked = Some(*index);
+                return;
+            };
+            let names = |era: &Era| era.digest == adoption.digest && u64::from(era.version) == adoption.version;
+            if let Some(era) = self.list.iter().position(names).filter(|era| *era > at) {
+                self.turns.push(Turn { bridge, era });
+                at = era;
+            }
+        }
+    }
+
+    /// The era that the log is in: that of the last turn which is settled.
+    pub(super) fn current(&self) -> Option<&Era> {
+        self.list.get(self.era_after(self.settled))
+    }
+
+    /// That era and all later ones.
+    pub(super) fn from_current(&self) -> impl Iterator<Item = &Era> {
+        self.list.iter().skip(self.era_after(self.settled))
+    }
+
+    /// The newest era that an `Adopt` in the log leads to, settled or not.
+    pub(super) fn adopted(&self) -> Option<&Era> {
+        self.list.get(self.era_after(self.turns.len()))
+    }
+
+    /// The index of the era after so many turns.
+    fn era_after(&self, turns: usize) -> usize {
+        turns.checked_sub(1).and_then(|last| self.turns.get(last)).map_or(0, |turn| turn.era)
+    }
+
+    /// Up to where entries may be signed and cosigned now; nothing if without a limit.
+    pub(super) fn limit(&self) -> Option<Size> {
+        let pending = self.turns.get(self.settled).map(|turn| turn.bridge);
+        pending.or_else(|| self.blocked.and_then(|index| Size::new(index).ok()))
+    }
+
+    /// Up to where what stands under a checkpoint with the present era's quorum is certified by that alone.
+    pub(super) fn sure_limit(&self) -> Option<Size> {
+        let pending = self.turns.get(self.settled).map(|turn| turn.bridge.get().saturating_sub(1)).or(self.blocked)?;
+        Size::new(pending).ok()
+    }
+
+    /// Whether the size is that of a bridge.
+    pub(super) fn is_bridge(&self, size: Size) -> bool {
+        self.turns.iter().any(|turn| turn.bridge == size)
+    }
+
+    /// The bridges that are not settled yet, from the last one down.
+    pub(super) fn pending(&self) -> impl Iterator<Item = Size> + '_ {
+        self.turns.iter().skip(self.settled).rev().map(|turn| turn.bridge)
+    }
+
+    /// By what a checkpoint of this size is judged, whose entries were all taken; nothing where that cannot be said yet.
+    pub(super) fn rule(&self, size: Size) -> Option<Rule<'_>> {
+        if self.blocked.is_some_and(|index| size.get() > index) {
+            return None;
+        }
+        let turned = self.turns.iter().take_while(|turn| turn.bridge <= size).count();
+        let keys = &self.list.get(self.era_after(turned))?.keys;
+        let last = turned.checked_sub(1).and_then(|last| self.turns.get(last));
+        if last.is_some_and(|turn| turn.bridge == size) {
+            let old = &self.list.get(self.era_after(turned.saturating_sub(1)))?.keys;
+            return Some(Rule { keys: old, also: Some(keys) });
+        }
+        Some(Rule { keys, also: None })
+    }
+
+    /// The key that signs a checkpoint of this size, whose entries were all taken.
+    pub(super) fn log_key(&self, size: Size) -> Option<&VerifierKey> {
+        let rule = self.rule(size)?;
+        Some(&rule.also.unwrap_or(rule.keys).log_key)
+    }
+
+    /// Whether this key may sign checkpoints of a size whose entries were not all taken yet: only that of the present era or
+    /// a later one.
+    pub(super) fn may_sign_ahead(&self, key: &VerifierKey) -> bool {
+        self.list.iter().skip(self.era_after(self.settled)).any(|era| era.keys.log_key == *key)
+    }
+
+    /// Everything up to this size is certified: the turns below are settled. Tells whether one has become so.
+    pub(super) fn settle(&mut self, certified: Size) -> bool {
+        let settled = self.turns.iter().take_while(|turn| turn.bridge <= certified).count();
+        let more = settled > self.settled;
+        self.settled = settled.max(self.settled);
+        more
+    }
+
+    /// The log keys of all eras, newest first, each once.
+    pub(super) fn log_keys(&self) -> Vec<&VerifierKey> {
+        let mut keys: Vec<&VerifierKey> = Vec::new();
+        for era in self.list.iter().rev() {
+            if !keys.contains(&&era.keys.log_key) {
+                keys.push(&era.keys.log_key);
+            }
+        }
+        keys
+    }
+
+    /// The mirror keys of all eras, with their units.
+    pub(super) fn mirrors(&self) -> impl Iterator<Item = (&UnitId, &VerifierKey)> {
+        self.list.iter().flat_map(|era| &era.keys.mirrors)
+    }
+
+    /// The era under which a checkpoint of this size is shown to people: for a bridge the new one.
+    pub(super) fn shown_under(&self, size: Size) -> Option<&Era> {
+        self.rule(size)?;
+        let turned = self.turns.iter().take_while(|turn| turn.bridge <= size).count();
+        self.list.get(self.era_after(turned))
+    }
+}
