@@ -336,6 +336,7 @@ class Unit:
     keys: list[Key]
     ca: list[bytes]
     addresses: list[str]
+    base: str
 
 
 @dataclass(frozen=True)
@@ -385,7 +386,7 @@ def read_certificate(pem: str) -> bytes:
 
 
 def read_unit(table: dict[str, Any], network: str) -> Unit:
-    """Checks a `[[unit]]` table of a charter of version 1."""
+    """Checks a `[[unit]]` table of a charter."""
     check_table(table, UNIT_KEYS, {"base": str})
     unit, name, addresses = table["id"], table["name"], table["addresses"]
     require(is_unit_id(unit), "not a unit id")
@@ -400,12 +401,37 @@ def read_unit(table: dict[str, Any], network: str) -> Unit:
     ca = [read_certificate(pem) for pem in table["ca"]]
     check_list(addresses, str, 0, 8, "addresses")
     require(all(map(is_address, addresses)), "not an address")
-    require(table.get("base", "") == "", "a first version with a base")
-    return Unit(unit, name, keys, ca, addresses)
+    base = table.get("base", "")
+    if base:
+        match = re.fullmatch("(0|[1-9][0-9]{0,12}) ([0-9a-f]{64})", base)
+        require(match and int(match[1]) < 2**40, "not a base")
+        require(match[1] != "0" or match[2] == sha256(b"").hex(), "a base of no entries with another root")
+    return Unit(unit, name, keys, ca, addresses, base)
 
 
-def read_charter(data: bytes) -> Charter:
-    """Reads a first version and verifies that every key of every unit signed it."""
+def check_succession(before: "list[Charter]", fold: int, units: list[Unit]) -> None:
+    """Refuses what the text of a later version may not say beside those before it."""
+    last = before[-1]
+    require(fold >= last.fold, "a fold that goes back")
+    everyone = [(version, unit) for version in before for unit in version.units.values()]
+    kept = {key.text for unit in last.units.values() for key in unit.keys}
+    stood = [key for _, unit in everyone for key in unit.keys]
+    for unit in units:
+        old = last.units.get(unit.id)
+        require(old or all(unit.id not in version.units for version in before), "a unit that comes back")
+        new_log_key = old is not None and old.keys[1].text != unit.keys[1].text
+        require(not unit.base or new_log_key, "a base without a new log key")
+        for key in unit.keys:
+            if key.text not in kept:
+                require(all(key.public != used.public for used in stood), "a public key that stood before")
+                require(all((key.name, key.id) != (used.name, used.id) for used in stood), "a key id that stood before")
+        others = [der for _, other in everyone if other.id != unit.id for der in other.ca]
+        require(not set(unit.ca) & set(others), "a CA that was another unit's")
+
+
+def read_charter(data: bytes, before: "list[Charter] | None" = None) -> Charter:
+    """Reads the version that follows those before, or the first, and verifies that all signed it who must."""
+    before = before or []
     note = parse_note(data, 1_048_576)
     require(not EXCLUDED.search(data.decode()), "an excluded character")
     require(not re.search(r"[{}]|\\[ex]", note.text), "what versions of TOML do not agree about")
@@ -416,9 +442,11 @@ def read_charter(data: bytes) -> Charter:
     check_table(table, TOP_KEYS, TOP_KEYS_FREE)
     network, fold, revoked = table["network"], table["fold"], table.get("revoked", [])
     require(is_network(network), "not a network name")
-    require(table["version"] == 1, "not a first version")
-    require(table["previous"] == "", "a first version with one before")
-    require(table.get("continues", "") == "", "a charter that goes on with another network")
+    require(table["version"] == len(before) + 1, "not the next version")
+    require(table["previous"] == (before[-1].digest.hex() if before else ""), "another version before")
+    continues = table.get("continues", "")
+    require(not continues or (not before and re.fullmatch("[0-9a-f]{64}", continues)), "not a charter to continue")
+    require(not before or network == before[-1].network, "another network")
     require(1 <= fold < 2**32, "a fold out of range")
     check_list(revoked, str, 0, 4096, "revoked keys")
     require(all(re.fullmatch("[0-9a-f]{64}", value) for value in revoked), "a revoked key that is no digest")
@@ -432,9 +460,19 @@ def read_charter(data: bytes) -> Charter:
     others = len(units) - 1
     needed = table.get("quorum", quorum(others))
     require(quorum(others) <= needed <= others, "a quorum out of range")
+    if before:
+        check_succession(before, fold, units)
+        kept = {key.text for unit in before[-1].units.values() for key in unit.keys}
+        votes = [verify_signature(note, unit.keys[0]) for unit in before[-1].units.values()]
+        given = sum(vote is not None for vote in votes)
+        require(3 * given > 2 * len(votes), f"{given} of {len(votes)} units have signed")
+    else:
+        kept = set()
+        require(all(bool(unit.base) == bool(continues) for unit in units), "a first version with a base, or without")
     for key in keys:
-        require(verify_signature(note, key) is not None, f"no signature by {key.name}")
-    return Charter(network, 1, fold, needed, {unit.id: unit for unit in units}, sha256(note.text.encode()))
+        signed = verify_signature(note, key) is not None
+        require(signed or key.text in kept, f"no signature by {key.name}")
+    return Charter(network, len(before) + 1, fold, needed, {unit.id: unit for unit in units}, sha256(note.text.encode()))
 
 
 # --- Targets ---------------------------------------------------------------------------------------------------------

@@ -207,6 +207,22 @@ def check_charter(v: Vectors) -> str:
     return f"{len(units)} units, all signed with three keys; {forms}"
 
 
+def check_succession(v: Vectors) -> str:
+    said, before = v.json("charter/succession.json"), []
+    for item in said["versions"]:
+        charter = protocol.read_charter(v.read(item["file"]), before)
+        m = len(charter.units) - 1
+        computed = {"digest": charter.digest.hex(), "units": sorted(charter.units)}
+        computed["m_f_q"] = [m, protocol.faulty(m), charter.quorum]
+        for key, value in computed.items():
+            same(f"{key} of {item['file']}", value, item[key])
+        before.append(charter)
+    for item in said["refused"]:
+        refused(item["file"], protocol.read_charter, v.read(item["file"]), before[: item["after"]])
+    v.same_files("charter/succession/refused", [item["file"] for item in said["refused"]])
+    return f"{len(before)} versions; refused: {len(said['refused'])}"
+
+
 def check_checkpoints(v: Vectors) -> str:
     said, charter = v.json("checkpoints/checkpoints.json"), v.charter()
     for item in said["accepted"]:
@@ -300,14 +316,16 @@ PARTS: dict[str, tuple[Callable[[Vectors], str], str | None, list[str]]] = {
     "notes": (check_notes, "notes/notes.json", []),
     "quorum": (check_quorum, "quorum.json", []),
     "charter": (check_charter, "charter/charter.json", ["charter/1.note", "charter/ca/*"]),
+    "succession": (check_succession, "charter/succession.json", ["charter/succession/*.note"]),
     "checkpoints": (check_checkpoints, "checkpoints/checkpoints.json", ["checkpoints/[!o]*.note", "checkpoints/one*"]),
     "targets": (check_targets, None, []),
     "payloads": (check_payloads, None, []),
     "network": (check_network, "network/network.json", ["network/*.run", "network/*/*.note"]),
 }
-# What only has to be refused, the reason, and how much is held before an outline, of which its bundles alone matter.
+# What only has to be refused, the reason, after which version, and how much is held before an outline, of which its
+# bundles alone matter.
 NOT_COMPARED = {"refused_leaves", "refused_runs", "refused_public_keys", "refused_texts", "refused_signatures"}
-NOT_COMPARED |= {"why", "held"}
+NOT_COMPARED |= {"why", "held", "after"}
 
 
 def flipped(value: bytes, most: int) -> Iterator[bytes]:

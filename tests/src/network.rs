@@ -306,6 +306,11 @@ impl Network {
         Self { nodes, charter, directory }
     }
 
+    /// Makes the home directory of a further unit, which no charter lists yet.
+    pub fn init(&mut self, program: &'static str, unit: &str) {
+        self.nodes.push(Node::init(program, self.directory.path(), unit));
+    }
+
     /// Founds a network, starts all nodes and waits until all sign.
     #[must_use]
     pub fn running(program: &'static str, units: &[&str]) -> Self {

@@ -1,22 +1,26 @@
-//! `entente charter`: founding a network by files that go from hand to hand.
+//! `entente charter`: founding a network, and agreeing on what it is to be next, by files that go from hand to hand.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use entente_proto::charter::{CharterError, UnitDescription, UnverifiedCharter};
+use entente_proto::charter::{CharterError, SuccessionFault, UnverifiedCharter};
 
 use super::Global;
 use super::error::CliError;
 use super::output::Output;
 use crate::clock::SystemClock;
-use crate::files::{create_file, replace_file};
-use crate::membership::{self, MembershipError, read_charter};
+use crate::files::replace_file;
+use crate::membership::{MembershipError, read_charter};
 
 mod adopt;
+mod new;
+mod propose;
+mod rotate;
+mod running;
 mod show;
 mod sign;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 /// Compose, sign, take up and look at the charter, which says who belongs to the network
 #[derive(Debug, Clone, clap::Args)]
@@ -29,31 +33,26 @@ pub(crate) struct Args {
 /// What to do with a charter.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub(crate) enum CharterCommand {
-    /// Compose version 1 from the unit.toml of every unit
-    New(NewArgs),
-    /// Add this unit's signatures, in place: with the home directory of a stopped node, or a directory that holds charter.key
-    /// alone
+    /// Compose version 1 from the unit.toml of every unit, or the next version from the present one
+    New(new::Args),
+    /// Make keys that are to replace those in use, when a charter names them
+    RotateKeys(rotate::Args),
+    /// Tell all units of a charter that is to come, as a record
+    Propose(propose::ProposeArgs),
+    /// Tell all units, as a record, that this unit approves a charter that was proposed
+    Approve(propose::ApproveArgs),
+    /// Add this unit's signatures, in place: through the running node, with the home directory of a stopped one, or with a
+    /// directory that holds charter.key alone
     Sign(SignArgs),
     /// Bring together signatures that were made on copies of one charter
     Merge(MergeArgs),
-    /// Verify a charter that everyone has signed and take it up, with the home directory of a stopped node
+    /// Verify a charter that enough have signed and take it up: with the running node, which passes it on, or with the home
+    /// directory of a stopped one
     Adopt(AdoptArgs),
+    /// Verify all versions with nothing but their files
+    Verify(verify::Args),
     /// Show who belongs, who has signed, and how many must cosign
     Show(ShowArgs),
-}
-
-/// `charter new`.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct NewArgs {
-    /// The charter to write; it must not exist
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-    /// The unit.toml of every unit, in any order
-    #[arg(required = true, value_name = "UNIT.TOML")]
-    units: Vec<PathBuf>,
-    /// How many of a log's other units must cosign it, if more than the formula asks for
-    #[arg(long, value_name = "N")]
-    quorum: Option<u32>,
 }
 
 /// `charter sign`.
@@ -61,6 +60,9 @@ pub(crate) struct NewArgs {
 pub(crate) struct SignArgs {
     /// The charter
     file: PathBuf,
+    /// For a later version, where the key is kept apart: a directory with the versions before it as 1.note, 2.note and so on
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
 }
 
 /// `charter merge`.
@@ -77,8 +79,9 @@ pub(crate) struct MergeArgs {
 /// `charter adopt`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct AdoptArgs {
-    /// The charter
-    file: PathBuf,
+    /// The charter; a unit that joins names all versions in order
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
 }
 
 /// `charter show`.
@@ -86,6 +89,9 @@ pub(crate) struct AdoptArgs {
 pub(crate) struct ShowArgs {
     /// A charter, signed or not [default: the one that the home directory has taken up]
     file: Option<PathBuf>,
+    /// Tell only what it says otherwise than this one
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
 }
 
 /// Does what was asked.
@@ -94,33 +100,16 @@ pub(crate) struct ShowArgs {
 /// [`CliError::Verification`] where a signature is wrong or missing, else [`CliError::Refused`].
 pub(crate) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
     match &args.command {
-        CharterCommand::New(args) => new(args),
-        CharterCommand::Sign(args) => sign::run(args, global.home()?, &SystemClock),
+        CharterCommand::New(args) => new::run(args),
+        CharterCommand::RotateKeys(args) => rotate::run(args, global),
+        CharterCommand::Propose(args) => propose::propose(args, global),
+        CharterCommand::Approve(args) => propose::approve(args, global),
+        CharterCommand::Sign(args) => sign::run(args, global, &SystemClock),
         CharterCommand::Merge(args) => merge(args),
-        CharterCommand::Adopt(args) => adopt::run(args, global.home()?),
+        CharterCommand::Adopt(args) => adopt::run(args, global),
+        CharterCommand::Verify(args) => verify::run(args, global),
         CharterCommand::Show(args) => show::run(args, global),
     }
-}
-
-fn new(args: &NewArgs) -> Result<(), CliError> {
-    let mut units = Vec::with_capacity(args.units.len());
-    for path in &args.units {
-        let described = UnitDescription::parse(&membership::read(path)?);
-        units.push(described.map_err(|fault| MembershipError::Text { path: path.clone(), fault })?);
-    }
-    let charter = UnverifiedCharter::compose(&units, args.quorum).map_err(words)?;
-    membership::members(charter.terms(), &BTreeSet::new())?;
-    create_file(&args.out, &charter.to_bytes(), 0o644).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => CliError::Refused(format!(
-            "{} exists already: a charter is never written over, for it may hold signatures; name another --out",
-            args.out.display()
-        )),
-        _ => CliError::file(&args.out, "write", &error),
-    })?;
-    let mut out = Output::new(false);
-    out.line(format_args!("wrote {}, digest {}", args.out.display(), charter.digest()))?;
-    out.line("next  every unit compares the digest, reads it (entente charter show FILE) and signs it (entente charter sign FILE)")?;
-    out.flush()
 }
 
 fn merge(args: &MergeArgs) -> Result<(), CliError> {
@@ -149,12 +138,27 @@ fn merge_file(all: &mut UnverifiedCharter, path: &Path) -> Result<(), CliError> 
 
 /// What is missing, in words.
 fn still_missing(charter: &UnverifiedCharter) -> String {
-    let missing = charter.missing();
-    if missing.is_empty() {
-        return "everyone has signed: each unit takes it up with entente charter adopt FILE".into();
+    let mut open: Vec<String> = charter.missing().iter().map(ToString::to_string).collect();
+    match charter.votes() {
+        Some(votes) if !votes.suffice() => {
+            let lacking = votes.needed.saturating_sub(votes.given.len());
+            let units: Vec<&str> = votes.open.iter().map(|unit| unit.as_str()).collect();
+            open.push(format!("{lacking} of the units before, of {}, with their charter keys", units.join(", ")));
+        }
+        Some(_) => {}
+        None if charter.terms().version > 1 => {
+            let before = charter.terms().version.saturating_sub(1);
+            open.push(format!("of the units of version {before} more than two thirds (who has is seen beside that version: --from or --home)"));
+        }
+        None => {}
     }
-    let names: Vec<&str> = missing.iter().map(|name| name.as_str()).collect();
-    format!("still to sign: {}", names.join(", "))
+    if !open.is_empty() {
+        return format!("still to sign: {}", open.join("; "));
+    }
+    if charter.terms().version > 1 {
+        return "enough have signed: take it up with entente charter adopt FILE; a running node passes it on".into();
+    }
+    "everyone has signed: each unit takes it up with entente charter adopt FILE".into()
 }
 
 fn words(fault: CharterError) -> CliError {
@@ -165,7 +169,11 @@ fn words(fault: CharterError) -> CliError {
 /// A signature that is wrong or missing is a matter of verification; everything else is a refusal.
 fn fault_kind(fault: &CharterError, text: String) -> CliError {
     match fault {
-        CharterError::BadSignature { .. } | CharterError::Unsigned(_) => CliError::Verification(text),
+        CharterError::BadSignature { .. }
+        | CharterError::Unsigned(_)
+        | CharterError::Succession { fault: SuccessionFault::Unsigned(_) | SuccessionFault::Votes { .. }, .. } => {
+            CliError::Verification(text)
+        }
         _ => CliError::Refused(text),
     }
 }

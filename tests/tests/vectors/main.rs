@@ -24,6 +24,7 @@ mod quorum;
 mod receipts;
 mod records;
 mod set_aside;
+mod succession;
 mod tree;
 mod world;
 
@@ -67,6 +68,11 @@ fn the_charter_is_the_golden_one_and_broken_ones_are_refused() {
 }
 
 #[test]
+fn the_versions_after_the_first_are_the_golden_ones_and_what_cannot_follow_is_refused() {
+    check(succession::files());
+}
+
+#[test]
 fn targets_and_payloads_are_judged_as_the_golden_ones_say() {
     check(records::files());
 }
@@ -91,13 +97,15 @@ fn every_committed_file_is_one_that_is_checked() {
         checkpoints::files(),
         quorum::files(),
         charter::files(),
+        succession::files(),
         records::files(),
         network::files(),
         receipts::files(),
     ];
     let mut known: BTreeSet<String> = parts.into_iter().flat_map(Files::into_names).collect();
     known.insert("README.md".into());
-    known.extend(world::UNITS.iter().map(|id| world::ca_name(&world::unit(id))));
+    let units = world::UNITS.iter().chain(&["ES"]);
+    known.extend(units.map(|id| world::ca_name(&world::unit(id))));
     let strays: Vec<_> = committed().into_iter().filter(|name| !known.contains(name)).collect();
     assert_eq!(strays, [""; 0], "these files are in tests/vectors, and nothing makes them");
 }

@@ -2,53 +2,120 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
-use entente_proto::charter::Charter;
+use entente_proto::charter::{Charter, CharterChain, UnverifiedCharter};
+use entente_proto::wire;
+use entente_proto::wire::charter_request::What;
 
-use super::{AdoptArgs, refused};
+use super::{AdoptArgs, refused, running};
+use crate::cli::Global;
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::config::Config;
 use crate::files::replace_file;
-use crate::home::Home;
+use crate::home::{Home, HomeError};
 use crate::journal::{Journal, JournalRecord};
-use crate::membership::{self, MembershipError, OwnKeys, load_charter, read_charter};
+use crate::membership::{self, MembershipError, OwnKeys, check_member, load_charters, read_charter};
 
-pub(super) fn run(args: &AdoptArgs, home: &Path) -> Result<(), CliError> {
-    let home = Home::open(home).map_err(refused)?;
-    let _lock = home.lock().map_err(refused)?;
+pub(super) fn run(args: &AdoptArgs, global: &Global) -> Result<(), CliError> {
+    let home = Home::open(global.home()?).map_err(refused)?;
+    let _lock = match home.lock() {
+        Ok(lock) => lock,
+        // A node runs here: it is handed the charter.
+        Err(HomeError::Locked(_)) if load_charters(&home).is_ok() => return hand_over(args, &home, global),
+        Err(error) => return Err(refused(error)),
+    };
     let config = Config::load(&home.config()).map_err(refused)?;
-    let charter = read_charter(&args.file)?
-        .verify_first()
-        .map_err(|fault| MembershipError::Text { path: args.file.clone(), fault })?;
-    if charter.terms().continues.is_some() {
-        return Err(CliError::Refused(
-            "this charter continues another one, and this release cannot yet make logs go on from a base: install a newer one".into(),
-        ));
-    }
+    let held = match load_charters(&home) {
+        Ok(charters) => Some(charters),
+        Err(MembershipError::NoCharter(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let before = held.as_ref().map_or(0, |held| held.newest().version());
+    let charters = follow(args, &home, held)?;
     let keys = OwnKeys::load(&home, &config.network, &config.unit)?;
-    keys.check(charter.terms(), &config.network, &config.unit)?;
-    membership::members(charter.terms(), &BTreeSet::new())?;
+    check_member(&keys, &charters, &config.network, &config.unit)?;
+    let new: Vec<Arc<Charter>> = charters.versions().filter(|charter| charter.version() > before).cloned().collect();
     let (mut journal, _) = Journal::open(&home.journal(), &config.network, &config.unit).map_err(refused)?;
-    match load_charter(&home) {
-        Ok(held) if held.digest() == charter.digest() => return say(&home, &charter, "had been taken up already"),
-        Ok(held) => {
+    for charter in &new {
+        membership::members(charter.terms(), &BTreeSet::new())?;
+        // Where the own signatures stand under this text the journal must know; it refuses if it knows of another text.
+        let (version, digest) = (charter.version().into(), charter.digest());
+        journal.append(&[JournalRecord::CharterSigned { version, digest }]).map_err(refused)?;
+        let path = home.charter(charter.version());
+        replace_file(&path, charter.note(), 0o600).map_err(|e| CliError::file(&path, "write", &e))?;
+    }
+    say(&home, charters.newest(), if new.is_empty() { "had been taken up already" } else { "is taken up" })
+}
+
+/// The charters with those in the files, each of which is known or follows.
+fn follow(args: &AdoptArgs, home: &Home, held: Option<CharterChain>) -> Result<CharterChain, CliError> {
+    let mut charters = held;
+    for path in &args.files {
+        let at = |fault| MembershipError::Text { path: path.clone(), fault };
+        let next = read_charter(path)?;
+        if next.terms().continues.is_some() {
+            return Err(CliError::Refused(
+                "this charter continues another one, and this release cannot yet make logs go on from a base: install a newer one".into(),
+            ));
+        }
+        charters = Some(match charters {
+            None => CharterChain::found(next.verify_first().map_err(at)?).map_err(at)?,
+            Some(charters) => behind(charters, next, path, home)?,
+        });
+    }
+    charters.ok_or_else(|| CliError::Usage("name the charter".into()))
+}
+
+fn behind(
+    mut charters: CharterChain,
+    next: UnverifiedCharter,
+    path: &Path,
+    home: &Home,
+) -> Result<CharterChain, CliError> {
+    let at = |fault| MembershipError::Text { path: path.to_owned(), fault };
+    let version = next.terms().version;
+    match charters.version(version) {
+        Some(held) if held.digest() == next.digest() => {}
+        Some(held) => {
             return Err(CliError::Refused(format!(
-                "{} has taken up another text of version 1 (digest {}): a network is founded once, and what changes it \
-                 is version 2",
+                "{} has taken up another text of version {version} (digest {}): a network is founded once, and of each \
+                 version one text counts; what changes it is the version after the newest",
                 home.directory().display(),
                 held.digest()
             )));
         }
-        Err(MembershipError::NoCharter(_)) => {}
-        Err(error) => return Err(error.into()),
+        None => {
+            let verified = charters.verify(next).map_err(at)?;
+            if verified.units().values().any(|unit| unit.base.is_some()) {
+                return Err(CliError::Refused(
+                    "this charter makes a log go on from a base, which this release cannot do: install a newer one"
+                        .into(),
+                ));
+            }
+            charters.push(verified).map_err(at)?;
+        }
     }
-    // The own signatures stand under this text, so the journal must know; it refuses if it knows of another text.
-    let (version, digest) = (charter.version(), charter.digest());
-    journal.append(&[JournalRecord::CharterSigned { version: version.into(), digest }]).map_err(refused)?;
-    let path = home.charter(version);
-    replace_file(&path, charter.note(), 0o600).map_err(|e| CliError::file(&path, "write", &e))?;
-    say(&home, &charter, "is taken up")
+    Ok(charters)
+}
+
+fn hand_over(args: &AdoptArgs, home: &Home, global: &Global) -> Result<(), CliError> {
+    let mut last = None;
+    for path in &args.files {
+        let note = membership::read(path)?;
+        let reply = running::ask(global, wire::CharterRequest { what: Some(What::Adopt(note)) })?;
+        last = Some(reply);
+    }
+    let mut out = Output::new(false);
+    if let Some(reply) = last {
+        out.line(format_args!(
+            "version {} of the charter is taken up by the running node of {} and passed on to its partners",
+            reply.version,
+            home.directory().display()
+        ))?;
+    }
+    out.flush()
 }
 
 fn say(home: &Home, charter: &Charter, what: &str) -> Result<(), CliError> {

@@ -1,7 +1,7 @@
 //! `entente charter show`.
 
 use entente_certs::identity::spki_sha256;
-use entente_proto::charter::{Terms, Unit, UnverifiedCharter};
+use entente_proto::charter::{Terms, Unit, UnverifiedCharter, changes};
 use entente_proto::note::VerifierKey;
 use serde::Serialize;
 
@@ -10,26 +10,52 @@ use crate::cli::Global;
 use crate::cli::error::CliError;
 use crate::cli::output::{Output, table};
 use crate::home::Home;
-use crate::membership::{MembershipError, read_charter};
+use crate::membership::{load_charters, read_charter};
 
 pub(super) fn run(args: &ShowArgs, global: &Global) -> Result<(), CliError> {
-    let path = match &args.file {
-        Some(file) => file.clone(),
+    let charter = match &args.file {
+        Some(file) => in_its_place(read_charter(file)?, global),
         None => {
             let home = Home::open(global.home()?).map_err(super::refused)?;
-            let path = home.charter(1);
-            if !path.try_exists().map_err(|e| CliError::file(&path, "look for", &e))? {
-                return Err(MembershipError::NoCharter(home.directory().to_owned()).into());
-            }
-            path
+            let charters = load_charters(&home)?;
+            in_its_place(read_charter(&home.charter(charters.newest().version()))?, global)
         }
     };
-    let charter = read_charter(&path)?;
+    if let Some(against) = &args.against {
+        return tell_changes(&read_charter(against)?, &charter, global);
+    }
     let mut out = Output::new(global.json);
     if global.json {
         out.document(&Shown::of(&charter))?;
     } else {
         print(&mut out, &charter)?;
+    }
+    out.flush()
+}
+
+/// With the version before at hand, in the home directory, one sees who of its units has signed.
+fn in_its_place(charter: UnverifiedCharter, global: &Global) -> UnverifiedCharter {
+    let charters = global.home().ok().and_then(|home| load_charters(&Home::at(home)).ok());
+    let before = charter.terms().version.checked_sub(1).and_then(|before| charters.as_ref()?.up_to(before));
+    // It may be meant to follow others than those here; then it is shown as it is.
+    before.and_then(|before| before.draft(charter.clone()).ok()).unwrap_or(charter)
+}
+
+/// What a charter says otherwise than another.
+fn tell_changes(before: &UnverifiedCharter, after: &UnverifiedCharter, global: &Global) -> Result<(), CliError> {
+    let told = changes(before.terms(), after.terms());
+    let mut out = Output::new(global.json);
+    if global.json {
+        let lines: Vec<String> = told.iter().map(ToString::to_string).collect();
+        let digests = [before, after].map(|charter| charter.digest().to_string());
+        out.document(&serde_json::json!({ "before": digests[0], "after": digests[1], "changes": lines }))?;
+    } else {
+        out.line(format_args!("{} (digest {})", after.terms().network, after.digest()))?;
+        told.iter().try_for_each(|change| out.line(format_args!("  {change}")))?;
+        if told.is_empty() {
+            out.line("  says the same")?;
+        }
+        out.line(still_missing(after))?;
     }
     out.flush()
 }

@@ -9,8 +9,11 @@ use entente_certs::keyfile::KeyFileError;
 use entente_certs::signer::KeyFileSigner;
 use entente_proto::charter::UnverifiedCharter;
 use entente_proto::note::{KeyName, Signer};
+use entente_proto::wire;
+use entente_proto::wire::charter_request::What;
 
-use super::{SignArgs, refused, still_missing, words};
+use super::{SignArgs, refused, running, still_missing, words};
+use crate::cli::Global;
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::clock::Clock;
@@ -18,30 +21,71 @@ use crate::config::Config;
 use crate::files::replace_file;
 use crate::home::{Home, HomeError, HomeLock};
 use crate::journal::{Journal, JournalRecord};
-use crate::membership::{self, OwnKeys, SignedVersions, read_charter};
+use crate::membership::{self, MembershipError, OwnKeys, SignedVersions, read_charter};
 
-pub(super) fn run(args: &SignArgs, home: &Path, clock: &dyn Clock) -> Result<(), CliError> {
+pub(super) fn run(args: &SignArgs, global: &Global, clock: &dyn Clock) -> Result<(), CliError> {
+    let home = global.home()?;
     // Units that sign one file at one time must not lose each other's signatures.
     let file = lock_file(&args.file)?;
     let mut charter = read_charter(&args.file)?;
-    let version = charter.terms().version;
-    if version != 1 {
-        return Err(CliError::Refused(format!(
-            "this is version {version} of a charter; this release founds networks and signs version 1 alone"
-        )));
+    let locked = matches!(Home::open(home), Ok(home) if matches!(home.lock(), Err(HomeError::Locked(_))));
+    if locked && charter.terms().version > 1 {
+        return with_running(args, &file, charter, global);
     }
+    charter = in_its_place(args, home, charter)?;
     membership::members(charter.terms(), &BTreeSet::new())?;
     let mut own = Own::open(home, &charter)?;
-    if own.signers().iter().all(|signer| charter.has_signed(signer.key())) {
+    if own.signers(&charter).iter().all(|signer| charter.has_signed(signer.key())) {
         return say(&args.file, "has all the signatures that are due from here", &charter);
     }
     // Durable before said: from here on no other text is signed for this version, even if the power fails now.
     own.record(&charter)?;
-    let added = charter.sign(&own.signers(), clock.now_ms() / 1_000).map_err(words)?;
-    let mode = file.metadata().map_err(|e| CliError::file(&args.file, "read", &e))?.permissions().mode() & 0o777;
-    replace_file(&args.file, &charter.to_bytes(), mode).map_err(|e| CliError::file(&args.file, "write", &e))?;
-    let names: Vec<&str> = added.iter().map(KeyName::as_str).collect();
+    let signers = own.signers(&charter);
+    let names = charter.sign(&signers, clock.now_ms() / 1_000).map_err(words)?;
+    replace(args, &file, &charter)?;
+    let names: Vec<&str> = names.iter().map(KeyName::as_str).collect();
     say(&args.file, &format!("is signed by {}", names.join(", ")), &charter)
+}
+
+/// A later version is read under those before it, which this home directory has or `--from` names. A unit that joins may
+/// have neither: its own keys are all new, whatever went before.
+fn in_its_place(args: &SignArgs, home: &Path, charter: UnverifiedCharter) -> Result<UnverifiedCharter, CliError> {
+    if charter.terms().version == 1 {
+        return Ok(charter);
+    }
+    let charters = match &args.from {
+        Some(from) => Some(membership::load_charters_of(from)?),
+        None => match membership::load_charters(&Home::at(home)) {
+            Ok(charters) => Some(charters),
+            Err(MembershipError::NoCharter(_)) => None,
+            Err(error) => return Err(error.into()),
+        },
+    };
+    match charters {
+        Some(charters) => {
+            membership::check_authorities(&charters, charter.terms())?;
+            charters.draft(charter).map_err(words)
+        }
+        None => Ok(charter),
+    }
+}
+
+/// The node that runs here signs.
+fn with_running(args: &SignArgs, file: &File, charter: UnverifiedCharter, global: &Global) -> Result<(), CliError> {
+    let request = wire::CharterRequest { what: Some(What::Sign(charter.to_bytes())) };
+    let reply = running::ask(global, request)?;
+    let mut charter = charter;
+    charter.merge(&UnverifiedCharter::parse(&reply.note).map_err(words)?).map_err(words)?;
+    if reply.signed.is_empty() {
+        return say(&args.file, "has all the signatures that are due from here", &charter);
+    }
+    replace(args, file, &charter)?;
+    say(&args.file, &format!("is signed by {}", reply.signed.join(", ")), &charter)
+}
+
+fn replace(args: &SignArgs, file: &File, charter: &UnverifiedCharter) -> Result<(), CliError> {
+    let mode = file.metadata().map_err(|e| CliError::file(&args.file, "read", &e))?.permissions().mode() & 0o777;
+    replace_file(&args.file, &charter.to_bytes(), mode).map_err(|e| CliError::file(&args.file, "write", &e))
 }
 
 fn say(file: &Path, what: &str, charter: &UnverifiedCharter) -> Result<(), CliError> {
@@ -86,7 +130,11 @@ impl Own {
         let lock = home.lock().map_err(refused)?;
         let config = Config::load(&home.config()).map_err(refused)?;
         let keys = OwnKeys::load(home, &config.network, &config.unit)?;
-        keys.check(charter.terms(), &config.network, &config.unit)?;
+        // A unit that leaves is in the version before, and votes.
+        let leaves = charter.before().is_some_and(|before| before.units.contains_key(&config.unit));
+        if !leaves || charter.terms().units.contains_key(&config.unit) {
+            keys.check(charter.terms(), &config.network, &config.unit)?;
+        }
         let (journal, _) = Journal::open(&home.journal(), &config.network, &config.unit).map_err(refused)?;
         Ok(Self::Home { keys: Box::new(keys), journal: Box::new(journal), _lock: lock })
     }
@@ -117,9 +165,11 @@ impl Own {
             )));
         };
         // Log and mirror keys have a journal beside them that remembers what they signed; here is none.
-        if !charter.terms().units.values().any(|unit| unit.charter_key == *signer.key()) {
+        let named = charter.terms().units.values().any(|unit| unit.charter_key == *signer.key());
+        if !charter.is_due(signer.key()) || (charter.before().is_none() && !named) {
             return Err(CliError::Refused(format!(
-                "{} holds {}, which the charter does not name as the charter key of a unit",
+                "{} holds {}, which need not sign this charter: it is the charter key of no unit in it nor, as far as that is \
+                 known here (--from DIR), in the version before",
                 path.display(),
                 signer.key()
             )));
@@ -129,11 +179,14 @@ impl Own {
         Ok(Self::Key { signer: Box::new(signer), signed, _lock: lock })
     }
 
-    fn signers(&self) -> Vec<&dyn Signer> {
-        match self {
+    /// The keys that are due.
+    fn signers(&self, charter: &UnverifiedCharter) -> Vec<&dyn Signer> {
+        let mut signers = match self {
             Self::Home { keys, .. } => keys.signers(),
-            Self::Key { signer, .. } => vec![signer.as_ref()],
-        }
+            Self::Key { signer, .. } => vec![signer.as_ref() as &dyn Signer],
+        };
+        signers.retain(|signer| charter.is_due(signer.key()));
+        signers
     }
 
     fn record(&mut self, charter: &UnverifiedCharter) -> Result<(), CliError> {

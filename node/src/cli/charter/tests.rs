@@ -275,12 +275,101 @@ fn a_home_directory_without_a_charter_says_how_to_found() {
     assert!(refusal(entente(homes.path(), "charter show --home {}/BE")).contains("charter new"));
 }
 
-#[test]
-fn a_later_version_is_not_signed() {
+/// BE and FR have taken up version 1.
+fn running() -> tempfile::TempDir {
     let founded = founded();
-    let dir = founded.path();
+    for unit in ["BE", "FR"] {
+        sign(founded.path(), "c.note", unit).unwrap();
+    }
+    for unit in ["BE", "FR"] {
+        adopt(founded.path(), "c.note", unit).unwrap();
+    }
+    founded
+}
+
+#[test]
+fn a_version_that_does_not_follow_is_not_signed() {
+    let running = running();
+    let dir = running.path();
     let text = fs::read_to_string(dir.join("c.note")).unwrap();
     let later = format!("version = 2\nprevious = \"{}\"", Hash::of(b"x"));
-    fs::write(dir.join("c.note"), text.replace("version = 1\nprevious = \"\"", &later)).unwrap();
-    assert!(refusal(sign(dir, "c.note", "BE")).contains("version 2"));
+    let text = text.replace("version = 1\nprevious = \"\"", &later);
+    let (text, _) = text.split_once("\n\n\u{2014} ").unwrap();
+    fs::write(dir.join("d.note"), format!("{text}\n")).unwrap();
+    let words = refusal(sign(dir, "d.note", "BE"));
+    assert!(words.contains("cannot follow version 1"), "{words}");
+}
+
+#[test]
+fn a_unit_joins_and_one_leaves_by_files_alone() {
+    let running = running();
+    let dir = running.path();
+    init(dir, "UK", "UK");
+    entente(dir, "charter new --from {}/BE --add {}/UK/unit.toml --out {}/2.note").unwrap();
+    for unit in ["BE", "UK"] {
+        sign(dir, "2.note", unit).unwrap();
+    }
+    assert!(
+        matches!(adopt(dir, "2.note", "FR"), Err(CliError::Verification(words)) if words.contains("not signed by FR"))
+    );
+    sign(dir, "2.note", "FR").unwrap();
+    for unit in ["BE", "FR"] {
+        adopt(dir, "2.note", unit).unwrap();
+    }
+    // Whoever joins brings all versions; the first is not taken for one of its own.
+    entente(dir, "charter adopt {}/c.note {}/2.note --home {}/UK").unwrap();
+    assert_eq!(load_charter(&Home::open(dir.join("UK")).unwrap()).unwrap().version(), 2);
+    entente(dir, "charter show {}/2.note --against {}/c.note").unwrap();
+    entente(dir, "charter show --home {}/UK").unwrap();
+
+    // FR leaves, with its charter key kept apart; of three all must sign.
+    fs::create_dir(dir.join("safe")).unwrap();
+    fs::rename(dir.join("FR/keys/charter.key"), dir.join("safe/charter.key")).unwrap();
+    entente(dir, "charter new --from {}/BE --remove FR --out {}/3.note").unwrap();
+    for unit in ["BE", "UK"] {
+        sign(dir, "3.note", unit).unwrap();
+    }
+    refusal(sign(dir, "3.note", "safe"));
+    entente(dir, "charter sign {}/3.note --from {}/BE --home {}/safe").unwrap();
+    adopt(dir, "3.note", "UK").unwrap();
+    // A leaver takes it up, too: it runs as one until the others have.
+    adopt(dir, "3.note", "FR").unwrap();
+    entente(dir, "charter verify {}/c.note {}/2.note {}/3.note").unwrap();
+    entente(dir, "charter verify {}/UK").unwrap();
+    assert!(matches!(entente(dir, "charter verify {}/c.note {}/3.note"), Err(CliError::Refused(_))));
+}
+
+#[test]
+fn keys_are_replaced_by_keys_that_wait_for_their_charter() {
+    let running = running();
+    let dir = running.path();
+    entente(dir, "charter rotate-keys --charter --log --mirror --home {}/BE").unwrap();
+    let be = Home::open(dir.join("BE")).unwrap();
+    assert!(be.keys().join("log-2.key").exists() && be.log_key().exists());
+    entente(dir, "charter new --from {}/FR --update {}/BE/unit.toml --out {}/2.note").unwrap();
+    for unit in ["BE", "FR"] {
+        sign(dir, "2.note", unit).unwrap();
+    }
+    for unit in ["BE", "FR"] {
+        adopt(dir, "2.note", unit).unwrap();
+    }
+    // The new charter key votes from now on; the old one does not.
+    entente(dir, "charter new --from {}/FR --revoke 1111111111111111111111111111111111111111111111111111111111111111 --out {}/3.note").unwrap();
+    for unit in ["BE", "FR"] {
+        sign(dir, "3.note", unit).unwrap();
+    }
+    adopt(dir, "3.note", "BE").unwrap();
+    assert_eq!(load_charter(&be).unwrap().revoked().len(), 1);
+}
+
+#[test]
+fn of_two_next_versions_one_is_signed() {
+    let running = running();
+    let dir = running.path();
+    for (address, file) in [("a.example:1", "2.note"), ("b.example:1", "other.note")] {
+        entente(dir, &format!("charter new --from {{}}/BE --address FR={address} --out {{}}/{file}")).unwrap();
+    }
+    sign(dir, "2.note", "BE").unwrap();
+    refusal(sign(dir, "other.note", "BE"));
+    assert!(refusal(entente(dir, "charter new --from {}/BE --out {}/same.note")).contains("nothing would change"));
 }
