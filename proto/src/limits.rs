@@ -22,6 +22,7 @@
 //! | full name of a unit | 256 bytes | [`UNIT_NAME_BYTES_MAX`] |
 //! | target | 8,192 bytes | [`TARGET_BYTES_MAX`] |
 //! | compact range, proof | 80 hashes | [`PROOF_HASHES_MAX`] |
+//! | further checkpoints in a head | 64 | [`SEEN_MAX`] |
 //! | proof of a fork | 61,440 bytes | [`FORK_PROOF_BYTES_MAX`] |
 //! | sync frame | 1,179,648 bytes | [`FRAME_BYTES_MAX`] |
 //! | body of a `Bundle`, uncompressed | 1,048,576 bytes | [`BUNDLE_BODY_BYTES_MAX`] |
@@ -84,6 +85,8 @@ pub const WANT_ENTRIES_MAX: u64 = 16_384;
 pub const WANT_BYTES_MAX: u64 = 64 << 20;
 /// Most level-1 hashes in one `Outline`.
 pub const OUTLINE_HASHES_MAX: usize = 4_096;
+/// Most notes of further checkpoints in a head of a log that forked.
+pub const SEEN_MAX: usize = 64;
 /// Most hashes in a compact range or a proof: two for each of 40 levels.
 pub const PROOF_HASHES_MAX: usize = 80;
 /// Most hashes in an inclusion proof: one for each level of a log.

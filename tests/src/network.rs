@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::remains::copy_directory;
 use crate::said::Said;
 use crate::wait::{until, until_so};
 
@@ -145,6 +146,35 @@ impl Node {
     /// Sends the running node a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(self.child().as_ref().unwrap()), signal).unwrap();
+    }
+
+    /// Lets the running node do nothing (SIGSTOP) until [`resume`](Self::resume).
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// A second machine with a copy of this stopped node's home directory, its keys too, at addresses of its own.
+    #[must_use]
+    pub fn clone_to(&self, directory: &Path) -> Self {
+        assert!(self.child().is_none(), "the node of {} runs", self.unit);
+        copy_directory(self.directory(), directory);
+        let host = free_host();
+        let clone = Self {
+            unit: self.unit.clone(),
+            home: Home::at(directory),
+            address: format!("{host}:{PEER_PORT}"),
+            api: format!("{host}:{API_PORT}"),
+            program: self.program,
+            child: Mutex::new(None),
+        };
+        clone.configure(&self.address, &clone.address);
+        clone.configure(&self.api, &clone.api);
+        clone
     }
 
     /// The most memory that the running node ever had resident, in KiB.

@@ -12,6 +12,7 @@
 //! | `error` | exit codes |
 
 mod answers;
+mod audit;
 mod backup;
 mod cert;
 mod charter;
@@ -141,6 +142,7 @@ enum Verb {
     Watch(watch::Args),
     Import(import::Args),
     Receipt(receipt::Args),
+    Audit(audit::Args),
     Export(export::Args),
     Erase(erase::Args),
     Scrub(scrub::Args),
@@ -199,6 +201,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Verb::Watch(args) => wait_for(watch::run(args, global)),
         Verb::Import(args) => wait_for(import::run(args, global)),
         Verb::Receipt(args) => wait_for(receipt::run(args, global)),
+        Verb::Audit(args) => wait_for(audit::run(args, global)),
         Verb::Export(args) => wait_for(export::run(args, global)),
         Verb::Erase(args) => wait_for(erase::run(args, global)),
         Verb::Scrub(args) => wait_for(scrub::run(args, global)),

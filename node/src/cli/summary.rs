@@ -67,7 +67,19 @@ pub(crate) fn summary(record: Option<&Record>) -> String {
         Body::Propose(_) => "proposes a charter".to_owned(),
         Body::Approve(_) => "approves a charter".to_owned(),
         Body::Revoke(revoke) => with("revokes a certificate".to_owned(), &revoke.reason),
-        Body::ForkProof(proof) => format!("proves that the log of {} forked", plain(&proof.unit)),
+        Body::ForkProof(proof) => {
+            let size = |note: &[u8]| {
+                let line = note.split(|byte| *byte == b'\n').nth(1).map(String::from_utf8_lossy);
+                plain(&line.unwrap_or_default())
+            };
+            format!(
+                "shows that the log of {} FORKED: it signed {} entries and {} that contradict them (entente audit fork {})",
+                plain(&proof.unit),
+                size(&proof.smaller),
+                size(&proof.larger),
+                plain(&proof.unit)
+            )
+        }
         Body::AccessHead(head) => format!("fixes its access log at {} entries", head.size),
     }
 }

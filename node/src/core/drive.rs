@@ -16,7 +16,7 @@ use entente_proto::sync::{Action, Event, Fault, Stage, Standing, VerifiedRun};
 use entente_proto::wire;
 use prost::Message as _;
 
-use super::{Again, Core, Input, Leaves, author, erasure, lock, revoked_in};
+use super::{Again, Core, Input, Leaves, author, erasure, fork, lock, revoked_in};
 use crate::journal::disk::AbortOnPanic;
 use crate::journal::{self, Contradiction, JournalRecord, SubmissionId};
 use crate::store::{Append, Batch, Fill, HeadKind, StoreError};
@@ -40,6 +40,7 @@ pub(super) fn run(core: &Arc<Core>, inbox: &Receiver<Input>) {
         while let Some(input) = next {
             match input {
                 Input::Event(event, _permit) => handle(core, event),
+                Input::Rewound(unit) => handle(core, fork::rewound(core, unit)),
                 Input::Stop => return,
             }
             dealt_with += 1;
@@ -48,6 +49,7 @@ pub(super) fn run(core: &Arc<Core>, inbox: &Receiver<Input>) {
         if ticked.elapsed() >= TICK {
             ticked = Instant::now();
             handle(core, Event::Tick);
+            core.record_forks();
             if let Some(reason) = core.store.found_broken().filter(|_| core.again.borrow().is_none()) {
                 handle(core, Event::Damaged { reason });
             }
@@ -68,7 +70,7 @@ fn handle(core: &Arc<Core>, event: Event) {
     }
     let now = core.clock.now_ms();
     let held = match &event {
-        Event::Stored { unit, .. } | Event::Filled { unit, .. } => Some(unit.clone()),
+        Event::Stored { unit, .. } | Event::Filled { unit, .. } | Event::Rewound { unit, .. } => Some(unit.clone()),
         Event::OwnAppended { .. } => Some(core.unit.clone()),
         _ => None,
     };
@@ -108,6 +110,8 @@ fn act(core: &Arc<Core>, action: Action) {
             let then = move || core_then.tell(Event::HeadStored { unit, size }, None);
             submit(core, Batch { heads, ..Batch::default() }, then);
         }
+        Action::StoreFork { unit, proof } => fork::keep(core, unit, proof),
+        Action::Rewind { unit, size } => fork::rewind(core, unit, size),
         Action::Sign { checkpoint, key } => sign(core, checkpoint, &key),
         Action::Cosign { unit, checkpoint, keys } => cosign(core, unit, &checkpoint, keys),
         Action::StoreCharter { version, note } => core.store_charter(version, &note),
@@ -167,7 +171,9 @@ fn store_run(core: &Arc<Core>, run: VerifiedRun, newest: Option<Vec<u8>>) {
     let append = Append { unit: unit.clone(), from, entries, level1 };
     let heads = newest.map(|note| (unit.clone(), HeadKind::Newest, Bytes::from(note))).into_iter().collect();
     // Own entries come from partners where the database or the journal was lost.
-    let submissions = if unit == core.unit { submissions(from, &append.entries) } else { Vec::new() };
+    let mut submissions = if unit == core.unit { submissions(from, &append.entries) } else { Vec::new() };
+    // Where the own log forked, the branch that was cut off may have known the same call under another index.
+    submissions.retain(|(id, index)| core.store.submission(id).ok().flatten().is_none_or(|known| known == *index));
     let core_then = core.clone();
     let then = move || {
         core_then.admissions.revoked(&unit, revoked);
@@ -240,7 +246,7 @@ fn cosign(core: &Arc<Core>, unit: UnitId, checkpoint: &Checkpoint, keys: Vec<Ver
     append(core, &records, move || core_then.tell(Event::Cosigned { unit, size, root, words }, None));
 }
 
-fn submit(core: &Arc<Core>, batch: Batch, then: impl FnOnce() + Send + 'static) {
+pub(super) fn submit(core: &Arc<Core>, batch: Batch, then: impl FnOnce() + Send + 'static) {
     let done = move |result: Result<(), Arc<StoreError>>| match result {
         Ok(()) => then(),
         Err(error) => not_stored(&error),

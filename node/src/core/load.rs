@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use entente_proto::charter::CharterChain;
 use entente_proto::cosignature::Cosignature;
 use entente_proto::entry::Entry;
+use entente_proto::fork::ForkProof;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
 use entente_proto::limits::BUNDLE_ENTRIES;
 use entente_proto::list::Gaps;
 use entente_proto::record::RecordKind;
 use entente_proto::sync::{Adoption, Engine, Owed, Restored, Setup, erased_by};
+use entente_proto::wire;
+use prost::Message as _;
 
 use super::{Leaves, StartError, erasure};
 use crate::journal::{self, JournalRecord};
@@ -18,6 +21,10 @@ use crate::store::{Append, Batch, Refused, Store, StoreError, StoredLog};
 
 /// How many entries are put back or looked through at once.
 const STRETCH: usize = 256;
+
+/// Why a node whose own log forked signs nothing of it.
+const OWN_FORK: &str = "this unit's log key has signed two checkpoints that contradict each other: a second machine signs with its \
+                        keys, or somebody stole them. Nothing more is signed under that key";
 
 /// A node's state, read and found to fit together.
 pub struct Loaded {
@@ -43,7 +50,7 @@ pub fn load(
     memory: &journal::Memory,
     instance: [u8; 16],
 ) -> Result<Loaded, StartError> {
-    let (lost, mut owed) = match put_back(unit, store, memory)? {
+    let (lost, mut owed) = match put_back(unit, charters, store, memory)? {
         PutBack::Whole => (None, None),
         PutBack::Lost(reason) => (Some(reason), None),
         PutBack::Owed(owed) => (None, Some(owed)),
@@ -80,6 +87,12 @@ fn setup(unit: &UnitId, charters: &CharterChain, instance: [u8; 16]) -> Setup {
     }
 }
 
+/// Whether a proof of a fork is about the log key that a unit has now.
+fn forked_under(charters: &CharterChain, proof: &[u8]) -> bool {
+    let proof = wire::ForkProof::decode(proof).ok();
+    proof.is_some_and(|proof| ForkProof::verify(&proof, &[charters.newest()]).is_ok())
+}
+
 /// How journal and database meet in the own log.
 enum PutBack {
     /// The database has what the journal knows.
@@ -91,8 +104,20 @@ enum PutBack {
 }
 
 /// Puts own entries that the journal has and the database lost back into the database, as far as they join on.
-fn put_back(unit: &UnitId, store: &dyn Store, memory: &journal::Memory) -> Result<PutBack, StartError> {
+fn put_back(
+    unit: &UnitId,
+    charters: &CharterChain,
+    store: &dyn Store,
+    memory: &journal::Memory,
+) -> Result<PutBack, StartError> {
     let log = store.log(unit)?;
+    if log.fork.as_deref().is_some_and(|proof| forked_under(charters, proof)) {
+        // What the journal has may be the branch that was not certified: it stays there, as evidence.
+        return Ok(match memory.lost {
+            Some(_) => PutBack::Whole,
+            None => PutBack::Lost(OWN_FORK.into()),
+        });
+    }
     let held = log.size.get();
     let journalled = memory.own_size();
     if held > journalled {
@@ -166,6 +191,7 @@ fn read_log(
         bridge: log.bridge.map(|note| note.to_vec()),
         certified: log.certified.map(|note| note.to_vec()),
         newest: log.newest.map(|note| note.to_vec()).into_iter().collect(),
+        fork: log.fork.map(|proof| proof.to_vec()),
         cosigned: None,
         bound: memory.bounds.get(unit).copied(),
         owed: None,
@@ -195,7 +221,12 @@ fn read_adopts(unit: &UnitId, store: &dyn Store) -> Result<Vec<(u64, Option<Adop
 }
 
 /// The latest time of the entries from `from` on, and the first whose time is earlier than one before it.
-fn read_times(unit: &UnitId, store: &dyn Store, from: u64, size: u64) -> Result<(u64, Option<u64>), StoreError> {
+pub(super) fn read_times(
+    unit: &UnitId,
+    store: &dyn Store,
+    from: u64,
+    size: u64,
+) -> Result<(u64, Option<u64>), StoreError> {
     let (mut latest, mut back, mut at) = (0, None, from);
     while at < size {
         let entries = store.entries(unit, at, STRETCH, usize::MAX)?;
@@ -215,7 +246,11 @@ fn read_times(unit: &UnitId, store: &dyn Store, from: u64, size: u64) -> Result<
 
 /// Which missing payloads no erasure below explains. Only a log that misses some of which the store does not know the
 /// erasure is looked through.
-fn find_gaps(unit: &UnitId, store: &dyn Store, log: &StoredLog) -> Result<(Gaps, BTreeMap<u64, Hash>), StartError> {
+pub(super) fn find_gaps(
+    unit: &UnitId,
+    store: &dyn Store,
+    log: &StoredLog,
+) -> Result<(Gaps, BTreeMap<u64, Hash>), StartError> {
     let (mut gaps, mut hashes) = (Gaps::default(), BTreeMap::new());
     if log.gaps.len() == log.erased.len() {
         // Nothing else can be erased.

@@ -14,6 +14,7 @@ mod author;
 mod charters;
 mod drive;
 mod erasure;
+mod fork;
 mod load;
 mod scrub;
 mod start;
@@ -54,6 +55,8 @@ use crate::store::{self, Store};
 pub(crate) enum Input {
     /// Something happened. The permit is given back when it was dealt with.
     Event(Event, Option<OwnedSemaphorePermit>),
+    /// The store has cut a log back.
+    Rewound(UnitId),
     /// The thread ends.
     Stop,
 }
@@ -98,6 +101,8 @@ pub struct Core {
     waiting: Mutex<BTreeMap<SubmissionId, Bytes>>,
     /// Where submissions of this run stand, until the store knows them.
     placed: Mutex<BTreeMap<SubmissionId, Placed>>,
+    /// Forks of which the own log is to tell.
+    forks_to_record: Mutex<Vec<Draft>>,
     room: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     remains: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     scrub: scrub::Scrubber,

@@ -140,6 +140,7 @@ pub fn start(parts: Parts, loaded: Loaded) -> Result<Running, StartError> {
         outbox: AtomicU64::new(0),
         waiting: Mutex::default(),
         placed: Mutex::default(),
+        forks_to_record: Mutex::default(),
         room,
         admissions,
         remains,
@@ -151,6 +152,10 @@ pub fn start(parts: Parts, loaded: Loaded) -> Result<Running, StartError> {
         again: watch::channel(None).0,
     });
     for log in logs {
+        // Whether the own log tells of it already shows when it is tried.
+        if let Some(proof) = &log.fork {
+            core.record_fork(proof);
+        }
         if let Some(head) = log.certified {
             core.list.certified(log.unit.clone(), head.checkpoint().size.get());
         }

@@ -136,6 +136,11 @@ impl Folding {
                 let log = self.logs.entry(unit).or_default();
                 log.held = log.held.max(size);
             }
+            News::CutBack { unit, done } => {
+                self.cut_back(unit);
+                // Whoever asked waits, unless it has ended.
+                let _ = done.send(());
+            }
             News::Certified { unit, size } => {
                 let log = self.logs.entry(unit).or_default();
                 log.certified = log.certified.max(size);
@@ -190,6 +195,16 @@ impl Folding {
             }
         }
         Ok(())
+    }
+
+    /// Forgets what is not folded of a log.
+    fn cut_back(&mut self, unit: UnitId) {
+        self.around.list.state.write().unwrap_or_else(PoisonError::into_inner).pending.forget_log(&unit);
+        let log = self.logs.entry(unit).or_default();
+        (log.noted, log.held) = (log.folded, log.folded.min(log.held));
+        for (_, entries) in log.kept.drain(..) {
+            self.around.list.let_go(&entries);
+        }
     }
 
     /// Does one stretch of the first log that has one. Gives nothing where none has.

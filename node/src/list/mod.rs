@@ -12,7 +12,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
@@ -79,6 +79,13 @@ pub enum News {
         unit: UnitId,
         /// Up to where.
         size: u64,
+    },
+    /// A log is about to be cut back.
+    CutBack {
+        /// Whose log.
+        unit: UnitId,
+        /// Told when nothing of it is shown any more but what is folded, nor read.
+        done: SyncSender<()>,
     },
     /// A log is certified up to here.
     Certified {
@@ -261,6 +268,15 @@ impl Listing {
     /// A log is stored without a gap up to here.
     pub fn held(&self, unit: UnitId, size: u64) {
         self.tell(News::Held { unit, size });
+    }
+
+    /// A log is about to be cut back: waits until nothing of it is shown as pending, nor read, until [`held`](Self::held)
+    /// tells of it again.
+    pub fn cut_back(&self, unit: UnitId) {
+        let (done, wait) = sync_channel(1);
+        self.tell(News::CutBack { unit, done });
+        // A thread that has ended shows nothing.
+        let _ = wait.recv();
     }
 
     /// A log is certified up to here.

@@ -172,6 +172,11 @@ impl Pending {
         }
     }
 
+    /// Nothing of a log is pending any more.
+    pub(super) fn forget_log(&mut self, unit: &UnitId) {
+        self.certified(unit, u64::MAX);
+    }
+
     /// Everything of a log below a size is certified.
     pub(super) fn certified(&mut self, unit: &UnitId, size: u64) {
         let Some(log) = self.all.get_mut(unit) else { return };

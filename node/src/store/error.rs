@@ -155,6 +155,19 @@ pub enum Refused {
     /// A submission that was given another index before.
     #[error("this submission is already entry {0}")]
     Submission(u64),
+    /// Something else for a log that the batch cuts back.
+    #[error("a batch that cuts the log of {0} back can do nothing else with it")]
+    Rewind(UnitId),
+    /// A cut that would take away what is certified.
+    #[error("the log of {unit} is certified up to {certified} and cannot be cut back to {size}")]
+    Certified {
+        /// The unit whose log it is.
+        unit: UnitId,
+        /// Up to where it is certified.
+        certified: u64,
+        /// The size asked for.
+        size: u64,
+    },
     /// A note longer than any may be.
     #[error("a note of {0} bytes is too long to be kept")]
     NoteLength(usize),

@@ -67,6 +67,7 @@ pub(super) fn head(unit: &UnitId, kind: HeadKind) -> Vec<u8> {
         HeadKind::Certified => b'c',
         HeadKind::Newest => b'n',
         HeadKind::Bridge => b'b',
+        HeadKind::Fork => b'f',
     });
     key
 }
@@ -74,6 +75,13 @@ pub(super) fn head(unit: &UnitId, kind: HeadKind) -> Vec<u8> {
 pub(super) fn submission(id: &SubmissionId) -> Vec<u8> {
     let mut key = vec![SUBMISSION];
     key.extend_from_slice(id);
+    key
+}
+
+/// The end of the keys of a kind in one log.
+pub(super) fn end(kind: u8, unit: &UnitId) -> Vec<u8> {
+    let mut key = at(kind, unit, u64::MAX);
+    key.push(u8::MAX);
     key
 }
 

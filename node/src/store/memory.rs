@@ -15,7 +15,7 @@ use entente_proto::record::{RecordKind, revoked_by};
 
 use super::{
     Append, Batch, Erasure, Fill, HeadKind, Refused, ScrubDue, ScrubStep, Scrubbed, Store, StoreError, StoredLog,
-    SubmissionId,
+    SubmissionId, certified_size,
 };
 
 /// How a commit fails.
@@ -160,6 +160,7 @@ impl Store for MemoryStore {
             certified: head(HeadKind::Certified),
             newest: head(HeadKind::Newest),
             bridge: head(HeadKind::Bridge),
+            fork: head(HeadKind::Fork),
             ..StoredLog::default()
         };
         if let Some(log) = disk.content.log(unit) {
@@ -272,7 +273,30 @@ impl Content {
         self.logs.get(unit).map(Arc::as_ref)
     }
 
+    fn rewind(&mut self, unit: &UnitId, size: Size) -> Result<(), Refused> {
+        let certified = self.heads.get(&(unit.clone(), HeadKind::Certified)).map_or(0, |note| certified_size(note));
+        let size = size.get();
+        if self.log(unit).is_none_or(|log| size >= log.size().get()) {
+            return Ok(());
+        }
+        if size < certified {
+            return Err(Refused::Certified { unit: unit.clone(), certified, size });
+        }
+        if let Some(log) = self.logs.get_mut(unit) {
+            Arc::make_mut(log).cut(size);
+        }
+        self.heads.remove(&(unit.clone(), HeadKind::Newest));
+        let stays = |(of, index): &(UnitId, u64), by: &mut u64| of != unit || *index < size && *by < size;
+        self.withheld.retain(stays);
+        self.erased.retain(stays);
+        Ok(())
+    }
+
     fn take(&mut self, batch: &Batch) -> Result<(), Refused> {
+        if let Some((unit, size)) = &batch.rewind {
+            batch.rewinds_alone(unit)?;
+            self.rewind(unit, *size)?;
+        }
         let before: BTreeMap<UnitId, u64> =
             batch.units().map(|unit| (unit.clone(), self.log(unit).map_or(0, |log| log.size().get()))).collect();
         let there = |unit: &UnitId, index: u64| {
@@ -368,6 +392,18 @@ impl Log {
         match self.bundles.last_mut().filter(|last| (last.len() as u64) < BUNDLE_ENTRIES) {
             Some(last) => Arc::make_mut(last).push(entry),
             None => self.bundles.push(Arc::new(vec![entry])),
+        }
+    }
+
+    fn cut(&mut self, size: u64) {
+        let (bundle, at) = place(size).unwrap_or((usize::MAX, 0));
+        self.bundles.truncate(bundle.saturating_add(1));
+        self.level1.truncate(bundle);
+        if let Some(last) = self.bundles.get_mut(bundle) {
+            Arc::make_mut(last).truncate(at);
+        }
+        if self.bundles.last().is_some_and(|last| last.is_empty()) {
+            self.bundles.pop();
         }
     }
 

@@ -47,6 +47,10 @@ pub use writer::{Callback, Writer};
 /// Its parts take effect in the order of the fields. Fills and erasures speak of entries that were there before the batch.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
+    /// A log that is cut back to a size; nothing where it is no longer. What goes with the entries beyond are their bodies,
+    /// gaps and level-1 hashes, the erasures that they announced, and the note of the newest checkpoint held. Nothing else
+    /// in the batch may concern that log.
+    pub rewind: Option<(UnitId, Size)>,
     /// Entries for the ends of logs. Those for one log follow on each other.
     pub appends: Vec<Append>,
     /// Bodies that were missing.
@@ -74,6 +78,18 @@ impl Batch {
         let named = self.fills.iter().map(|fill| &fill.unit).chain(self.announced.iter().map(|erasure| &erasure.unit));
         appends.chain(named).chain(ended)
     }
+
+    /// Whether nothing beside its rewind concerns that log.
+    fn rewinds_alone(&self, unit: &UnitId) -> Result<(), Refused> {
+        let mut units = self.units().chain(self.heads.iter().map(|(unit, _, _)| unit));
+        if units.any(|other| other == unit) { Err(Refused::Rewind(unit.clone())) } else { Ok(()) }
+    }
+}
+
+/// The size in the note of a certified checkpoint: nothing below it is ever cut off.
+fn certified_size(note: &[u8]) -> u64 {
+    let text = note.split(|byte| *byte == b'\n').nth(1).and_then(|line| std::str::from_utf8(line).ok());
+    text.and_then(|size| size.parse().ok()).unwrap_or(0)
 }
 
 /// Entries for the end of a log.
@@ -123,6 +139,8 @@ pub enum HeadKind {
     Newest,
     /// The newest certified bridge.
     Bridge,
+    /// Not a checkpoint's note: a proof that the log forked, encoded.
+    Fork,
 }
 
 /// What a node needs of a log when it starts.
@@ -140,6 +158,8 @@ pub struct StoredLog {
     pub newest: Option<Bytes>,
     /// The newest certified bridge's note.
     pub bridge: Option<Bytes>,
+    /// The proof that it forked.
+    pub fork: Option<Bytes>,
     /// The indexes of entries without a body, ascending.
     pub gaps: Vec<u64>,
     /// Those of them whose `Erase` was [settled](Batch::settled), each with its index, ascending.
@@ -152,6 +172,7 @@ pub struct StoredLog {
 /// - **Atomic**: of a [`Batch`] all takes effect or nothing, whatever fails, also in a power loss.
 /// - **Durable on return**: what [`commit`](Self::commit) took survives a power loss once it returned. Reads show nothing
 ///   that is not durable.
+/// - **Never back behind what is certified**: a log is cut back to its certified checkpoint's size at the most.
 /// - **In order**: batches of a group take effect in their order; after a crash a prefix of what was given in is there.
 /// - **An error leaves it unknown**: if `commit` as a whole fails, any prefix of the group may be there or not, and the
 ///   store takes nothing more until it is opened again. A batch that is *refused* (an inner error) changed nothing, and

@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::submit::Desk;
-use super::{charter, query, receipt, scrub, status, submit, words};
+use super::{charter, fork, query, receipt, scrub, status, submit, words};
 use crate::backup;
 use crate::certificates::Certificates;
 use crate::core::Core;
@@ -212,6 +212,11 @@ impl Unit for UnitService {
     async fn charter(&self, request: Request<wire::CharterRequest>) -> Result<Response<wire::CharterReply>, Status> {
         self.operate(&request, "a charter")?;
         charter::answer(&self.core, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn fork(&self, request: Request<wire::ForkRequest>) -> Result<Response<wire::ForkReply>, Status> {
+        self.admit(&request, false)?;
+        fork::proof(&self.core, &request.into_inner().unit).map(Response::new)
     }
 
     async fn scrub(&self, request: Request<wire::ScrubRequest>) -> Result<Response<Self::ScrubStream>, Status> {

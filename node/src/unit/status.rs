@@ -7,9 +7,10 @@ use std::sync::Arc;
 use entente_proto::checkpoint::CosignedCheckpoint;
 use entente_proto::hash::Hash;
 use entente_proto::ids::UnitId;
-use entente_proto::sync::{Stage, Standing};
+use entente_proto::sync::{LogView, Stage, Standing};
 use entente_proto::wire;
 
+use super::fork;
 use crate::certificates::Known;
 use crate::core::Core;
 use crate::guard::{GuardList, Lists};
@@ -82,7 +83,7 @@ pub(super) fn compose(
                     size: log.size.get(),
                     certified: certified.map_or(0, |c| c.size.get()),
                     root: certified.map_or(Hash::EMPTY_ROOT, |c| c.root).0.to_vec(),
-                    forked: log.forked,
+                    forked: log.fork.is_some(),
                 }
             })
             .collect(),
@@ -154,21 +155,9 @@ fn agrees(own: Option<(Hash, Hash)>, theirs: Option<(Hash, Hash)>) -> Option<boo
     (frontier == their_frontier).then_some(list == their_list)
 }
 
-fn warnings(
-    core: &Core,
-    logs: &[entente_proto::sync::LogView],
-    peers: &[wire::PeerStatus],
-    needed: usize,
-    others: usize,
-) -> Vec<String> {
+fn warnings(core: &Core, logs: &[LogView], peers: &[wire::PeerStatus], needed: usize, others: usize) -> Vec<String> {
     let mut warnings = Vec::new();
-    for log in logs.iter().filter(|log| log.forked) {
-        warnings.push(format!(
-            "FORK: the log key of {} signed two checkpoints that contradict each other. This node cosigns nothing more of that log. \
-             Call {} by telephone now",
-            log.unit, log.unit
-        ));
-    }
+    warnings.extend(logs.iter().filter_map(|log| fork::warning(core, log)));
     for peer in peers.iter().filter(|peer| peer.agrees == Some(false)) {
         warnings.push(format!(
             "{} computes another list from the same logs: do not act on the list; compare the releases of both nodes",

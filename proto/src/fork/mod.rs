@@ -2,7 +2,7 @@
 //!
 //! # What is evidence
 //!
-//! Both notes are signed with the log key, and either
+//! Both notes are signed with one log key, and either
 //!
 //! - their sizes are the same and their roots are not; the proof then has no hashes; or
 //! - the smaller one's size *s1* is at least 1 and below the larger one's *s2*, and the hashes are a
@@ -32,21 +32,23 @@
 //! Of equal sizes the one with the smaller root (as bytes) stands first. Signature lines stand in the one order of
 //! [checkpoints](crate::checkpoint), and lines of keys that the charter does not know are a fault.
 
+mod branch;
 #[cfg(test)]
 mod tests;
 mod text;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::charter::Charter;
-use crate::checkpoint::{Checkpoint, CheckpointError, CosignedCheckpoint};
+use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::hash::Hash;
 use crate::ids::UnitId;
-use crate::limits::PROOF_HASHES_MAX;
-use crate::note::{KeyName, VerifierKey};
+use crate::limits::{NOTE_BYTES_MAX, PROOF_HASHES_MAX};
+use crate::note::{KeyName, Note};
 use crate::tree::{ProofError, consistency_roots};
 use crate::wire;
 
+pub use branch::{Branch, Signers};
 pub use text::FORMAT;
 
 /// Why something is no proof of a fork.
@@ -89,6 +91,11 @@ pub enum ForkError {
     /// A path that leads to both roots.
     #[error("its larger checkpoint extends the smaller one: they do not contradict each other")]
     Extends,
+    /// Two log keys of one unit.
+    #[error(
+        "its checkpoints are signed with different keys of the log: that one key contradicts itself is to be shown"
+    )]
+    Keys,
     /// The text is not in its one form.
     #[error("it is not in the one form of a fork's proof: {0}")]
     Form(&'static str),
@@ -101,8 +108,8 @@ pub enum ForkError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForkProof {
     unit: UnitId,
-    smaller: CosignedCheckpoint,
-    larger: CosignedCheckpoint,
+    smaller: Branch,
+    larger: Branch,
     path: Vec<Hash>,
 }
 
@@ -112,31 +119,25 @@ impl ForkProof {
     ///
     /// # Errors
     /// [`ForkError`] if they do not contradict each other, or the path does not show it.
-    pub fn compose(
-        unit: UnitId,
-        one: CosignedCheckpoint,
-        other: CosignedCheckpoint,
-        path: Vec<Hash>,
-    ) -> Result<Self, ForkError> {
-        let (smaller, larger) = if order(&one) <= order(&other) { (one, other) } else { (other, one) };
+    pub fn compose(unit: UnitId, one: Branch, other: Branch, path: Vec<Hash>) -> Result<Self, ForkError> {
+        let (smaller, larger) =
+            if order(one.checkpoint()) <= order(other.checkpoint()) { (one, other) } else { (other, one) };
         if path.len() > PROOF_HASHES_MAX {
             return Err(ForkError::Hashes);
+        }
+        if smaller.signed().key() != larger.signed().key() {
+            return Err(ForkError::Keys);
         }
         contradict(smaller.checkpoint(), larger.checkpoint(), &path)?;
         Ok(Self { unit, smaller, larger, path })
     }
 
-    /// Reads and verifies a proof about the log of `unit`, whose key is `log_key`. Cosignatures by `mirrors` are verified,
-    /// other lines ignored.
+    /// Reads and verifies a proof about the log of `unit`, which these may sign. Lines of other keys are ignored.
     ///
     /// # Errors
-    /// [`ForkError`]: the first thing that keeps it from being evidence. Lengths are checked before anything is verified.
-    pub fn read(
-        proof: &wire::ForkProof,
-        unit: &UnitId,
-        log_key: &VerifierKey,
-        mirrors: &BTreeMap<UnitId, VerifierKey>,
-    ) -> Result<Self, ForkError> {
+    /// [`ForkError`]: the first thing that keeps it from being evidence. Lengths are checked before anything is hashed, and
+    /// hashes before any signature.
+    pub fn read(proof: &wire::ForkProof, unit: &UnitId, signers: &Signers) -> Result<Self, ForkError> {
         if proof.unit != unit.as_str() {
             return Err(ForkError::Unit { expected: unit.clone(), found: proof.unit.chars().take(16).collect() });
         }
@@ -145,40 +146,40 @@ impl ForkProof {
         }
         let path: Option<Vec<Hash>> = proof.consistency.iter().map(|bytes| Hash::from_slice(bytes)).collect();
         let path = path.ok_or(ForkError::Hashes)?;
-        let checkpoint = |which, note: &[u8]| {
-            let read = CosignedCheckpoint::read(note, log_key, mirrors);
-            read.map_err(|fault| ForkError::Checkpoint { which, fault })
-        };
-        let (smaller, larger) = (checkpoint("first", &proof.smaller)?, checkpoint("second", &proof.larger)?);
+        // Hashing is cheap, so that nobody makes this node verify signatures that prove nothing.
+        let ((one, smaller), (other, larger)) = (said("first", &proof.smaller)?, said("second", &proof.larger)?);
         if order(&smaller) > order(&larger) {
             return Err(ForkError::Order);
         }
-        Self::compose(unit.clone(), smaller, larger, path)
+        contradict(&smaller, &larger, &path)?;
+        let key = signers.log_key_of([&one, &other]).ok_or(ForkError::Keys)?;
+        let branch = |which, note: &Note| {
+            Branch::read(note, key, signers).map_err(|fault| ForkError::Checkpoint { which, fault })
+        };
+        Self::compose(unit.clone(), branch("first", &one)?, branch("second", &other)?, path)
     }
 
-    /// Verifies a proof under a charter: of the unit that it names, with the log key that the charter gives to that unit.
+    /// Verifies a proof under a network's charters, one version or several: of the unit that it names, with a log key that
+    /// one of them gives to that unit.
     ///
     /// # Errors
     /// [`ForkError`].
-    pub fn verify(proof: &wire::ForkProof, charter: &Charter) -> Result<Self, ForkError> {
-        let unit = charter.units().values().find(|unit| unit.id.as_str() == proof.unit);
-        let name = || -> Result<KeyName, ForkError> {
-            let unit: UnitId = proof.unit.parse().map_err(|_| ForkError::Form("the unit's id is no id"))?;
-            Ok(KeyName::log(charter.network(), &unit))
-        };
-        match unit {
-            Some(unit) => Self::read(proof, &unit.id, &unit.log_key, &charter.mirrors(&unit.id)),
-            None => Err(ForkError::UnknownLog(name()?)),
+    pub fn verify(proof: &wire::ForkProof, charters: &[&Charter]) -> Result<Self, ForkError> {
+        let unit: UnitId = proof.unit.parse().map_err(|_| ForkError::Form("the unit's id is no id"))?;
+        if let Some(unit) = charters.iter().find_map(|charter| charter.unit(&unit)) {
+            return Self::read(proof, &unit.id, &Signers::of(&unit.id, charters.iter().copied()));
         }
+        let network = charters.first().ok_or(ForkError::Form("there is no charter to judge it by"))?.network();
+        Err(ForkError::UnknownLog(KeyName::log(network, &unit)))
     }
 
-    /// The message. Cosignatures of units without a key in `mirrors` are left out.
+    /// The message.
     #[must_use]
-    pub fn to_wire(&self, mirrors: &BTreeMap<UnitId, VerifierKey>) -> wire::ForkProof {
+    pub fn to_wire(&self) -> wire::ForkProof {
         wire::ForkProof {
             unit: self.unit.to_string(),
-            smaller: self.smaller.to_note(mirrors),
-            larger: self.larger.to_note(mirrors),
+            smaller: self.smaller.to_note(),
+            larger: self.larger.to_note(),
             consistency: self.path.iter().map(|hash| hash.0.to_vec()).collect(),
         }
     }
@@ -191,27 +192,36 @@ impl ForkProof {
 
     /// The checkpoint with the smaller size.
     #[must_use]
-    pub const fn smaller(&self) -> &CosignedCheckpoint {
+    pub const fn smaller(&self) -> &Branch {
         &self.smaller
     }
 
     /// The checkpoint with the larger size.
     #[must_use]
-    pub const fn larger(&self) -> &CosignedCheckpoint {
+    pub const fn larger(&self) -> &Branch {
         &self.larger
     }
 
     /// The units that have cosigned both.
     #[must_use]
     pub fn cosigned_both(&self) -> BTreeSet<UnitId> {
-        let larger = self.larger.cosignatures();
-        self.smaller.cosignatures().keys().filter(|unit| larger.contains_key(*unit)).cloned().collect()
+        self.smaller.cosigners().intersection(&self.larger.cosigners()).cloned().collect()
     }
 }
 
 /// What decides which of two checkpoints stands first.
-fn order(head: &CosignedCheckpoint) -> (u64, Hash) {
-    (head.checkpoint().size.get(), head.checkpoint().root)
+fn order(checkpoint: &Checkpoint) -> (u64, Hash) {
+    (checkpoint.size.get(), checkpoint.root)
+}
+
+/// What a note says, whoever signed it.
+fn said(which: &'static str, bytes: &[u8]) -> Result<(Note, Checkpoint), ForkError> {
+    let read = || -> Result<_, CheckpointError> {
+        let note = Note::parse(bytes, NOTE_BYTES_MAX)?;
+        let checkpoint = Checkpoint::parse_body(note.text())?;
+        Ok((note, checkpoint))
+    };
+    read().map_err(|fault| ForkError::Checkpoint { which, fault })
 }
 
 fn contradict(smaller: &Checkpoint, larger: &Checkpoint, path: &[Hash]) -> Result<(), ForkError> {

@@ -1,5 +1,6 @@
 use std::sync::LazyLock;
 
+use super::branch::Words;
 use super::*;
 use crate::charter::{UnitDescription, UnitDraft, UnverifiedCharter};
 use crate::checkpoint::SignedCheckpoint;
@@ -67,31 +68,28 @@ fn root(tree: &MemoryTree, size: u64) -> Hash {
 }
 
 /// A checkpoint of BE's log over so much of a tree, cosigned by these.
-fn checkpoint(tree: &MemoryTree, size: u64, cosigners: &[&str]) -> CosignedCheckpoint {
+fn checkpoint(tree: &MemoryTree, size: u64, cosigners: &[&str]) -> Branch {
     checkpoint_by(&key("BE", 1), tree, size, cosigners)
 }
 
-fn checkpoint_by(signer: &MemorySigner, tree: &MemoryTree, size: u64, cosigners: &[&str]) -> CosignedCheckpoint {
+fn checkpoint_by(signer: &MemorySigner, tree: &MemoryTree, size: u64, cosigners: &[&str]) -> Branch {
     let said =
         Checkpoint { origin: signer.key().name().clone(), size: Size::new(size).unwrap(), root: root(tree, size) };
     let body = said.body();
-    let mut head = CosignedCheckpoint::new(SignedCheckpoint::sign(said, signer).unwrap());
+    let mut words = Words::new();
     for id in cosigners {
-        head.add(unit(id), Cosignature::sign(&body, 1_700_000_000, &key(id, 2)).unwrap());
+        let (key, word) = (key(id, 2), Cosignature::sign(&body, 1_700_000_000, &key(id, 2)).unwrap());
+        words.insert((unit(id), key.key().id()), (key.key().clone(), word));
     }
-    head
+    Branch::new(SignedCheckpoint::sign(said, signer).unwrap(), words)
 }
 
 fn path(tree: &MemoryTree, old: u64, new: u64) -> Vec<Hash> {
     consistency_path(tree, Size::new(old).unwrap(), Size::new(new).unwrap()).unwrap()
 }
 
-fn mirrors() -> BTreeMap<UnitId, VerifierKey> {
-    charter().mirrors(&unit("BE"))
-}
-
 fn read(proof: &wire::ForkProof) -> Result<ForkProof, ForkError> {
-    ForkProof::verify(proof, charter())
+    ForkProof::verify(proof, &[charter()])
 }
 
 /// The proof that branch 2 of `larger` entries contradicts branch 1 of `smaller`.
@@ -114,7 +112,7 @@ fn any_two_sizes_of_two_branches_are_proven_wherever_they_part_and_of_one_branch
                     ForkProof::compose(unit("BE"), checkpoint(&one, smaller, &[]), checkpoint(&two, larger, &[]), path);
                 if parts < smaller {
                     let made = made.unwrap();
-                    assert_eq!(read(&made.to_wire(&mirrors())), Ok(made), "{smaller} {larger} {parts}");
+                    assert_eq!(read(&made.to_wire()), Ok(made), "{smaller} {larger} {parts}");
                 } else {
                     let same = if smaller == larger { ForkError::Same } else { ForkError::Extends };
                     assert_eq!(made, Err(same), "{smaller} {larger} {parts}");
@@ -128,7 +126,7 @@ fn any_two_sizes_of_two_branches_are_proven_wherever_they_part_and_of_one_branch
 fn a_path_that_does_not_lead_to_the_larger_root_is_no_evidence() {
     for smaller in 1..SMALL {
         for larger in smaller + 1..=SMALL {
-            let good = proof(smaller, larger).to_wire(&mirrors());
+            let good = proof(smaller, larger).to_wire();
             for at in 0..good.consistency.len() {
                 let mut bad = good.clone();
                 bad.consistency[at][0] ^= 1;
@@ -143,7 +141,7 @@ fn a_path_that_does_not_lead_to_the_larger_root_is_no_evidence() {
         }
     }
     // As RFC 6962 gives it for a verifier who takes the smaller root for granted, it shows nothing.
-    let mut granted = proof(4, 9).to_wire(&mirrors());
+    let mut granted = proof(4, 9).to_wire();
     let two = branch(2, 3, 9);
     let rfc = consistency_proof(&two, Size::new(4).unwrap(), Size::new(9).unwrap()).unwrap();
     granted.consistency = rfc.iter().map(|hash| hash.0.to_vec()).collect();
@@ -155,7 +153,7 @@ fn a_path_that_does_not_lead_to_the_larger_root_is_no_evidence() {
 
 #[test]
 fn each_rule_of_a_proof_has_its_refusal() {
-    let good = proof(5, 9).to_wire(&mirrors());
+    let good = proof(5, 9).to_wire();
     let with = |change: &dyn Fn(&mut wire::ForkProof)| {
         let mut bad = good.clone();
         change(&mut bad);
@@ -180,10 +178,10 @@ fn each_rule_of_a_proof_has_its_refusal() {
     assert_eq!(with(&|bad| bad.consistency[0].push(0)), Err(ForkError::Hashes));
     assert_eq!(with(&|bad| bad.larger = bad.smaller.clone()), Err(ForkError::Same));
     assert_eq!(
-        ForkProof::read(&good, &unit("FR"), key("FR", 1).key(), &mirrors()).unwrap_err(),
+        ForkProof::read(&good, &unit("FR"), &Signers::of(&unit("FR"), [charter()])).unwrap_err(),
         ForkError::Unit { expected: unit("FR"), found: "BE".into() }
     );
-    let mut idle = proof(5, 5).to_wire(&mirrors());
+    let mut idle = proof(5, 5).to_wire();
     idle.consistency = vec![vec![0; 32]];
     assert_eq!(read(&idle), Err(ForkError::Idle));
 }
@@ -193,8 +191,8 @@ fn checkpoints_that_another_key_signed_are_no_evidence() {
     let stranger = MemorySigner::from_seed(key("BE", 1).key().name().clone(), Algorithm::Ed25519, &[9; 32]).unwrap();
     let two = branch(2, 4, 9);
     let forged = checkpoint_by(&stranger, &two, 9, &[]);
-    let mut bad = proof(5, 9).to_wire(&mirrors());
-    bad.larger = forged.to_note(&mirrors());
+    let mut bad = proof(5, 9).to_wire();
+    bad.larger = forged.to_note();
     assert!(matches!(read(&bad), Err(ForkError::Checkpoint { which: "second", fault: CheckpointError::Note(_) })));
 }
 
@@ -202,9 +200,10 @@ fn checkpoints_that_another_key_signed_are_no_evidence() {
 fn a_unit_that_cosigned_both_branches_is_named_and_no_other() {
     assert_eq!(proof(5, 9).cosigned_both(), BTreeSet::from([unit("FR")]));
     assert_eq!(proof(5, 5).cosigned_both(), BTreeSet::from([unit("FR")]));
-    // Who is not known as a cosigner is not named.
-    let made = proof(5, 9).to_wire(&BTreeMap::new());
-    assert!(read(&made).unwrap().cosigned_both().is_empty());
+    // Nor is a unit whose cosignature is not known.
+    let (one, two) = (branch(1, 4, 5), branch(2, 4, 5));
+    let bare = ForkProof::compose(unit("BE"), checkpoint(&one, 5, &["FR"]), checkpoint(&two, 5, &["UK"]), Vec::new());
+    assert!(bare.unwrap().cosigned_both().is_empty());
 }
 
 #[test]
@@ -212,25 +211,28 @@ fn the_text_is_read_back_and_every_other_form_of_it_is_refused() {
     let charter = charter();
     for (smaller, larger) in [(5, 9), (5, 5), (8, 20)] {
         let made = proof(smaller, larger);
-        let text = made.to_text(charter);
-        assert_eq!(ForkProof::verify_text(&text, charter), Ok(made.clone()));
+        let text = made.to_text();
+        assert_eq!(ForkProof::verify_text(&text, &[charter]), Ok(made.clone()));
         for at in 0..text.len() {
             for altered in [text[at] ^ 1, b'\n'] {
                 let mut bad = text.clone();
                 bad[at] = altered;
-                assert!(bad == text || ForkProof::verify_text(&bad, charter).is_err(), "{at}");
+                assert!(bad == text || ForkProof::verify_text(&bad, &[charter]).is_err(), "{at}");
             }
             // Whoever leaves out the last cosignatures names fewer units, and the fork is proven all the same.
-            if let Ok(cut) = ForkProof::verify_text(&text[..at], charter) {
-                assert!(text[at - 1] == b'\n' && cut.larger.cosignatures().len() < made.larger.cosignatures().len());
+            if let Ok(cut) = ForkProof::verify_text(&text[..at], &[charter]) {
+                assert!(text[at - 1] == b'\n' && cut.larger.cosigners().len() < made.larger.cosigners().len());
             }
         }
     }
-    let text = proof(5, 9).to_text(charter);
+    let text = proof(5, 9).to_text();
     let longer = [&text[..], b"\n"].concat();
-    assert!(ForkProof::verify_text(&longer, charter).is_err());
+    assert!(ForkProof::verify_text(&longer, &[charter]).is_err());
     let line = "\u{2014} takedown.example/XX/mirror oTEh+AAAAABa38U8FsOAACfoFN+OVMbWoQH863+2HuPN+5zIBKVpvvhkjiDLDcYibEksaZfDXH86uGfmgK9FKyrbwdaZfrPeWC0oBw==\n";
     let stranger = [&text[..], line.as_bytes()].concat();
-    assert!(matches!(ForkProof::verify_text(&stranger, charter), Err(ForkError::Form(_))));
-    assert!(matches!(ForkProof::verify_text(&vec![b'x'; FORK_PROOF_BYTES_MAX + 1], charter), Err(ForkError::Form(_))));
+    assert!(matches!(ForkProof::verify_text(&stranger, &[charter]), Err(ForkError::Form(_))));
+    assert!(matches!(
+        ForkProof::verify_text(&vec![b'x'; FORK_PROOF_BYTES_MAX + 1], &[charter]),
+        Err(ForkError::Form(_))
+    ));
 }

@@ -12,10 +12,10 @@ use crate::wire;
 pub const FORMAT: &str = "entente/fork-proof@v1";
 
 impl ForkProof {
-    /// The text. Cosignatures of units that the charter does not list are left out.
+    /// The text.
     #[must_use]
-    pub fn to_text(&self, charter: &Charter) -> Vec<u8> {
-        let proof = self.to_wire(&charter.mirrors(self.unit()));
+    pub fn to_text(&self) -> Vec<u8> {
+        let proof = self.to_wire();
         let mut text = format!("{FORMAT}\n").into_bytes();
         for hash in &self.path {
             text.extend(base64::encode(hash.as_bytes()).bytes().chain(*b"\n"));
@@ -27,13 +27,13 @@ impl ForkProof {
         text
     }
 
-    /// Reads and verifies a proof under the charter: everything in it must be accounted for.
+    /// Reads and verifies a proof under a network's charters, one version or several: everything in it must be accounted for.
     ///
     /// # Errors
     /// [`ForkError`].
-    pub fn verify_text(bytes: &[u8], charter: &Charter) -> Result<Self, ForkError> {
-        let proof = Self::verify(&parse(bytes, charter)?, charter)?;
-        if proof.to_text(charter) != bytes {
+    pub fn verify_text(bytes: &[u8], charters: &[&Charter]) -> Result<Self, ForkError> {
+        let proof = Self::verify(&parse(bytes, charters)?, charters)?;
+        if proof.to_text() != bytes {
             let why = "a signature line of a key that the charter does not know, or lines in another order";
             return Err(ForkError::Form(why));
         }
@@ -42,7 +42,7 @@ impl ForkProof {
 }
 
 /// Takes a text apart. Whose log it is about is what its first checkpoint says.
-fn parse(bytes: &[u8], charter: &Charter) -> Result<wire::ForkProof, ForkError> {
+fn parse(bytes: &[u8], charters: &[&Charter]) -> Result<wire::ForkProof, ForkError> {
     if bytes.len() > FORK_PROOF_BYTES_MAX {
         return Err(ForkError::Form("it is longer than any such proof"));
     }
@@ -69,7 +69,8 @@ fn parse(bytes: &[u8], charter: &Charter) -> Result<wire::ForkProof, ForkError> 
     };
     let checkpoint = Checkpoint::parse_body(&format!("{body}\n"));
     let origin = checkpoint.map_err(|fault: CheckpointError| ForkError::Checkpoint { which: "first", fault })?.origin;
-    let unit = charter.units().values().find(|unit| *unit.log_key.name() == origin);
+    let units = charters.iter().flat_map(|charter| charter.units().values());
+    let unit = units.into_iter().find(|unit| *unit.log_key.name() == origin);
     Ok(wire::ForkProof {
         unit: unit.ok_or(ForkError::UnknownLog(origin))?.id.to_string(),
         smaller: format!("{body}\n\n{signatures}\n").into_bytes(),

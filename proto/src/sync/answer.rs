@@ -1,8 +1,9 @@
 //! What the engine tells the node about itself, for `status` and for submissions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checkpoint::CosignedCheckpoint;
+use crate::fork::ForkProof;
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
 
@@ -25,8 +26,10 @@ pub struct LogView {
     pub newest: Option<CosignedCheckpoint>,
     /// For each unit the largest size of a checkpoint that it is known to have cosigned, since the start.
     pub cosigners: BTreeMap<UnitId, Size>,
-    /// Whether its author signed two checkpoints that contradict.
-    pub forked: bool,
+    /// Proof that its author signed two checkpoints that contradict.
+    pub fork: Option<ForkProof>,
+    /// The units that are known to have cosigned both branches.
+    pub cosigned_both: BTreeSet<UnitId>,
 }
 
 /// One partner.

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use prost::Message as _;
+
 use super::answer::{LogView, PeerView};
 use super::eras::Eras;
 use super::event::{Action, Event, LeafHashes, Restored, Setup, StreamId};
+use super::fork::shown_in;
 use super::heads::size_of;
 use super::log::Log;
 use super::own::{self, Own, Standing};
@@ -17,9 +20,11 @@ use crate::charter::CharterChain;
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::cosignature::Cosignature;
 use crate::entry::Entry;
+use crate::fork::ForkProof;
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
 use crate::note::VerifierKey;
+use crate::wire;
 
 /// How long news of what others signed waits for the partner to learn of it directly, milliseconds.
 const RELAY_AFTER_MS: u64 = 200;
@@ -50,6 +55,8 @@ pub struct Engine {
     pub(super) clock_off_ms: Option<i64>,
     /// Partners that sent something wrong, and until when nothing is asked of them.
     pub(super) suspects: BTreeMap<UnitId, u64>,
+    /// Proofs of forks that were met in logs.
+    pub(super) shown_forks: Vec<wire::ForkProof>,
     pub(super) actions: Vec<Action>,
 }
 
@@ -101,6 +108,7 @@ impl Engine {
             unstored_bytes: 0,
             clock_off_ms: None,
             suspects: BTreeMap::new(),
+            shown_forks: Vec::new(),
             actions: Vec::new(),
         };
         if let Some(reason) = lost {
@@ -128,6 +136,7 @@ impl Engine {
             }
             Event::Stored { unit, size } => self.stored(now_ms, &unit, size, leaves),
             Event::Filled { unit, index, entry } => self.filled(&unit, index, &entry, leaves),
+            Event::Rewound { unit, left } => self.rewound(now_ms, &unit, *left, leaves),
             Event::OwnAppended { entries } => self.own_appended(entries),
             Event::Signed(signed) => self.signed(now_ms, signed, leaves),
             Event::Cosigned { unit, size, root, words } => {
@@ -147,6 +156,7 @@ impl Engine {
             Event::Damaged { reason } => self.halt(reason),
             Event::Tick => {}
         }
+        self.settle_forks(now_ms, leaves);
         self.schedule(now_ms);
         self.update_clock();
         self.settle_owed(leaves);
@@ -173,10 +183,10 @@ impl Engine {
             _ if session.hello.is_none() => Err(Fault::NoHello),
             Frame::Heads(heads) => self.on_heads(now_ms, stream, heads, leaves),
             Frame::Want(want) => self.on_want(stream, want),
-            Frame::Outline(outline) => self.on_outline(stream, outline, leaves),
+            Frame::Outline(outline) => self.on_outline(now_ms, stream, outline, leaves),
             Frame::Bundle(bundle) => self.on_bundle(now_ms, stream, bundle, leaves),
             Frame::Charter(note) => self.on_charter(stream, &note),
-            Frame::Unused => Ok(()),
+            Frame::Fork(proof) => self.on_fork(now_ms, stream, &proof, leaves),
         }
     }
 
@@ -193,11 +203,15 @@ impl Engine {
 
     fn stored(&mut self, now_ms: u64, unit: &UnitId, size: Size, leaves: &impl LeafHashes) {
         let Some(log) = self.logs.get_mut(unit) else { return };
-        log.durable = log.durable.max(size);
-        // The roots below a full bundle are known only now that its leaves can be read.
-        log.meet(Size::ZERO, leaves);
-        if let Some(size) = log.newly_sure() {
-            self.actions.push(Action::Certified { unit: unit.clone(), size });
+        // What is on its way to be cut back does not count any more.
+        if !log.rewinding {
+            log.durable = log.durable.max(size);
+            log.unproven |= log.forked;
+            // The roots below a full bundle are known only now that its leaves can be read.
+            log.meet(Size::ZERO, leaves);
+            if let Some(size) = log.newly_sure() {
+                self.actions.push(Action::Certified { unit: unit.clone(), size });
+            }
         }
         if let Some(bytes) = self.pulled_stored(unit, size) {
             self.unstored_bytes = self.unstored_bytes.saturating_sub(bytes);
@@ -206,6 +220,7 @@ impl Engine {
     }
 
     fn own_appended(&mut self, entries: Vec<Entry>) {
+        self.shown_forks.extend(shown_in(&entries));
         let Some(log) = self.logs.get_mut(&self.setup.unit) else { return };
         let grown = log.replica.grow(&entries);
         if grown.is_some_and(|grown| log.take(entries, grown).is_ok()) {
@@ -390,7 +405,8 @@ fn view(log: &Log) -> LogView {
         certified: log.certified.as_ref().and_then(shown),
         newest: log.newest_held().and_then(shown),
         cosigners: log.cosigners(),
-        forked: log.forked,
+        fork: log.proof.clone(),
+        cosigned_both: log.cosigned_both(),
     }
 }
 
@@ -413,18 +429,27 @@ fn restore(log: &mut Log, own: &UnitId, state: Restored, leaves: &impl LeafHashe
         let bridge = Sighting::read(note, &log.eras);
         log.bridge = Some(bridge.map_err(|fault| broken(&format!("a bridge that does not verify: {fault}")))?);
     }
+    let proof = state.fork.as_deref().and_then(|proof| wire::ForkProof::decode(proof).ok());
+    // One that was made under a log key that was replaced says nothing about this one.
+    let proof = proof.and_then(|proof| ForkProof::read(&proof, &unit, &log.eras.signers()).ok());
+    let proof = proof.filter(|proof| log.eras.may_sign_ahead(proof.larger().signed().key()));
     for note in state.certified.iter().chain(&state.newest) {
-        log.learn(note, leaves).map_err(|fault| broken(&format!("a checkpoint that does not verify: {fault}")))?;
-        if log.forked {
+        let learnt = log.learn(note, leaves);
+        learnt.map_err(|fault| broken(&format!("a checkpoint that does not verify: {fault}")))?;
+        if log.forked && (proof.is_none() || state.certified.as_ref() == Some(note)) {
             return Err(broken("entries that are not those under its checkpoint"));
         }
     }
     if let Some(note) = &state.certified {
-        let (size, _) = log.learn(note, leaves).map_err(|fault| broken(&fault.to_string()))?;
+        let (size, _, _) = log.learn(note, leaves).map_err(|fault| broken(&fault.to_string()))?;
         if size > log.durable {
             return Err(broken(&format!("{} entries, fewer than its certified checkpoint's {size}", log.durable)));
         }
         log.certified_stored(size, leaves);
+    }
+    if let Some(proof) = proof {
+        log.proof_kept = Some(proof.cosigned_both().len());
+        log.take_proof(proof, leaves);
     }
     if let Some((size, root, cosignature)) = state.cosigned {
         log.bind(size, root, leaves);
@@ -434,8 +459,8 @@ fn restore(log: &mut Log, own: &UnitId, state: Restored, leaves: &impl LeafHashe
     if let Some((size, root)) = state.bound {
         log.bind(size, root, leaves);
     }
-    // Either may reach beyond what the store still has.
-    if log.forked {
+    // Either may reach beyond what the store still has. A log that forked may have been cut back to what was certified.
+    if log.forked && log.proof.is_none() {
         return Err(broken("entries that are not those that this node cosigned"));
     }
     Ok(())

@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::event::LogKeys;
 use super::sighting::Sighting;
 use crate::charter::CharterChain;
+use crate::fork::Signers;
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
 use crate::note::VerifierKey;
@@ -247,6 +248,21 @@ impl Eras {
             }
         }
         keys
+    }
+
+    /// Whose signatures may be under checkpoints of the log.
+    pub(super) fn signers(&self) -> Signers {
+        let mut signers = Signers::default();
+        for era in self.list.iter().rev() {
+            signers.add(&era.keys.log_key, &era.keys.mirrors);
+        }
+        signers
+    }
+
+    /// The entries from this size on are others from now on.
+    pub(super) fn cut_back(&mut self, size: Size) {
+        self.adopts = std::mem::take(&mut self.adopts).into_iter().filter(|(index, _)| *index < size.get()).collect();
+        self.find_turns();
     }
 
     /// The mirror keys of all eras, with their units.

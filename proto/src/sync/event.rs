@@ -73,6 +73,8 @@ pub struct Restored {
     pub bridge: Option<Vec<u8>>,
     /// The notes of larger checkpoints.
     pub newest: Vec<Vec<u8>>,
+    /// A proof that the log forked, encoded.
+    pub fork: Option<Vec<u8>>,
     /// For another unit's log: the newest checkpoint that this node cosigned, from the journal.
     pub cosigned: Option<(Size, Hash, Cosignature)>,
     /// A checkpoint that this node may have cosigned, or of its own log signed, before it lost its journal. What it puts its
@@ -132,6 +134,13 @@ pub enum Event {
         index: u64,
         /// The whole entry.
         entry: Box<Entry>,
+    },
+    /// The store has cut a log back, durably.
+    Rewound {
+        /// Whose log.
+        unit: UnitId,
+        /// What is left of it.
+        left: Box<Restored>,
     },
     /// Entries of the own log are in the journal and can be read from the store.
     OwnAppended {
@@ -213,6 +222,22 @@ pub enum Action {
         note: Vec<u8>,
         /// Whether it is a bridge: it is stored as that too, in the same step, and kept.
         bridge: bool,
+    },
+    /// Keep a proof that a log forked, encoded, in the place of one before. From its first one on the own log is to tell of
+    /// it, and so is whoever runs the node.
+    StoreFork {
+        /// Whose log.
+        unit: UnitId,
+        /// The proof.
+        proof: Vec<u8>,
+    },
+    /// Cut a log back: what is held beyond this size is not what was certified. Nothing below is touched. Then say
+    /// [`Event::Rewound`].
+    Rewind {
+        /// Whose log.
+        unit: UnitId,
+        /// How much of it stays.
+        size: Size,
     },
     /// Sign a checkpoint of the own log, journal it, then say [`Event::Signed`].
     Sign {

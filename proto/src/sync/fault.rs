@@ -1,6 +1,7 @@
 //! What a partner can do wrong on a stream.
 
 use crate::entry::EntryError;
+use crate::fork::ForkError;
 use crate::ids::UnitId;
 
 /// Why a stream is closed. The partner is told [`Fault::code`] only.
@@ -59,6 +60,14 @@ pub enum Fault {
         /// What is wrong.
         reason: String,
     },
+    /// A proof of a fork that proves nothing.
+    #[error("a proof that the log of {unit} forked does not verify: {reason}")]
+    Fork {
+        /// Whose log.
+        unit: UnitId,
+        /// What is wrong.
+        reason: ForkError,
+    },
     /// Level-1 hashes that do not lead to the checkpoint's root.
     #[error("an outline of {0} does not lead to its checkpoint")]
     Outline(UnitId),
@@ -94,9 +103,12 @@ impl Fault {
             Self::Network(_) => "network",
             Self::Unit(_) => "unit",
             Self::Charter { .. } | Self::BadCharter { .. } => "charter",
-            Self::Entry { .. } | Self::Head { .. } | Self::Outline(_) | Self::Entries { .. } | Self::Gaps(_) => {
-                "unverified"
-            }
+            Self::Entry { .. }
+            | Self::Head { .. }
+            | Self::Fork { .. }
+            | Self::Outline(_)
+            | Self::Entries { .. }
+            | Self::Gaps(_) => "unverified",
             Self::NotWanted(_) => "unwanted",
             Self::Replaced => "replaced",
             Self::Slow => "slow",

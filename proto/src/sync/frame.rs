@@ -10,7 +10,7 @@ use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
 use crate::limits::{
     BUNDLE_BODY_BYTES_MAX, BUNDLE_ENTRIES, CHARTER_BYTES_MAX, FRAME_BYTES_MAX, NOTE_BYTES_MAX, OUTLINE_HASHES_MAX,
-    PROOF_HASHES_MAX, UNITS_MAX, WANT_BYTES_MAX, WANT_ENTRIES_MAX,
+    PROOF_HASHES_MAX, SEEN_MAX, UNITS_MAX, WANT_BYTES_MAX, WANT_ENTRIES_MAX,
 };
 use crate::wire;
 use crate::wire::frame::Frame as Wire;
@@ -30,8 +30,8 @@ pub enum Frame {
     Bundle(BundleFrame),
     /// The note of a charter, not verified yet.
     Charter(Vec<u8>),
-    /// Proof of a fork: what this release does not act on.
-    Unused,
+    /// Proof that a log forked. Nothing of it is verified but its lengths.
+    Fork(Box<wire::ForkProof>),
 }
 
 /// Who speaks.
@@ -83,6 +83,8 @@ pub struct HeadFrame {
     pub newest: Option<Vec<u8>>,
     /// The note of the newest certified bridge.
     pub bridge: Option<Vec<u8>>,
+    /// Notes of further checkpoints, which the partner need not hold.
+    pub seen: Vec<Vec<u8>>,
 }
 
 /// What the partner would like to have.
@@ -145,7 +147,7 @@ impl Frame {
             Wire::Outline(outline) => outline_frame(&outline).map(Self::Outline),
             Wire::Bundle(bundle) => bundle_frame(bundle).map(Self::Bundle),
             Wire::Charter(charter) => charter_frame(charter).map(Self::Charter),
-            Wire::Fork(_) => Ok(Self::Unused),
+            Wire::Fork(proof) => fork_frame(proof),
         }
     }
 
@@ -199,8 +201,12 @@ fn heads_frame(heads: wire::Heads) -> Result<HeadsFrame, Fault> {
         _ => Ok(Some(bytes)),
     };
     let head = |head: wire::Head| {
+        if head.seen.len() > SEEN_MAX {
+            return Err(Fault::Limit("number of notes"));
+        }
         let (certified, newest, bridge) = (note(head.certified)?, note(head.newest)?, note(head.bridge)?);
-        Ok(HeadFrame { unit: unit(&head.unit)?, certified, newest, bridge })
+        let seen = head.seen.into_iter().map(note).collect::<Result<Vec<_>, Fault>>()?;
+        Ok(HeadFrame { unit: unit(&head.unit)?, certified, newest, bridge, seen: seen.into_iter().flatten().collect() })
     };
     let checked = heads.heads.into_iter().map(head).collect::<Result<_, Fault>>()?;
     Ok(HeadsFrame { heads: checked, full: heads.full, more: heads.more, digest, list })
@@ -212,6 +218,17 @@ fn charter_frame(charter: wire::Charter) -> Result<Vec<u8>, Fault> {
         return Err(Fault::Limit("charter"));
     }
     Ok(charter.note)
+}
+
+fn fork_frame(proof: wire::ForkProof) -> Result<Frame, Fault> {
+    if proof.smaller.len() > NOTE_BYTES_MAX || proof.larger.len() > NOTE_BYTES_MAX {
+        return Err(Fault::Limit("note"));
+    }
+    if proof.consistency.len() > PROOF_HASHES_MAX {
+        return Err(Fault::Limit("number of hashes"));
+    }
+    unit(&proof.unit)?;
+    Ok(Frame::Fork(Box::new(proof)))
 }
 
 fn want_frame(want: &wire::Want) -> Result<WantFrame, Fault> {

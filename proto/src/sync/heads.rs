@@ -83,10 +83,16 @@ impl Engine {
                 if let (Some(size), Some(log)) = (size_of(note), self.logs.get_mut(&head.unit)) {
                     log.heard_bridge(size)?;
                 }
-                self.learn(now_ms, stream, &head.unit, note, leaves)?;
+                self.learn(now_ms, stream, &head.unit, (note, true), leaves)?;
             }
             for note in head.certified.iter().chain(&head.newest) {
-                self.learn(now_ms, stream, &head.unit, note, leaves)?;
+                self.learn(now_ms, stream, &head.unit, (note, true), leaves)?;
+            }
+            for note in &head.seen {
+                let learnt = self.learn(now_ms, stream, &head.unit, (note, false), leaves);
+                // The partner may not know yet that a log key was replaced.
+                let replaced = self.logs.get(&head.unit).is_some_and(|log| log.eras.log_keys().len() > 1);
+                learnt.or_else(|fault| if replaced { Ok(()) } else { Err(fault) })?;
             }
             let certified = head.certified.as_deref().and_then(size_of);
             if let (Some(size), Some(session)) = (certified, self.sessions.get_mut(&stream)) {
@@ -113,29 +119,34 @@ impl Engine {
         Ok(())
     }
 
-    /// A partner tells of a checkpoint, which it holds whole.
+    /// A partner tells of a checkpoint, and whether it holds it whole.
     fn learn(
         &mut self,
         now_ms: u64,
         stream: StreamId,
         unit: &UnitId,
-        note: &[u8],
+        (note, held): (&[u8], bool),
         leaves: &impl LeafHashes,
     ) -> Result<(), Fault> {
         let Some(log) = self.logs.get_mut(unit) else { return Ok(()) };
-        let (size, new) = log.learn(note, leaves)?;
-        self.bind(unit, size, leaves);
-        self.notice_own_word(unit, size, leaves);
+        let (size, root, new) = log.learn(note, leaves)?;
+        if held {
+            self.bind(unit, (size, root), leaves);
+        }
+        self.notice_own_word(unit, (size, root), leaves);
         let Some(log) = self.logs.get(unit) else { return Ok(()) };
-        let cosigners: Vec<UnitId> = log.at(size).map(|head| head.cosigners().cloned().collect()).unwrap_or_default();
+        let cosigners: Vec<UnitId> =
+            log.find(size, root).map(|head| head.cosigners().cloned().collect()).unwrap_or_default();
         let forked = log.forked;
         let Some(session) = self.sessions.get_mut(&stream) else { return Ok(()) };
         let peer = session.peer.clone();
         let known = session.head(unit);
-        known.newest = known.newest.max(size);
+        if held {
+            known.newest = known.newest.max(size);
+        }
         // What it told of it knows, and it may know more.
         let told = cosigners.iter().filter(|cosigner| mentions(note, cosigner));
-        known.knows(size, told);
+        known.knows((size, root), told);
         if *unit == self.setup.unit && (size > self.own.signed || forked) {
             let words = format!(
                 "{peer} holds a checkpoint of this unit's log with {size} entries that this node's journal, at {}, does not know: \
@@ -155,11 +166,13 @@ impl Engine {
     }
 
     /// A partner may show a cosignature of this node that its journal does not know: then the journal is an old one.
-    fn notice_own_word(&mut self, unit: &UnitId, size: Size, leaves: &impl LeafHashes) {
+    pub(super) fn notice_own_word(&mut self, unit: &UnitId, (size, root): (Size, Hash), leaves: &impl LeafHashes) {
         let Some(log) = self.logs.get(unit) else { return };
-        let Some(head) = log.at(size).filter(|head| head.is_cosigned_by(&self.setup.unit)) else { return };
+        if !log.find(size, root).is_some_and(|head| head.is_cosigned_by(&self.setup.unit)) {
+            return;
+        }
         let journalled =
-            log.cosigned.is_some_and(|(known, root)| size < known || size == known && head.checkpoint().root == root);
+            log.cosigned.is_some_and(|(known, journalled)| size < known || size == known && root == journalled);
         if !journalled {
             let words = format!(
                 "a partner shows this node's own cosignature over {size} entries of {unit}, which its journal does not know: \
@@ -194,7 +207,7 @@ impl Engine {
         // A unit that has just started learns from this how far its log is held here: nothing of it may still be on its
         // way to the disk or to a cosignature.
         let theirs = self.logs.get(&session.peer)?;
-        if theirs.durable < theirs.replica.taken() || theirs.cosigning.is_some() {
+        if theirs.durable < theirs.replica.taken() || theirs.cosigning.is_some() || theirs.rewinding {
             return None;
         }
         let (mut heads, mut bytes, mut last) = (Vec::new(), 0_usize, None);
@@ -227,14 +240,19 @@ impl Engine {
             if bytes > HEADS_BYTES_MAX {
                 break;
             }
-            session.dirty.remove(&unit);
+            let seen = self.compose_seen(stream, &unit);
+            let session = self.sessions.get_mut(&stream)?;
+            // What did not fit comes next.
+            if seen.is_empty() {
+                session.dirty.remove(&unit);
+            }
             let Some(log) = self.logs.get(&unit) else { continue };
             let known = session.heads.get(&unit).cloned().unwrap_or_default();
             let news = log.certified_size() > known.certified
                 || log.bridge_size() > known.bridge
-                || log.newest_held().is_some_and(|newest| known.lacks(newest.checkpoint().size, newest.cosigners()));
-            if news {
-                let head = compose_head(log, known.certified, known.bridge);
+                || log.newest_held().is_some_and(|newest| known.lacks(at(newest), newest.cosigners()));
+            if news || !seen.is_empty() {
+                let head = wire::Head { seen, ..compose_head(log, known.certified, known.bridge) };
                 bytes = bytes.saturating_add(weight(&head));
                 heads.push(head);
             }
@@ -271,7 +289,7 @@ impl Engine {
         known.certified = known.certified.max(log.certified_size());
         known.bridge = known.bridge.max(log.bridge_size());
         if let Some(newest) = log.newest_held() {
-            known.knows(newest.checkpoint().size, newest.cosigners());
+            known.knows(at(newest), newest.cosigners());
         }
     }
 
@@ -284,7 +302,9 @@ impl Engine {
         };
         for (unit, log) in &self.logs {
             text(&mut bytes, unit);
-            for head in [log.certified.as_ref(), log.newest_held()] {
+            // Where a log forked, what is beyond the certified checkpoint may differ for ever.
+            let newest = if log.forked { log.certified.as_ref() } else { log.newest_held() };
+            for head in [log.certified.as_ref(), newest] {
                 let checkpoint = head.map(Sighting::checkpoint);
                 bytes.extend(checkpoint.map_or(0, |c| c.size.get()).to_be_bytes());
                 bytes.extend(checkpoint.map_or(Hash::EMPTY_ROOT, |c| c.root).0);
@@ -301,7 +321,8 @@ impl Engine {
 
 /// How much of a frame a head takes.
 fn weight(head: &wire::Head) -> usize {
-    head.certified.len().saturating_add(head.newest.len()).saturating_add(head.bridge.len())
+    let seen = head.seen.iter().map(Vec::len).fold(0, usize::saturating_add);
+    head.certified.len().saturating_add(head.newest.len()).saturating_add(head.bridge.len()).saturating_add(seen)
 }
 
 /// The head of a log: its certified checkpoint if that is larger than `known`, its newest if that is another, and its
@@ -320,7 +341,12 @@ fn compose_head(log: &Log, known: Size, bridge: Size) -> wire::Head {
         certified: certified.map(note).unwrap_or_default(),
         newest: newest.map(note).unwrap_or_default(),
         bridge: log.bridge.as_ref().filter(|_| log.bridge_size() > bridge).map(note).unwrap_or_default(),
+        seen: Vec::new(),
     }
+}
+
+fn at(head: &Sighting) -> (Size, Hash) {
+    (head.checkpoint().size, head.checkpoint().root)
 }
 
 /// The size in a note that was learnt before.

@@ -12,6 +12,7 @@ use crate::charter::CharterChain;
 use crate::checkpoint::Checkpoint;
 use crate::cosignature::Cosignature;
 use crate::entry::Entry;
+use crate::fork::ForkProof;
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
 use crate::limits::{BUNDLE_ENTRIES, NOTE_BYTES_MAX};
@@ -71,11 +72,23 @@ pub(super) struct Log {
     /// The largest checkpoint cosigned, as the journal has it.
     pub(super) cosigned: Option<(Size, Hash)>,
     /// The own cosignatures on it, so that they can be said again after a restart, when the checkpoint is learnt of anew.
-    own_words: Vec<(UnitId, VerifierKey, Cosignature)>,
+    pub(super) own_words: Vec<(UnitId, VerifierKey, Cosignature)>,
     /// The one on its way to the journal.
     pub(super) cosigning: Option<Size>,
-    /// Whether the author signed two checkpoints that contradict.
+    /// Whether the author signed two checkpoints that contradict: nothing more of it is cosigned.
     pub(super) forked: bool,
+    /// Checkpoints that the author signed and that do not stand on the branch held.
+    pub(super) strays: BTreeMap<(Size, Hash), Sighting>,
+    /// What anybody can verify of the fork.
+    pub(super) proof: Option<ForkProof>,
+    /// How many cosigners of both branches the proof named that was given to be stored.
+    pub(super) proof_kept: Option<usize>,
+    /// Whether something came that a better proof may be made of.
+    pub(super) unproven: bool,
+    /// Whether what a partner sent does not fit what is held beyond what is kept in any case.
+    pub(super) misfit: bool,
+    /// Whether the store is cutting it back.
+    pub(super) rewinding: bool,
     /// Since when something is known to be lacking, Unix milliseconds.
     pub(super) lacking_since: Option<u64>,
     /// Bytes on their way to the store.
@@ -106,6 +119,12 @@ impl Log {
             own_words: Vec::new(),
             cosigning: None,
             forked: false,
+            strays: BTreeMap::new(),
+            proof: None,
+            proof_kept: None,
+            unproven: false,
+            misfit: false,
+            rewinding: false,
             lacking_since: None,
             unstored: Unstored::default(),
             gap_asked_ms: None,
@@ -164,6 +183,9 @@ impl Log {
     /// The largest checkpoint held whole that has its quorum and is not yet stored as certified; a bridge first, since
     /// nothing beyond it counts before.
     pub(super) fn to_certify(&self) -> Option<&Sighting> {
+        if self.rewinding {
+            return None;
+        }
         let certified = |size: Size| {
             let known = self.known.get(&size).filter(|known| self.holds(size, known))?;
             self.eras.rule(size)?.met_by(&known.head).then_some(&known.head)
@@ -180,7 +202,7 @@ impl Log {
 
     /// Whether a checkpoint has its quorum; of one whose entries are not all held, that of the era in which the log is, which
     /// certifies what it covers up to the next turn.
-    fn has_quorum(&self, size: Size, known: &Known) -> bool {
+    pub(super) fn has_quorum(&self, size: Size, known: &Known) -> bool {
         if size <= self.replica.taken() {
             return self.within_limit(size) && self.eras.rule(size).is_some_and(|rule| rule.met_by(&known.head));
         }
@@ -208,8 +230,13 @@ impl Log {
     }
 
     /// The checkpoint of at most this size under which to fetch what comes after `from`: the newest, or where much is
-    /// lacking of it the newest with its quorum, since what is fetched under that is certified as it comes.
+    /// lacking of it the newest with its quorum, since what is fetched under that is certified as it comes. Of a log that
+    /// forked nothing else is fetched.
     pub(super) fn fetch_under(&self, from: Size, most: Size) -> Option<&Checkpoint> {
+        if self.forked {
+            let certified = self.known.range(..=most).rev().find(|(size, known)| self.has_quorum(**size, known));
+            return certified.map(|(_, known)| known.head.checkpoint());
+        }
         let (newest, known) = self.known.range(..=most).next_back()?;
         let far = |size: &Size| size.beyond(from) > BUNDLE_ENTRIES;
         let sure =
@@ -236,7 +263,7 @@ impl Log {
     /// The largest checkpoint held whole that this node may cosign at `now_ms` and has not, and with which mirror keys: those
     /// that the charter gives it by which the checkpoint is judged.
     pub(super) fn to_cosign(&self, now_ms: u64, own: &UnitId) -> Option<(Checkpoint, Vec<VerifierKey>)> {
-        if self.forked || self.ended || self.cosigning.is_some() {
+        if self.forked || self.ended || self.rewinding || self.cosigning.is_some() {
             return None;
         }
         let held = |(size, known): &(&Size, &Known)| self.within_limit(**size) && self.holds(**size, known);
@@ -286,17 +313,21 @@ impl Log {
         own.into_iter().find(|key| cosignature.verify(&body, key).is_ok()).cloned()
     }
 
-    /// A checkpoint that is known at this size, certified or not.
+    /// A checkpoint of the branch held, or that may be, known at this size, certified or not.
     pub(super) fn at(&self, size: Size) -> Option<&Sighting> {
         let certified = self.certified.as_ref().filter(|head| head.checkpoint().size == size);
         certified.or_else(|| self.known.get(&size).map(|known| &known.head))
     }
 
-    fn at_mut(&mut self, size: Size) -> Option<&mut Sighting> {
-        if self.certified_size() == size && self.certified.is_some() {
-            return self.certified.as_mut();
-        }
-        self.known.get_mut(&size).map(|known| &mut known.head)
+    /// A checkpoint that is known, on whichever branch.
+    pub(super) fn find(&self, size: Size, root: Hash) -> Option<&Sighting> {
+        self.at(size).filter(|head| head.checkpoint().root == root).or_else(|| self.strays.get(&(size, root)))
+    }
+
+    pub(super) fn find_mut(&mut self, size: Size, root: Hash) -> Option<&mut Sighting> {
+        let certified = self.certified.as_mut().filter(|head| head.checkpoint().size == size);
+        let held = certified.or_else(|| self.known.get_mut(&size).map(|known| &mut known.head));
+        held.filter(|head| head.checkpoint().root == root).or_else(|| self.strays.get_mut(&(size, root)))
     }
 
     pub(super) fn add_cosignature(
@@ -307,38 +338,45 @@ impl Log {
         key: &VerifierKey,
         cosignature: Cosignature,
     ) {
-        if let Some(head) = self.at_mut(size).filter(|head| head.checkpoint().root == root) {
+        if let Some(head) = self.find_mut(size, root) {
             head.add(by.clone(), key.clone(), cosignature);
+            self.unproven |= self.forked;
         }
     }
 
-    /// Learns a checkpoint from its note. Gives its size, and whether it or a cosignature was new.
-    pub(super) fn learn(&mut self, bytes: &[u8], leaves: &impl LeafHashes) -> Result<(Size, bool), Fault> {
+    /// Learns a checkpoint from its note. Gives its size and root, and whether it or a cosignature was new.
+    pub(super) fn learn(&mut self, bytes: &[u8], leaves: &impl LeafHashes) -> Result<(Size, Hash, bool), Fault> {
         let fault = |reason: String| Fault::Head { unit: self.unit.clone(), reason };
         let note = Note::parse(bytes, NOTE_BYTES_MAX).map_err(|e| fault(e.to_string()))?;
         let checkpoint = Checkpoint::parse_body(note.text()).map_err(|e| fault(e.to_string()))?;
         if self.eras.current().is_none_or(|era| checkpoint.origin != *era.keys.log_key.name()) {
             return Err(fault(format!("its origin is {}", checkpoint.origin)));
         }
-        let size = checkpoint.size;
-        let known = self.at(size).filter(|known| known.checkpoint().root == checkpoint.root);
-        if let Some(known) = known {
+        let (size, root) = (checkpoint.size, checkpoint.root);
+        if let Some(known) = self.find(size, root) {
             let fresh = known.news(&note, &self.eras).map_err(|e| fault(e.to_string()))?;
             let new = !fresh.is_empty();
             for (unit, cosignature, key) in fresh {
-                self.add_cosignature(size, checkpoint.root, &unit, &key, cosignature);
+                self.add_cosignature(size, root, &unit, &key, cosignature);
             }
-            return Ok((size, new));
+            return Ok((size, root, new));
         }
         let head = Sighting::of_note(&note, &self.eras).map_err(|e| fault(e.to_string()))?;
         if !self.may_be_signed_by(size, head.signed().key()) {
             return Err(fault(format!("at {size} entries it is signed with a key that the charter has replaced")));
         }
-        if self.at(size).is_some() {
-            self.forked = true;
-            return Ok((size, true));
+        Ok((size, root, self.insert(head, leaves)))
+    }
+
+    /// Takes in a verified checkpoint, or the cosignatures on it that are new. Gives whether anything was.
+    pub(super) fn admit(&mut self, head: Sighting, leaves: &impl LeafHashes) -> bool {
+        let (size, root) = (head.checkpoint().size, head.checkpoint().root);
+        if let Some(known) = self.find_mut(size, root) {
+            let new = known.merge(head);
+            self.unproven |= new && self.forked;
+            return new;
         }
-        Ok((size, self.insert(head, leaves)))
+        self.may_be_signed_by(size, head.signed().key()) && self.insert(head, leaves)
     }
 
     /// Whether a key is the log's at this size, as far as is known.
@@ -373,14 +411,15 @@ impl Log {
             true => match self.replica.root_at(size, leaves) {
                 // In a stretch that cannot be judged yet it is met again later.
                 Some(own) if own == root => self.eras.log_key(size) == Some(head.signed().key()),
-                Some(_) => {
-                    self.forked = true;
-                    return true;
-                }
+                // What a key signed that the charter has replaced by then is nobody's word.
+                Some(_) => return self.may_be_signed_by(size, head.signed().key()) && self.stray(head),
                 // The leaves could not be read: it can still be learnt of again.
                 None => return false,
             },
         };
+        if self.at(size).is_some_and(|other| other.checkpoint().root != root) {
+            return self.stray(head);
+        }
         if size <= self.certified_size() {
             return false;
         }
@@ -399,11 +438,11 @@ impl Log {
         true
     }
 
-    /// Checks the checkpoints between two sizes against the tree that grew over them.
-    /// An author whose checkpoint contradicts has forked its log.
+    /// Checks the checkpoints from a size on that the tree has grown over against it. An author whose checkpoint contradicts
+    /// has forked its log.
     pub(super) fn meet(&mut self, from: Size, leaves: &impl LeafHashes) {
         let taken = self.replica.taken();
-        let mut usurped = Vec::new();
+        let (mut usurped, mut wrong) = (Vec::new(), Vec::new());
         for (size, known) in self.known.range_mut(from..=taken).filter(|(_, known)| !known.ours) {
             let Some(key) = self.eras.log_key(*size) else { continue };
             if key != known.head.signed().key() {
@@ -413,13 +452,19 @@ impl Log {
             }
             match self.replica.root_at(*size, leaves) {
                 Some(root) if root == known.head.checkpoint().root => known.ours = true,
-                Some(_) => self.forked = true,
+                Some(_) => wrong.push(*size),
                 None => {}
             }
         }
         for size in usurped {
             self.known.remove(&size);
         }
+        for size in wrong {
+            if let Some(known) = self.known.remove(&size) {
+                self.stray(known.head);
+            }
+        }
+        self.find_again(leaves);
         self.bridges_heard.retain(|size| *size > taken);
         self.meet_bound(leaves);
     }
@@ -449,6 +494,7 @@ impl Log {
             self.bridge.clone_from(&self.certified);
         }
         if self.eras.settle(size) {
+            self.leave_fork();
             self.meet(Size::ZERO, leaves);
         }
     }

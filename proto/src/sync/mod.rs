@@ -39,7 +39,7 @@
 //! partners that are not known to have it. Where nothing changed for a while, one 32-byte digest is sent: SHA-256 over,
 //! for each log ascending by unit, `u16be` length and unit id, then for the certified and for the newest head each
 //! `u64be` size, 32 bytes of root, `u16be` number of cosigners and for each ascending `u16be` length and unit id (absent
-//! heads as size 0, the empty root and no cosigner). A partner with another digest answers with a full account.
+//! heads as size 0, the empty root and no cosigner; of a log that forked the certified head twice). A partner with another digest answers with a full account.
 //!
 //! # Charters
 //! `Hello` names the newest version of the charter that a node has durable. Whoever holds later ones sends them in order,
@@ -66,6 +66,7 @@ mod engine;
 mod eras;
 mod event;
 mod fault;
+mod fork;
 mod frame;
 mod heads;
 mod log;

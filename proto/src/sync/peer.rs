@@ -11,7 +11,7 @@ use crate::ids::{Size, UnitId};
 use crate::wire;
 
 /// Of how many checkpoints of one log it is remembered what a partner knows.
-const KNOWN_MAX: usize = 16;
+const KNOWN_MAX: usize = 64;
 
 /// What a partner is known to hold of one log.
 #[derive(Debug, Clone, Default)]
@@ -23,13 +23,13 @@ pub(super) struct PeerHead {
     /// The newest bridge it was told of.
     pub(super) bridge: Size,
     /// The newest checkpoints that it is known to know, and whose cosignatures of each.
-    known: BTreeMap<Size, BTreeSet<UnitId>>,
+    known: BTreeMap<(Size, Hash), BTreeSet<UnitId>>,
 }
 
 impl PeerHead {
     /// It knows these cosignatures of the checkpoint of this size.
-    pub(super) fn knows<'a>(&mut self, size: Size, cosigners: impl IntoIterator<Item = &'a UnitId>) {
-        self.known.entry(size).or_default().extend(cosigners.into_iter().cloned());
+    pub(super) fn knows<'a>(&mut self, (size, root): (Size, Hash), cosigners: impl IntoIterator<Item = &'a UnitId>) {
+        self.known.entry((size, root)).or_default().extend(cosigners.into_iter().cloned());
         while self.known.len() > KNOWN_MAX {
             self.known.pop_first();
         }
@@ -41,11 +41,17 @@ impl PeerHead {
     }
 
     /// Whether a checkpoint with these cosignatures is news to it. An older one than it knows is, if somebody cosigned it.
-    pub(super) fn lacks<'a>(&self, size: Size, mut cosigners: impl Iterator<Item = &'a UnitId>) -> bool {
-        match self.known.get(&size) {
+    pub(super) fn lacks<'a>(&self, at: (Size, Hash), mut cosigners: impl Iterator<Item = &'a UnitId>) -> bool {
+        let newest = self.known.last_key_value().map(|((newest, _), _)| *newest);
+        match self.known.get(&at) {
             Some(known) => cosigners.any(|by| !known.contains(by)),
-            None => cosigners.next().is_some() || self.known.last_key_value().is_none_or(|(newest, _)| size > *newest),
+            None => cosigners.next().is_some() || newest.is_none_or(|newest| at.0 > newest),
         }
+    }
+
+    /// Whether it is known to know this checkpoint with all these cosignatures.
+    pub(super) fn knows_all<'a>(&self, at: (Size, Hash), mut cosigners: impl Iterator<Item = &'a UnitId>) -> bool {
+        self.known.get(&at).is_some_and(|known| cosigners.all(|by| known.contains(by)))
     }
 }
 
@@ -87,6 +93,12 @@ pub(super) struct Session {
     pub(super) heads: BTreeMap<UnitId, PeerHead>,
     /// Its frontier's and its list's digest.
     pub(super) list: Option<(Hash, Hash)>,
+    /// Logs of which it is shown every checkpoint: what it sent does not fit what is held.
+    pub(super) showing: BTreeSet<UnitId>,
+    /// Of which forks it has a proof from this node or gave one, and how many cosigners of both branches that names.
+    pub(super) forks_told: BTreeMap<UnitId, usize>,
+    /// How many proofs of forks it sent.
+    pub(super) forks_heard: usize,
     /// Wants to be sent to it.
     pub(super) wants: VecDeque<wire::Want>,
     /// Own open-ended wants that it has.
@@ -122,6 +134,9 @@ impl Session {
             digest_due: None,
             heads: BTreeMap::new(),
             list: None,
+            showing: BTreeSet::new(),
+            forks_told: BTreeMap::new(),
+            forks_heard: 0,
             wants: VecDeque::new(),
             open: BTreeMap::new(),
             their_open: BTreeMap::new(),

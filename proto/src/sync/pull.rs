@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use super::Fault;
 use super::engine::Engine;
 use super::event::{Action, LeafHashes, StreamId};
+use super::fork::shown_in;
 use super::frame::{BundleFrame, OutlineFrame};
 use super::log::Log;
 use super::outline::Outline;
@@ -36,7 +37,15 @@ const DISTRUST_MS: u64 = 15_000;
 #[derive(Debug)]
 pub(super) enum Asked {
     /// A range.
-    Range { from: Size, end: Size, under: Size, root: Hash, outline: Option<Outline> },
+    Range {
+        from: Size,
+        end: Size,
+        under: Size,
+        root: Hash,
+        outline: Option<Outline>,
+        /// The newest checkpoint held, if the partner knew it when it was asked.
+        told: Option<(Size, Hash)>,
+    },
     /// A payload that was missing.
     Fill,
     /// Something that is no longer needed.
@@ -99,13 +108,13 @@ impl Engine {
 
     /// The partner with the most of a log, the author first, and the checkpoint to take it under.
     fn source(&self, unit: &UnitId, now_ms: u64) -> Option<(StreamId, Size, Hash)> {
-        let log = self.logs.get(unit)?;
+        let log = self.logs.get(unit).filter(|log| !log.rewinding)?;
         let usable = |session: &&Session| {
             session.active && session.answered && session.distrusted.get(unit).is_none_or(|until| *until <= now_ms)
         };
         let trusted = |session: &Session| self.suspects.get(&session.peer).is_none_or(|until| *until <= now_ms);
         let best = |session: &Session| {
-            let under = log.fetch_under(log.replica.taken(), session.holds(unit))?;
+            let under = log.fetch_under(log.replica.taken(), held(session, log))?;
             let more = under.size > log.replica.taken();
             more.then(|| (trusted(session), under.size, session.peer == *unit, Reverse(session.stream), under.root))
         };
@@ -135,11 +144,12 @@ impl Engine {
             self.pulls.insert(unit.clone(), pull);
         }
         let (Some(pull), Some(session)) = (self.pulls.get_mut(unit), self.sessions.get_mut(&stream)) else { return };
+        let told = log.held_at().filter(|at| session.head(unit).knows_all(*at, std::iter::empty()));
         let asked = session.asked.entry(unit.clone()).or_default();
         while asked.len() < WANTS_MAX && pull.next < under && self.unstored_bytes < UNSTORED_BYTES_MAX {
             let reach = pull.next.bundled().plus(WANT_ENTRIES_MAX).unwrap_or(under);
             let end = reach.min(under);
-            asked.push_back(Asked::Range { from: pull.next, end, under, root, outline: None });
+            asked.push_back(Asked::Range { from: pull.next, end, under, root, outline: None, told });
             session.wants.push_back(wire::Want {
                 unit: unit.to_string(),
                 from: pull.next.get(),
@@ -157,7 +167,8 @@ impl Engine {
     /// The checkpoint under which the source of a pull is asked for what comes next.
     fn source_again(&self, unit: &UnitId, stream: StreamId, next: Size) -> Option<(StreamId, Size, Hash)> {
         let session = self.sessions.get(&stream)?;
-        let under = self.logs.get(unit)?.fetch_under(next, session.holds(unit))?;
+        let log = self.logs.get(unit)?;
+        let under = log.fetch_under(next, held(session, log))?;
         Some((stream, under.size, under.root))
     }
 
@@ -176,15 +187,15 @@ impl Engine {
         let awaited =
             self.sessions.get(&stream).and_then(|session| session.asked.get(unit)).is_some_and(|a| !a.is_empty());
         if awaited && quiet > SOURCE_QUIET_MS_MAX {
-            self.abandon(unit, stream, now_ms);
+            self.abandon(unit, stream, now_ms, DISTRUST_MS);
         }
     }
 
     /// Stops a pull and asks this source no more for a while.
-    fn abandon(&mut self, unit: &UnitId, stream: StreamId, now_ms: u64) {
+    pub(super) fn abandon(&mut self, unit: &UnitId, stream: StreamId, now_ms: u64, distrust_ms: u64) {
         self.pulls.remove(unit);
         if let Some(session) = self.sessions.get_mut(&stream) {
-            session.distrusted.insert(unit.clone(), now_ms.saturating_add(DISTRUST_MS));
+            session.distrusted.insert(unit.clone(), now_ms.saturating_add(distrust_ms));
             for asked in session.asked.get_mut(unit).into_iter().flatten() {
                 *asked = Asked::Abandoned;
             }
@@ -195,6 +206,9 @@ impl Engine {
     fn ask_for_gap(&mut self, now_ms: u64, unit: &UnitId) {
         let Some(log) = self.logs.get_mut(unit) else { return };
         let Some(gap) = log.replica.first_gap() else { return };
+        if log.rewinding {
+            return;
+        }
         let due = log.gap_asked_ms.is_none_or(|at| now_ms >= at.saturating_add(PULL_AFTER_MS));
         let Ok(end) = Size::new(gap).and_then(|gap| gap.plus(1)) else { return };
         if !due || end > log.durable || self.pulls.contains_key(unit) {
@@ -224,14 +238,14 @@ impl Engine {
 
     /// Keeps an open-ended want with the author of a log that this node has caught up with.
     fn keep_open(&mut self, unit: &UnitId) {
-        let Some(log) = self.logs.get(unit) else { return };
+        let Some(log) = self.logs.get(unit).filter(|log| !log.forked && !log.rewinding) else { return };
         if self.pulls.contains_key(unit) {
             return;
         }
         let taken = log.replica.taken();
         let author = self.sessions.values_mut().find(|s| s.active && s.answered && s.peer == *unit);
         let Some(session) = author.filter(|session| session.holds(unit) <= taken) else { return };
-        let stands = session.open.get(unit).is_some_and(|open| open.at >= taken && open.credit >= PUSH_BYTES / 2);
+        let stands = session.open.get(unit).is_some_and(|open| open.at == taken && open.credit >= PUSH_BYTES / 2);
         if stands {
             return;
         }
@@ -249,6 +263,7 @@ impl Engine {
 
     pub(super) fn on_outline(
         &mut self,
+        now_ms: u64,
         stream: StreamId,
         frame: OutlineFrame,
         leaves: &impl LeafHashes,
@@ -256,8 +271,15 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&stream) else { return Ok(()) };
         let Some(log) = self.logs.get(&frame.unit) else { return Err(Fault::NotWanted("an outline")) };
         match session.asked.get_mut(&frame.unit).and_then(VecDeque::front_mut) {
-            Some(Asked::Range { from, end, under, root, outline: outline @ None }) => {
-                *outline = Some(Outline::check(frame, log, (*from, *end, *under), *root, leaves)?);
+            Some(Asked::Range { from, end, under, root, outline: outline @ None, told }) => {
+                let told = *told;
+                let (unit, alone) = (frame.unit.clone(), from.bundles() == 0);
+                match Outline::check(frame, log, (*from, *end, *under), *root, leaves) {
+                    Ok(checked) => *outline = Some(checked),
+                    Err(fault) if alone => return Err(fault),
+                    // It was put together with what is held.
+                    Err(fault) => return self.misfit(now_ms, stream, &unit, told, fault),
+                }
                 Ok(())
             }
             Some(Asked::Abandoned) => Ok(()),
@@ -284,7 +306,7 @@ impl Engine {
             Some(Asked::Fill) => self.fill(&frame),
             Some(Asked::Range { .. }) if done && frame.entries.is_empty() => {
                 asked.pop_front();
-                self.abandon(&frame.unit, stream, now_ms);
+                self.abandon(&frame.unit, stream, now_ms, DISTRUST_MS);
                 return Ok(());
             }
             Some(Asked::Range { .. }) => return self.take_range(now_ms, stream, frame, leaves),
@@ -300,7 +322,7 @@ impl Engine {
 
     /// Has payloads that were missing stored. The log is complete only when the store has them: what is cosigned is held.
     fn fill(&mut self, frame: &BundleFrame) {
-        let Some(log) = self.logs.get(&frame.unit) else { return };
+        let Some(log) = self.logs.get(&frame.unit).filter(|log| !log.rewinding) else { return };
         for (index, entry) in (frame.from.get()..).zip(&frame.entries) {
             if log.replica.lacks(index, entry).is_some() {
                 let (unit, entry) = (frame.unit.clone(), entry.clone());
@@ -332,13 +354,13 @@ impl Engine {
             return Err(Fault::NotWanted("entries"));
         };
         let Some(asked) = session.asked.get_mut(&unit) else { return Err(Fault::NotWanted("entries")) };
-        let Some(Asked::Range { end, under, root, outline: Some(outline), .. }) = asked.front() else {
+        let Some(Asked::Range { end, under, root, outline: Some(outline), told, .. }) = asked.front() else {
             return Err(Fault::NotWanted("entries without an outline"));
         };
         if !frame.entries.is_empty() {
             pull.progress_ms = now_ms;
         }
-        let (end, under, root) = (*end, *under, *root);
+        let (end, under, root, told) = (*end, *under, *root, *told);
         let position = log.replica.taken().plus(pull.assembling.len() as u64).map_err(|_| wrong.clone())?;
         // What was pushed meanwhile is held already.
         let known = usize::try_from(position.beyond(frame.from)).unwrap_or(usize::MAX);
@@ -358,9 +380,18 @@ impl Engine {
                 None => grown.root() == Some(root),
             };
             if !proven {
-                return Err(wrong);
+                let taken = log.replica.taken();
+                if taken == taken.bundled() {
+                    return Err(wrong);
+                }
+                // It was put together with what is held.
+                if frame.done {
+                    asked.pop_front();
+                }
+                return self.misfit(now_ms, stream, &unit, told, wrong);
             }
             let run = std::mem::take(&mut pull.assembling);
+            self.shown_forks.extend(shown_in(&run));
             let bytes = accept(log, run, grown, &mut self.actions, leaves)?;
             log.proven_under(under);
             self.unstored_bytes = self.unstored_bytes.saturating_add(bytes);
@@ -395,22 +426,25 @@ impl Engine {
         let end = frame.from.plus(frame.entries.len() as u64).map_err(|_| wrong.clone())?;
         open.at = open.at.max(end);
         let note = frame.checkpoint.unwrap_or_default();
-        let (size, new) = log.learn(&note, leaves)?;
+        let (size, root, new) = log.learn(&note, leaves)?;
         if size != end {
             return Err(wrong);
         }
         let known = session.head(&unit);
         known.newest = known.newest.max(size);
         let taken = log.replica.taken();
-        if frame.from <= taken && end > taken {
+        // Of a log that forked nothing is taken but what was asked for.
+        let takes = !log.forked && !log.rewinding;
+        if takes && frame.from <= taken && end > taken {
             let skip = usize::try_from(taken.beyond(frame.from)).unwrap_or(usize::MAX);
             let run: Vec<Entry> = frame.entries.into_iter().skip(skip).collect();
             let grown = log.replica.grow(&run).ok_or(wrong.clone())?;
-            let root = log.at(size).map(|head| head.checkpoint().root);
-            if root.is_none() || grown.root() != root {
-                return Err(wrong);
+            if grown.root() != Some(root) {
+                let told = log.held_at().filter(|at| session.head(&unit).knows_all(*at, std::iter::empty()));
+                return if taken == Size::ZERO { Err(wrong) } else { self.misfit(now_ms, stream, &unit, told, wrong) };
             }
             let count = run.len();
+            self.shown_forks.extend(shown_in(&run));
             let bytes = accept(log, run, grown, &mut self.actions, leaves)?;
             self.unstored_bytes = self.unstored_bytes.saturating_add(bytes);
             if let Some(pull) = self.pulls.get_mut(&unit) {
@@ -421,6 +455,14 @@ impl Engine {
             self.soil_others(&unit, stream, now_ms);
         }
         Ok(())
+    }
+}
+
+/// How far a partner holds a log. Of one that forked only what it says is certified stands on one branch everywhere.
+fn held(session: &Session, log: &Log) -> Size {
+    match log.forked {
+        true => session.heads.get(&log.unit).map_or(Size::ZERO, |head| head.certified),
+        false => session.holds(&log.unit),
     }
 }
 

@@ -18,6 +18,8 @@ use super::eras::Era;
 use super::event::{Action, LeafHashes};
 use super::log::Log;
 use super::own::{self, Stage, Standing};
+use super::peer::Session;
+use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
 
 /// What partners have answered since the recovery, or its last stage, began.
@@ -51,8 +53,12 @@ impl Engine {
         }
         self.begin_recovery(reason);
         let heard: Vec<_> = self.sessions.values().filter(|session| session.active && session.answered).collect();
-        let shown: Vec<(UnitId, Size)> =
-            heard.iter().flat_map(|session| self.logs.keys().map(|unit| (unit.clone(), session.holds(unit)))).collect();
+        let at = |session: &Session, log: &Log| {
+            let head = log.at(session.holds(&log.unit))?.checkpoint();
+            Some((log.unit.clone(), (head.size, head.root)))
+        };
+        let shown: Vec<_> =
+            heard.iter().flat_map(|session| self.logs.values().filter_map(move |log| at(session, log))).collect();
         self.recovery.answers = heard
             .iter()
             .filter_map(|session| {
@@ -60,8 +66,8 @@ impl Engine {
                 Some((session.peer.clone(), Answer { rebuilding: hello.rebuilding, recovering: hello.recovering }))
             })
             .collect();
-        for (unit, size) in shown {
-            self.bind(&unit, size, leaves);
+        for (unit, at) in shown {
+            self.bind(&unit, at, leaves);
         }
     }
 
@@ -93,10 +99,9 @@ impl Engine {
     }
 
     /// A partner shows that it holds a checkpoint: what this node cosigns from now on must extend it.
-    pub(super) fn bind(&mut self, unit: &UnitId, size: Size, leaves: &impl LeafHashes) {
+    pub(super) fn bind(&mut self, unit: &UnitId, (size, root): (Size, Hash), leaves: &impl LeafHashes) {
         let Some(log) = self.logs.get_mut(unit).filter(|_| self.own.standing.recovers()) else { return };
-        if let Some(checkpoint) = log.at(size).map(|head| head.checkpoint()) {
-            let root = checkpoint.root;
+        if log.find(size, root).is_some() {
             log.bind(size, root, leaves);
         }
     }

@@ -293,19 +293,34 @@ impl Replica {
         tree::range(&nodes, begin, end).ok().filter(|range| range.end() == end)
     }
 
+    /// Shows what roots the tree of `new` leaves, which were taken, has at `old` and `new`: see
+    /// [`consistency_path`](tree::consistency_path). Reads the leaf hashes of two bundles at the most.
+    pub(super) fn path(&self, old: Size, new: Size, leaves: &impl LeafHashes) -> Option<Vec<Hash>> {
+        if new > self.taken() {
+            return None;
+        }
+        let low = self.low([old.bundled(), new.bundled()], leaves)?;
+        tree::consistency_path(&Nodes { levels: &self.levels, low: &low }, old, new).ok()
+    }
+
+    /// The leaf hashes of the bundles that begin there.
+    fn low(&self, bundles: [Size; 2], leaves: &impl LeafHashes) -> Option<Vec<(u64, Vec<Hash>)>> {
+        let mut low = Vec::new();
+        for from in BTreeSet::from(bundles) {
+            let last = from == self.taken().bundled();
+            let hashes = if last { self.tail.clone() } else { leaves.leaf_hashes(&self.unit, from.bundles())? };
+            low.push((from.get(), hashes));
+        }
+        Some(low)
+    }
+
     /// Proves that the tree of `size` leaves, which were taken, has the leaf `index`. What lies below level 8 is computed
     /// from the leaf hashes of two bundles: the leaf's own, and the partial one at the end.
     pub(super) fn inclusion(&self, index: u64, size: Size, leaves: &impl LeafHashes) -> Option<Vec<Hash>> {
         if size > self.taken() {
             return None;
         }
-        let own = Size::new(index).ok()?.bundled();
-        let mut low = Vec::new();
-        for from in BTreeSet::from([own, size.bundled()]) {
-            let last = from == self.taken().bundled();
-            let hashes = if last { self.tail.clone() } else { leaves.leaf_hashes(&self.unit, from.bundles())? };
-            low.push((from.get(), hashes));
-        }
+        let low = self.low([Size::new(index).ok()?.bundled(), size.bundled()], leaves)?;
         tree::inclusion_proof(&Nodes { levels: &self.levels, low: &low }, index, size).ok()
     }
 }

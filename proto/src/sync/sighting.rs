@@ -7,6 +7,7 @@ use super::eras::Eras;
 use super::event::LogKeys;
 use crate::checkpoint::{Checkpoint, CheckpointError, CosignedCheckpoint, SignedCheckpoint};
 use crate::cosignature::Cosignature;
+use crate::fork::Branch;
 use crate::ids::UnitId;
 use crate::limits::NOTE_BYTES_MAX;
 use crate::note::{Note, NoteError, VerifierKey};
@@ -94,10 +95,34 @@ impl Sighting {
         self.words.entry((unit, key.id())).or_insert((key, cosignature));
     }
 
+    /// How many cosignatures it has.
+    pub(super) fn weight(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Adds the cosignatures of another sighting of the same checkpoint. Gives whether one was new.
+    pub(super) fn merge(&mut self, other: Self) -> bool {
+        let before = self.words.len();
+        for (at, word) in other.words {
+            self.words.entry(at).or_insert(word);
+        }
+        self.words.len() > before
+    }
+
+    /// As evidence.
+    pub(super) fn branch(&self) -> Branch {
+        Branch::new(self.signed.clone(), self.words.clone())
+    }
+
     /// Who cosigned with which key.
     #[cfg(test)]
     pub(super) fn words(&self) -> impl Iterator<Item = (&UnitId, &VerifierKey)> {
         self.words.iter().map(|((unit, _), (key, _))| (unit, key))
+    }
+
+    /// One side of a proof that was verified.
+    pub(super) fn of_branch(branch: &Branch) -> Self {
+        Self { signed: branch.signed().clone(), words: branch.words().clone() }
     }
 
     /// What this version of the charter makes of it.

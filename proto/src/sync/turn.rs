@@ -63,7 +63,7 @@ impl Engine {
         if let Some(frame) = self.compose_charter(stream) {
             return Some(Outgoing::Frame(frame));
         }
-        if let Some(frame) = self.compose_full(stream) {
+        if let Some(frame) = self.compose_full(stream).or_else(|| self.compose_fork(stream)) {
             return Some(Outgoing::Frame(frame));
         }
         if let Some(push) = self.push(stream) {
@@ -83,7 +83,8 @@ impl Engine {
     fn push(&mut self, stream: StreamId) -> Option<Serving> {
         let session = self.sessions.get_mut(&stream)?;
         for (unit, open) in &mut session.their_open {
-            let Some(log) = self.logs.get(unit) else { continue };
+            // Of a log that forked nothing is pushed: whoever lacks what is certified of it asks for that.
+            let Some(log) = self.logs.get(unit).filter(|log| !log.forked && !log.rewinding) else { continue };
             let Some(newest) = log.newest_held() else { continue };
             let size = newest.checkpoint().size;
             if size <= open.at || size.beyond(open.at) > BUNDLE_ENTRIES {
@@ -99,9 +100,10 @@ impl Engine {
                 finished: false,
             };
             open.at = size;
+            let at = (size, newest.checkpoint().root);
             let cosigners: Vec<UnitId> = newest.cosigners().cloned().collect();
             let unit = unit.clone();
-            session.head(&unit).knows(size, &cosigners);
+            session.head(&unit).knows(at, &cosigners);
             return Some(serving);
         }
         None

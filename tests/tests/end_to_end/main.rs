@@ -8,6 +8,7 @@ mod command_line;
 mod desk;
 mod exchange;
 mod home;
+mod i1_twin;
 mod i2_durable_before_said;
 mod i3_same_frontier_same_list;
 mod i4_only_the_unit_speaks;

@@ -150,6 +150,13 @@ impl Unit for Fake {
     ) -> Result<Response<entente_proto::wire::ReceiptReply>, Status> {
         Err(Status::not_found("nothing"))
     }
+
+    async fn fork(
+        &self,
+        _: Request<entente_proto::wire::ForkRequest>,
+    ) -> Result<Response<entente_proto::wire::ForkReply>, Status> {
+        Err(Status::not_found("nothing"))
+    }
 }
 
 /// Runs the fake node, and starts it again each time it dies.

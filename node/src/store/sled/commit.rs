@@ -73,7 +73,10 @@ impl SledStore {
         let mut gathered = Gathered { keys: self.is_copied().then(Vec::new), ..Gathered::default() };
         let mut results = Vec::with_capacity(group.len());
         for batch in group {
-            if self.must_read(batch, &gathered) {
+            let cuts = batch.rewind.is_some();
+            if cuts {
+                self.finish(&mut gathered)?;
+            } else if self.must_read(batch, &gathered) {
                 self.apply(&mut gathered)?;
             }
             match Plan::of(self, batch, &gathered) {
@@ -89,13 +92,22 @@ impl SledStore {
                 }
                 Err(error) => return Err(error),
             }
+            if cuts {
+                self.finish(&mut gathered)?;
+            }
         }
-        self.apply(&mut gathered)?;
+        self.finish(&mut gathered)?;
+        Ok(results)
+    }
+
+    /// Applies what is gathered, makes it durable and shows it.
+    fn finish(&self, gathered: &mut Gathered) -> Result<(), StoreError> {
+        self.apply(gathered)?;
         self.base().db.flush().map_err(failed)?;
         self.sync();
-        self.publish(gathered.changes);
-        self.publish_due(gathered.deleted);
-        Ok(results)
+        self.publish(std::mem::take(&mut gathered.changes));
+        self.publish_due(gathered.deleted.take());
+        Ok(())
     }
 
     /// Whether planning the batch reads entries of a log that the group has changed: the tree must have them then.
@@ -125,6 +137,11 @@ impl SledStore {
 
     /// New gaps show before the bodies go, so that a reader who finds no body knows why.
     fn hide(&self, changes: &BTreeMap<UnitId, Change>) {
+        for (unit, change) in changes {
+            if let Some(size) = change.cut {
+                self.shorten(unit, size);
+            }
+        }
         if changes.values().all(|change| change.opened.is_empty()) {
             return;
         }

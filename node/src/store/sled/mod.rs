@@ -22,6 +22,7 @@ mod backup;
 mod base;
 mod commit;
 mod current;
+mod cut;
 mod plan;
 mod read;
 mod scrub;
@@ -88,6 +89,8 @@ pub struct SledStore {
     due: Mutex<Option<ScrubDue>>,
     /// How often erasures were announced, since the start.
     announcements: AtomicU64,
+    /// How often a log was cut back, since the start.
+    cuts: AtomicU64,
     /// Held by whoever changes the database: a commit, or the moment in which a copy takes its place.
     turn: Mutex<()>,
     /// One scrub at a time.
@@ -196,6 +199,7 @@ impl SledStore {
             logs: RwLock::default(),
             due: Mutex::default(),
             announcements: AtomicU64::new(0),
+            cuts: AtomicU64::new(0),
             turn: Mutex::default(),
             scrubbing: Mutex::default(),
             since_copy: Mutex::default(),

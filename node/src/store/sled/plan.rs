@@ -18,7 +18,7 @@ use crate::store::block::{PARTED_BYTES_MAX, Stored, joined, pack, part_keys, par
 use crate::store::{Append, Batch, Erasure, Fill, Refused, ScrubDue, Store as _, StoreError, SubmissionId, key};
 
 pub(super) struct Plan<'a> {
-    store: &'a SledStore,
+    pub(super) store: &'a SledStore,
     /// In order, the last for a key counts; `None` removes.
     pub(super) writes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// The counters of the logs concerned, after it.
@@ -33,6 +33,8 @@ pub(super) struct Plan<'a> {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Change {
     pub(super) size: u64,
+    /// To where it was cut back.
+    pub(super) cut: Option<u64>,
     /// Gaps that come.
     pub(super) opened: BTreeSet<u64>,
     /// Gaps that go.
@@ -60,6 +62,10 @@ impl<'a> Plan<'a> {
                 let shown = || Change { size: store.size(unit).get(), ..Change::default() };
                 gathered.changes.get(unit).cloned().unwrap_or_else(shown)
             });
+        }
+        if let Some((unit, size)) = &batch.rewind {
+            batch.rewinds_alone(unit)?;
+            plan.rewind(unit, *size)?;
         }
         // Appended by this batch: not in the tree yet, so nothing else in it can speak of them.
         let before: BTreeMap<_, _> = plan.changes.iter().map(|(unit, change)| (unit.clone(), change.size)).collect();

@@ -43,6 +43,7 @@ impl Store for SledStore {
                 certified: self.note(unit, HeadKind::Certified)?,
                 newest: self.note(unit, HeadKind::Newest)?,
                 bridge: self.note(unit, HeadKind::Bridge)?,
+                fork: self.note(unit, HeadKind::Fork)?,
                 gaps: self.logs().get(unit).map(|log| log.gaps.iter().copied().collect()).unwrap_or_default(),
                 erased: self.logs().get(unit).map(|log| log.erased.clone().into_iter().collect()).unwrap_or_default(),
             })
@@ -50,7 +51,8 @@ impl Store for SledStore {
     }
 
     fn entries(&self, unit: &UnitId, from: u64, max_count: usize, max_bytes: usize) -> Result<Vec<Entry>, StoreError> {
-        self.read(unit, from, max_count, max_bytes, Reader::Anyone).inspect_err(|error| self.note_broken(error))
+        self.unless_cut(|| self.read(unit, from, max_count, max_bytes, Reader::Anyone))
+            .inspect_err(|error| self.note_broken(error))
     }
 
     fn entries_to_fold(
@@ -60,7 +62,8 @@ impl Store for SledStore {
         max_count: usize,
         max_bytes: usize,
     ) -> Result<Vec<Entry>, StoreError> {
-        self.read(unit, from, max_count, max_bytes, Reader::Fold).inspect_err(|error| self.note_broken(error))
+        self.unless_cut(|| self.read(unit, from, max_count, max_bytes, Reader::Fold))
+            .inspect_err(|error| self.note_broken(error))
     }
 
     fn withheld(&self, unit: &UnitId, index: u64) -> Option<u64> {
@@ -126,21 +129,7 @@ impl Store for SledStore {
     }
 
     fn leaf_hashes(&self, unit: &UnitId, bundle: u64) -> Result<Vec<Hash>, StoreError> {
-        let size = self.size(unit).get();
-        let from = bundle.saturating_mul(BUNDLE_ENTRIES);
-        let count = usize::try_from(size.saturating_sub(from).min(BUNDLE_ENTRIES)).unwrap_or(0);
-        let mut hashes = Vec::with_capacity(count);
-        if count == 0 {
-            return Ok(hashes);
-        }
-        self.guarded(|| {
-            self.each_slot(unit, from, |_, slot| {
-                hashes.push(slot.leaf_hash());
-                Ok(hashes.len() < count)
-            })
-        })?;
-        self.none_missing(unit, from, hashes.len(), hashes.len() == count)?;
-        Ok(hashes)
+        self.unless_cut(|| self.hashes_of(unit, bundle))
     }
 
     fn submission(&self, id: &SubmissionId) -> Result<Option<u64>, StoreError> {
@@ -163,6 +152,24 @@ pub(super) enum Reader {
 }
 
 impl SledStore {
+    fn hashes_of(&self, unit: &UnitId, bundle: u64) -> Result<Vec<Hash>, StoreError> {
+        let size = self.size(unit).get();
+        let from = bundle.saturating_mul(BUNDLE_ENTRIES);
+        let count = usize::try_from(size.saturating_sub(from).min(BUNDLE_ENTRIES)).unwrap_or(0);
+        let mut hashes = Vec::with_capacity(count);
+        if count == 0 {
+            return Ok(hashes);
+        }
+        self.guarded(|| {
+            self.each_slot(unit, from, |_, slot| {
+                hashes.push(slot.leaf_hash());
+                Ok(hashes.len() < count)
+            })
+        })?;
+        self.none_missing(unit, from, hashes.len(), hashes.len() == count)?;
+        Ok(hashes)
+    }
+
     fn read(
         &self,
         unit: &UnitId,
@@ -290,7 +297,8 @@ impl SledStore {
         found: usize,
         complete: bool,
     ) -> Result<(), StoreError> {
-        if complete {
+        // A log that was cut back meanwhile ends here.
+        if complete || from.saturating_add(found as u64) >= self.size(unit).get() {
             return Ok(());
         }
         Err(corrupt(unit, from.saturating_add(found as u64), "it is missing"))
@@ -314,7 +322,7 @@ impl SledStore {
         Ok(hashes)
     }
 
-    fn note(&self, unit: &UnitId, kind: HeadKind) -> Result<Option<Bytes>, StoreError> {
+    pub(super) fn note(&self, unit: &UnitId, kind: HeadKind) -> Result<Option<Bytes>, StoreError> {
         self.joined_parts(unit, 0, &key::head(unit, kind))
     }
 

@@ -54,6 +54,8 @@ const READERS_PAUSE: Duration = Duration::from_millis(2);
 #[derive(Debug, Default)]
 pub(super) struct SinceCopy {
     keys: BTreeSet<Vec<u8>>,
+    /// Logs that were cut back since: the first bundle concerned.
+    pub(super) cut: BTreeMap<UnitId, u64>,
     /// Bodies deleted since.
     due: Option<ScrubDue>,
 }
@@ -260,6 +262,11 @@ impl SledStore {
 
     fn check_bundles(&self, copy: &mut Copy, unit: &UnitId, mut go_on: Option<GoOn<'_>>) -> Result<(), StoreError> {
         let end = copy.store.size(unit).bundles();
+        if let Some(cut) = lock(&self.since_copy).as_mut().and_then(|since| since.cut.remove(unit))
+            && let Some(checked) = copy.checked.get_mut(unit)
+        {
+            *checked = cut.min(*checked);
+        }
         let first = copy.checked.get(unit).copied().unwrap_or(0);
         for bundle in first..end {
             let entries =

@@ -20,6 +20,13 @@ impl Random {
 
     fn batch(&mut self, store: &dyn Store) -> Batch {
         let mut batch = Batch::default();
+        if self.below(12) == 0 {
+            let of = unit(self.unit());
+            let end = store.size(&of).get();
+            let back = [0, 1, 7, 256, 1_000][self.below(5) as usize];
+            batch.rewind = Some((of, size(end.saturating_sub(back) + self.below(2))));
+            return batch;
+        }
         for of in ["BE", "FR"] {
             let end = store.size(&unit(of)).get();
             match self.below(8) {

@@ -3,6 +3,7 @@
 mod block;
 mod compare;
 mod contract;
+mod cut;
 mod on_disk;
 mod scrub;
 mod writer;
@@ -161,13 +162,19 @@ pub(super) fn refused(result: Result<(), StoreError>) -> Refused {
     }
 }
 
+/// What both stores keep.
+mod contracts {
+    pub(super) use super::contract::*;
+    pub(super) use super::cut::*;
+}
+
 macro_rules! both_stores {
     ($($name:ident),* $(,)?) => {
         mod sled_keeps_the_contract {
-            $(#[test] fn $name() { super::contract::$name::<super::OnDisk>(); })*
+            $(#[test] fn $name() { super::contracts::$name::<super::OnDisk>(); })*
         }
         mod memory_keeps_the_contract {
-            $(#[test] fn $name() { super::contract::$name::<super::InMemory>(); })*
+            $(#[test] fn $name() { super::contracts::$name::<super::InMemory>(); })*
         }
     };
 }
@@ -195,4 +202,7 @@ both_stores!(
     of_a_body_that_never_came_the_store_knows_the_erasure_too,
     a_scrub_keeps_everything_that_counts,
     what_a_revoke_names_is_known_without_reading_the_logs,
+    a_log_is_cut_back_and_grows_another_way,
+    what_an_erasure_that_goes_had_announced_is_withheld_no_more,
+    what_is_certified_is_never_cut_off,
 );

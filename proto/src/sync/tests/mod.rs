@@ -3,6 +3,7 @@
 mod branches;
 mod charters;
 mod erasure;
+mod forks;
 mod hostile;
 mod network;
 mod recovery;

@@ -224,8 +224,9 @@ fn a_cosigner_that_lost_its_disk_does_not_cosign_the_other_branch_of_a_dishonest
         world.submit(0, 8 + seed as usize);
         world.start(1);
         let before = world.nodes[1].cosigned.clone();
-        world.until("US has cosigned the other branch", |w| {
-            w.nodes[4].cosigned.get(&w.nodes[0].unit).is_some_and(|all| all.iter().any(|(size, _)| size.get() > 10))
+        world.until("US has cosigned the other branch, or was proven that there are two", |w| {
+            let cosigned = w.nodes[4].cosigned.get(&w.nodes[0].unit);
+            cosigned.is_some_and(|all| all.iter().any(|(size, _)| size.get() > 10)) || w.log(4, 0).fork.is_some()
         });
         for _ in 0..60_000 {
             world.step();

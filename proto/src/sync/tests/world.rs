@@ -27,6 +27,7 @@ pub(super) struct Disk {
     certified: BTreeMap<UnitId, Vec<u8>>,
     bridges: BTreeMap<UnitId, Vec<u8>>,
     newest: BTreeMap<UnitId, Vec<u8>>,
+    forks: BTreeMap<UnitId, Vec<u8>>,
     pub(super) journal: Journal,
 }
 
@@ -85,6 +86,10 @@ pub(super) struct Node {
     pub(super) evidence: Vec<String>,
     /// Every checkpoint that it stored as certified.
     pub(super) certified: Vec<(UnitId, Size, Hash)>,
+    /// How often it cut a log back.
+    pub(super) rewound: usize,
+    /// It goes on as if nothing were wrong with its keys.
+    pub(super) dishonest: bool,
     /// Every size of a log that it was told is certified.
     pub(super) told_certified: Vec<u64>,
 }
@@ -103,6 +108,8 @@ pub(super) struct World {
     seed: u64,
     /// A node that signs without asking anybody.
     pub(super) reckless: Option<usize>,
+    /// What a node sends to everybody in the place of its heads.
+    pub(super) inject: Option<(usize, wire::frame::Frame)>,
     /// Changes a frame on its way from one node to another.
     pub(super) meddle: Option<fn(usize, usize, &mut wire::Frame)>,
 }
@@ -113,6 +120,96 @@ pub(super) fn network() -> NetworkName {
 
 pub(super) fn log_signer(unit: &UnitId) -> MemorySigner {
     charters::signers(unit, [0; 3]).1
+}
+
+impl Node {
+    /// For whoever looks at a failed run.
+    fn describe(&self) -> String {
+        let Some(engine) = &self.engine else { return format!("{} does not run", self.unit) };
+        let logs: Vec<_> = engine.logs().map(|log| (log.size.get(), certified(&log))).collect();
+        let mut words = format!("{} {:?} {logs:?} {:?}", self.unit, engine.standing(), self.faults);
+        for log in engine.logs.values().filter(|log| log.forked) {
+            let known: Vec<_> = log.known.iter().map(|(size, k)| (size.get(), k.ours, k.head.weight())).collect();
+            let strays: Vec<_> = log.strays.iter().map(|(at, head)| (at.0.get(), head.weight())).collect();
+            let proven = log.proof.as_ref().map(|proof| proof.cosigned_both());
+            let flags = (log.rewinding, log.misfit, log.certifying, log.cosigning);
+            words += &format!(
+                "\n  {} forked: taken {} known {known:?} strays {strays:?} {proven:?} {flags:?}",
+                log.unit,
+                log.replica.taken()
+            );
+        }
+        words
+    }
+
+    fn new(unit: UnitId, disk: Disk) -> Self {
+        Self {
+            unit,
+            engine: None,
+            disk,
+            todo: VecDeque::new(),
+            waiting: 0,
+            instance: 0,
+            streams: BTreeMap::new(),
+            faults: Vec::new(),
+            cosigned: BTreeMap::new(),
+            signed: Vec::new(),
+            evidence: Vec::new(),
+            certified: Vec::new(),
+            rewound: 0,
+            dishonest: false,
+            told_certified: Vec::new(),
+        }
+    }
+
+    /// What is told of a log at the start.
+    fn restored(&self, unit: &UnitId) -> Restored {
+        let entries = self.disk.logs.get(unit).map(Vec::as_slice).unwrap_or_default();
+        let hashes: Vec<Hash> = entries.iter().map(Entry::leaf_hash).collect();
+        let full = hashes.len() / 256 * 256;
+        let mut gaps = Gaps::default();
+        let mut missing = BTreeMap::new();
+        for (index, entry) in (0..).zip(entries) {
+            match entry.payload() {
+                None => {
+                    gaps.note_missing(index, crate::record::RecordKind::of_number(entry.header().kind)).unwrap();
+                    missing.insert(index, entry.leaf_hash());
+                }
+                Some(payload) => {
+                    if let Some(erased) = crate::sync::replica::erased_by(entry.header().kind, payload) {
+                        gaps.note_erase(erased, index).unwrap();
+                    }
+                }
+            }
+        }
+        let own = *unit == self.unit;
+        let journal = &self.disk.journal;
+        let signed = journal.own_checkpoint.as_ref().filter(|_| own);
+        let fork = self.disk.forks.get(unit).cloned();
+        let lacking = own && fork.is_none() && entries.len() < journal.first + journal.entries.len();
+        let owed = lacking.then(|| Owed {
+            first: Size::new(journal.first as u64).unwrap(),
+            entries: journal.entries.clone(),
+            signed: signed.map(|(size, root, _)| (*size, *root)),
+        });
+        let signed_note = signed.map(|(_, _, note)| note.clone());
+        Restored {
+            level1: hashes[..full].chunks(256).map(|leaves| crate::tree::level1(leaves).unwrap()).collect(),
+            tail: hashes[full..].to_vec(),
+            last_time_ms: entries.last().map_or(0, |entry| entry.header().time_ms),
+            gaps,
+            missing,
+            adopts: charters::adopts(entries),
+            bridge: self.disk.bridges.get(unit).cloned(),
+            certified: self.disk.certified.get(unit).cloned(),
+            newest: signed_note.into_iter().chain(self.disk.newest.get(unit).cloned()).collect(),
+            time_goes_back: None,
+            fork,
+            cosigned: journal.cosigned.get(unit).cloned(),
+            bound: journal.bounds.get(unit).copied(),
+            owed,
+        }
+    }
 }
 
 impl World {
@@ -128,6 +225,7 @@ impl World {
             next_stream: 1,
             seed: seed.wrapping_mul(2).wrapping_add(1),
             reckless: None,
+            inject: None,
             meddle: None,
         };
         for unit in &units {
@@ -138,21 +236,8 @@ impl World {
 
     /// A further node starts, with the charters that there are.
     pub(super) fn add(&mut self, unit: &UnitId) -> usize {
-        self.nodes.push(Node {
-            unit: unit.clone(),
-            engine: None,
-            disk: Disk { charters: Some(self.charters.clone()), ..Disk::default() },
-            todo: VecDeque::new(),
-            waiting: 0,
-            instance: 0,
-            streams: BTreeMap::new(),
-            faults: Vec::new(),
-            cosigned: BTreeMap::new(),
-            signed: Vec::new(),
-            evidence: Vec::new(),
-            certified: Vec::new(),
-            told_certified: Vec::new(),
-        });
+        let disk = Disk { charters: Some(self.charters.clone()), ..Disk::default() };
+        self.nodes.push(Node::new(unit.clone(), disk));
         let at = self.nodes.len() - 1;
         self.start(at);
         at
@@ -171,8 +256,23 @@ impl World {
             network: network(),
             unit: self.nodes[at].unit.clone(),
             charters: self.nodes[at].disk.charters.clone().unwrap_or_else(|| self.charters.clone()),
-            instance: [self.nodes[at].instance; 16],
+            instance: [self.nodes[at].instance ^ (at as u8).reverse_bits(); 16],
             release: "simulation".into(),
+        }
+    }
+
+    /// A second machine with a copy of a node's disks, and its keys. It does not run yet.
+    pub(super) fn clone_node(&mut self, of: usize) -> usize {
+        let (unit, disk) = (self.nodes[of].unit.clone(), self.nodes[of].disk.clone());
+        self.nodes.push(Node::new(unit, disk));
+        self.nodes.len() - 1
+    }
+
+    /// All streams of a node end.
+    pub(super) fn hang_up(&mut self, at: usize) {
+        let streams: Vec<StreamId> = self.nodes[at].streams.values().copied().collect();
+        for stream in streams {
+            self.cut(at, stream);
         }
     }
 
@@ -183,57 +283,12 @@ impl World {
         let node = &mut self.nodes[at];
         let mut restored = BTreeMap::new();
         for unit in &setup.charters.units() {
-            let entries = node.disk.logs.get(unit).map(Vec::as_slice).unwrap_or_default();
-            let hashes: Vec<Hash> = entries.iter().map(Entry::leaf_hash).collect();
-            let full = hashes.len() / 256 * 256;
-            let mut gaps = Gaps::default();
-            let mut missing = BTreeMap::new();
-            for (index, entry) in (0..).zip(entries) {
-                match entry.payload() {
-                    None => {
-                        gaps.note_missing(index, crate::record::RecordKind::of_number(entry.header().kind)).unwrap();
-                        missing.insert(index, entry.leaf_hash());
-                    }
-                    Some(payload) => {
-                        if let Some(erased) = crate::sync::replica::erased_by(entry.header().kind, payload) {
-                            gaps.note_erase(erased, index).unwrap();
-                        }
-                    }
-                }
-            }
-            let own = *unit == node.unit;
-            let journal = &node.disk.journal;
-            let signed = journal.own_checkpoint.as_ref().filter(|_| own);
-            let lacking = own && entries.len() < journal.first + journal.entries.len();
-            let owed = lacking.then(|| Owed {
-                first: Size::new(journal.first as u64).unwrap(),
-                entries: journal.entries.clone(),
-                signed: signed.map(|(size, root, _)| (*size, *root)),
-            });
-            restored.insert(
-                unit.clone(),
-                Restored {
-                    level1: hashes[..full].chunks(256).map(|leaves| crate::tree::level1(leaves).unwrap()).collect(),
-                    tail: hashes[full..].to_vec(),
-                    last_time_ms: entries.last().map_or(0, |entry| entry.header().time_ms),
-                    gaps,
-                    missing,
-                    adopts: charters::adopts(entries),
-                    bridge: node.disk.bridges.get(unit).cloned(),
-                    certified: node.disk.certified.get(unit).cloned(),
-                    newest: signed
-                        .map(|(_, _, note)| note.clone())
-                        .into_iter()
-                        .chain(node.disk.newest.get(unit).cloned())
-                        .collect(),
-                    time_goes_back: None,
-                    cosigned: journal.cosigned.get(unit).cloned(),
-                    bound: journal.bounds.get(unit).copied(),
-                    owed,
-                },
-            );
+            restored.insert(unit.clone(), node.restored(unit));
         }
-        let engine = Engine::new(setup, restored, node.disk.journal.lost.clone(), &node.disk).unwrap();
+        let mut engine = Engine::new(setup, restored, node.disk.journal.lost.clone(), &node.disk).unwrap();
+        if node.dishonest {
+            engine.be_dishonest();
+        }
         node.engine = Some(engine);
         if self.reckless == Some(at) {
             let own = &mut node.engine.as_mut().unwrap().own;
@@ -320,7 +375,7 @@ impl World {
         let base = node.disk.logs.get(&unit).map_or(0, Vec::len);
         let entries: Vec<Entry> = (0..count)
             .map(|n| {
-                let payload = format!("{unit} {base} {queued} {n} {}", self.seed);
+                let payload = format!("{unit} at {at}: {base} {queued} {n} {}", self.seed);
                 Entry::compose(2, time_ms, [3; 16], Bytes::from(payload)).unwrap()
             })
             .collect();
@@ -338,6 +393,9 @@ impl World {
         let now = self.now_ms;
         let node = &mut self.nodes[at];
         let Some(engine) = &mut node.engine else { return };
+        if node.dishonest {
+            engine.be_dishonest();
+        }
         let actions = engine.handle(now, event, &node.disk);
         for action in actions {
             match action {
@@ -365,15 +423,28 @@ impl World {
         if self.reckless == Some(at) {
             return;
         }
-        let mut signers: BTreeMap<Size, usize> = BTreeMap::new();
-        for (size, _) in self.nodes.iter().filter_map(|node| node.cosigned.get(unit)).flatten() {
-            *signers.entry(*size).or_default() += 1;
-        }
-        let versions = self.charters.versions().filter(|charter| charter.unit(unit).is_some());
-        let needed = versions.map(|charter| charter.quorum().needed()).min().unwrap();
-        let enough = signers.range(size..).any(|(_, count)| *count >= needed);
+        let needed = self.needed(unit);
+        let certified = self.cosigners(unit).into_iter().filter(|(_, by)| by.len() >= needed);
+        let enough = certified.map(|((signed, _), _)| signed).any(|signed| signed >= size);
         assert!(enough || needed == 0, "{size} entries of {unit} are not certified");
         self.nodes[at].told_certified.push(size.get());
+    }
+
+    /// How many cosignatures certify a checkpoint of a log, under whichever version asks for the fewest.
+    pub(super) fn needed(&self, unit: &UnitId) -> usize {
+        let versions = self.charters.versions().filter(|charter| charter.unit(unit).is_some());
+        versions.map(|charter| charter.quorum().needed()).min().unwrap()
+    }
+
+    /// Who ever cosigned which checkpoint of a log.
+    pub(super) fn cosigners(&self, unit: &UnitId) -> BTreeMap<(Size, Hash), BTreeSet<UnitId>> {
+        let mut cosigners: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for node in &self.nodes {
+            for at in node.cosigned.get(unit).into_iter().flatten() {
+                cosigners.entry(*at).or_default().insert(node.unit.clone());
+            }
+        }
+        cosigners
     }
 
     /// A node's disk does the next thing that it was asked.
@@ -404,6 +475,18 @@ impl World {
                 log[index as usize] = entry.clone();
                 Event::Filled { unit, index, entry: Box::new(entry) }
             }
+            Todo::Write(Action::StoreFork { unit, proof }) => {
+                node.disk.forks.insert(unit, proof);
+                return;
+            }
+            Todo::Write(Action::Rewind { unit, size }) => {
+                let certified = node.disk.certified.get(&unit).and_then(|note| size_of(note)).unwrap_or_default();
+                assert!(size >= certified, "cut back below what is certified");
+                node.disk.logs.get_mut(&unit).unwrap().truncate(size.get() as usize);
+                node.disk.newest.remove(&unit);
+                node.rewound += 1;
+                Event::Rewound { left: Box::new(node.restored(&unit)), unit }
+            }
             Todo::Write(Action::StoreHead { unit, size, note, bridge }) => {
                 if bridge {
                     node.disk.bridges.insert(unit.clone(), note.clone());
@@ -419,7 +502,8 @@ impl World {
                 Event::HeadStored { unit, size }
             }
             Todo::Write(Action::Sign { checkpoint, key }) => {
-                assert_eq!(node.disk.journal.lost, None, "a node signed without knowing what it signed");
+                let knows = node.disk.journal.lost.is_none() || node.dishonest;
+                assert!(knows, "a node signed without knowing what it signed");
                 let (size, root) = (checkpoint.size, checkpoint.root);
                 node.signed.push((size, root));
                 let signer = charters::signer_of(&node.unit, &key);
@@ -493,6 +577,11 @@ impl World {
             if let Some(meddle) = self.meddle {
                 meddle(at, to, &mut frame);
             }
+            if let Some((_, injected)) = self.inject.as_ref().filter(|(from, _)| *from == at)
+                && matches!(frame.frame, Some(wire::frame::Frame::Heads(_)))
+            {
+                frame.frame = Some(injected.clone());
+            }
             self.links.entry((to, theirs)).or_default().push_back(frame.encode_to_vec().into());
         }
     }
@@ -523,7 +612,7 @@ impl World {
                 let (a_unit, b_unit) = (self.nodes[a].unit.clone(), self.nodes[b].unit.clone());
                 let up = |world: &Self, at: usize| world.nodes[at].engine.is_some();
                 let apart = self.blocked.contains(&(a.min(b), a.max(b))) || !self.admit_each_other(a, b);
-                if a != b
+                if a_unit != b_unit
                     && !apart
                     && up(self, a)
                     && up(self, b)
@@ -568,28 +657,29 @@ impl World {
 
     /// Steps until something holds; panics with the seed's state if it does not in time.
     pub(super) fn until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
-        for _ in 0..3_000 {
+        self.until_with(what, holds, |_| {});
+    }
+
+    /// As [`until`](Self::until); now and then something is done to the world.
+    pub(super) fn until_with(
+        &mut self,
+        what: &str,
+        holds: impl Fn(&Self) -> bool,
+        mut now_and_then: impl FnMut(&mut Self),
+    ) {
+        for round in 1..3_000 {
             for _ in 0..200 {
                 self.step();
             }
             if holds(self) {
                 return;
             }
+            if round % 20 == 0 {
+                now_and_then(self);
+            }
         }
-        let state: Vec<_> = self
-            .nodes
-            .iter()
-            .map(|node| {
-                let engine = node.engine.as_ref();
-                (
-                    node.unit.clone(),
-                    engine.map(|e| e.standing().clone()),
-                    engine.map(|e| e.logs().map(|l| (l.size.get(), certified(&l))).collect::<Vec<_>>()),
-                    node.faults.clone(),
-                )
-            })
-            .collect();
-        panic!("never: {what}\n{state:#?}");
+        let state: Vec<String> = self.nodes.iter().map(Node::describe).collect();
+        panic!("never: {what}\n{}", state.join("\n"));
     }
 
     pub(super) fn log(&self, at: usize, of: usize) -> LogView {
@@ -624,4 +714,20 @@ impl World {
 
 fn certified(log: &LogView) -> u64 {
     log.certified.as_ref().map_or(0, |head| head.checkpoint().size.get())
+}
+
+/// The size in a checkpoint's note.
+fn size_of(note: &[u8]) -> Option<Size> {
+    let text = std::str::from_utf8(note).ok()?;
+    Size::new(text.lines().nth(1)?.parse().ok()?).ok()
+}
+
+impl Engine {
+    /// As if nothing were wrong with this node's keys.
+    fn be_dishonest(&mut self) {
+        (self.own.standing, self.own.ran) = (Standing::Running, true);
+        if let Some(log) = self.logs.get_mut(&self.setup.unit) {
+            log.forked = false;
+        }
+    }
 }

@@ -1,0 +1,28 @@
+//! `entente audit`: what auditors verify without trusting anyone.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `fork` | the proof that a unit's log forked: asked of the node, and verified offline |
+
+mod fork;
+
+use super::Global;
+use super::error::CliError;
+
+/// Verify what units say, without trusting anyone
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Fork(fork::Args),
+}
+
+pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
+    match args.command {
+        Command::Fork(args) => fork::run(args, global).await,
+    }
+}

@@ -1,0 +1,360 @@
+//! I1 with a dishonest author: whoever shows two branches of its log is found out, and everybody honest ends alike.
+
+use std::collections::BTreeSet;
+
+use super::world::World;
+use crate::entry::Entry;
+use crate::fork::ForkProof;
+use crate::hash::Hash;
+use crate::ids::{Size, UnitId};
+use crate::note::Signer as _;
+use crate::sync::Standing;
+use crate::tree::MemoryTree;
+
+/// How many seeds: so many, or as many as whoever looks closer asks for.
+fn seeds(few: u64) -> u64 {
+    std::env::var("ENTENTE_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(few)
+}
+
+fn running(world: &World) -> bool {
+    world.nodes.iter().all(|n| n.engine.as_ref().is_none_or(|e| *e.standing() == Standing::Running))
+}
+
+/// A network in which the first unit runs twice and pretends that nothing is wrong; the second machine is the last node.
+fn two_faced(units: &[&str], seed: u64) -> (World, usize) {
+    let mut world = World::new(units, seed);
+    world.until("all run", running);
+    let common = world.random(3) * 150;
+    world.submit(0, 2 + common);
+    world.until("something is certified", |w| (0..units.len()).all(|at| w.certified(at)[0] >= 2));
+    world.kill(0);
+    let twin = world.clone_node(0);
+    for at in [0, twin] {
+        world.nodes[at].dishonest = true;
+        world.start(at);
+    }
+    (world, twin)
+}
+
+/// The tree of a unit's log on a node's disk.
+fn tree(world: &World, at: usize, unit: &UnitId) -> Vec<Hash> {
+    world.nodes[at].disk.logs.get(unit).into_iter().flatten().map(Entry::leaf_hash).collect()
+}
+
+fn root(leaves: &[Hash], size: Size) -> Option<Hash> {
+    let tree: MemoryTree = leaves.get(..size.get() as usize)?.iter().copied().collect();
+    Some(tree.root())
+}
+
+/// What no dishonest author may bring about: an honest unit's name under both branches, or two certified ones.
+fn check(world: &World, twin: usize, honest: &[usize]) {
+    let unit = world.nodes[0].unit.clone();
+    let branches = [tree(world, 0, &unit), tree(world, twin, &unit)];
+    let on = |branch: &Vec<Hash>, (size, found): &(Size, Hash)| root(branch, *size) == Some(*found);
+    let one_line = |all: &[(Size, Hash)]| branches.iter().any(|branch| all.iter().all(|at| on(branch, at)));
+    for at in honest {
+        let cosigned = world.nodes[*at].cosigned.get(&unit).cloned().unwrap_or_default();
+        assert!(one_line(&cosigned), "{} cosigned two branches", world.nodes[*at].unit);
+    }
+    let needed = world.needed(&unit);
+    let certified = world.cosigners(&unit).into_iter().filter(|(_, by)| by.len() >= needed);
+    let certified: Vec<_> = certified.map(|(at, _)| at).collect();
+    assert!(one_line(&certified), "two certified checkpoints contradict");
+    // Nor does anybody take anything else for certified.
+    let taken = |at: &usize| {
+        let head = world.nodes[*at].engine.as_ref()?.log(&unit)?.certified?.checkpoint().clone();
+        Some((head.size, head.root))
+    };
+    let taken: Vec<_> = honest.iter().filter_map(taken).collect();
+    assert!(one_line(&taken.into_iter().chain(certified).collect::<Vec<_>>()));
+}
+
+fn proof(world: &World, at: usize) -> Option<ForkProof> {
+    world.log(at, 0).fork
+}
+
+/// All honest nodes have a proof, the same certified size, and the same log up to it.
+fn ended_alike(world: &World, honest: &[usize]) -> bool {
+    let unit = &world.nodes[0].unit;
+    let end = |at: usize| {
+        let head = world.log(at, 0).certified?.checkpoint().clone();
+        root(&tree(world, at, unit), head.size).filter(|own| *own == head.root)?;
+        Some((head.size, head.root))
+    };
+    honest.iter().all(|at| proof(world, *at).is_some())
+        && honest.iter().map(|at| end(*at)).collect::<BTreeSet<_>>().len() == 1
+        && end(honest[0]).is_some()
+}
+
+/// Both faces submit, streams come and go, machines die, and halves of the network are cut apart.
+fn trouble(world: &mut World, twin: usize, honest: &[usize]) {
+    for _ in 0..12 {
+        let face = if world.random(2) == 0 { 0 } else { twin };
+        let most = if world.random(4) == 0 { 400 } else { 3 };
+        let count = 1 + world.random(most);
+        world.submit(face, count);
+        for _ in 0..world.random(1_500) {
+            world.step();
+        }
+        match world.random(5) {
+            0 => world.hang_up(face),
+            1 => {
+                let victim = honest[world.random(honest.len())];
+                world.kill(victim);
+                world.start(victim);
+            }
+            2 => {
+                let (a, b) = (honest[world.random(honest.len())], honest[world.random(honest.len())]);
+                if a != b {
+                    world.block(a, b);
+                }
+            }
+            3 => world.blocked.clear(),
+            _ => {
+                let away = honest[world.random(honest.len())];
+                world.block(face.min(away), face.max(away));
+            }
+        }
+        check(world, twin, honest);
+    }
+    world.blocked.clear();
+}
+
+#[test]
+fn a_dishonest_author_is_proven_to_everybody_and_never_certifies_two_branches() {
+    let patterns: [&[&str]; 5] = [
+        &["BE", "FR"],
+        &["BE", "FR", "NL"],
+        &["BE", "FR", "NL", "UK"],
+        &["BE", "FR", "NL", "UK", "US"],
+        &["BE", "BG", "CA", "FR", "NL", "RO", "UK", "US"],
+    ];
+    let mut rewound = 0;
+    for units in patterns {
+        for seed in 0..seeds(6) {
+            let (mut world, twin) = two_faced(units, seed);
+            let honest: Vec<usize> = (1..units.len()).collect();
+            trouble(&mut world, twin, &honest);
+            // Both faces have something to show in any case.
+            for face in [0, twin] {
+                world.submit(face, 1);
+            }
+            let mut turns = 0;
+            world.until_with(
+                "all know, and end alike",
+                |w| ended_alike(w, &honest),
+                |w| {
+                    turns += 1;
+                    // Each face reaches everybody sooner or later.
+                    w.hang_up(if turns % 2 == 0 { 0 } else { twin });
+                    check(w, twin, &honest);
+                },
+            );
+            let proof = proof(&world, 1).unwrap();
+            assert!(proof.cosigned_both().is_empty(), "nobody is named who did nothing");
+            rewound += world.nodes.iter().map(|node| node.rewound).sum::<usize>();
+        }
+    }
+    assert!(rewound > 0, "somebody was on the branch that was not certified");
+}
+
+#[test]
+fn a_cosigner_that_signed_both_branches_is_named_by_everybody() {
+    for seed in 0..6 {
+        let units = ["BE", "FR", "NL", "UK", "US"];
+        let (mut world, twin) = two_faced(&units, seed);
+        // FR runs twice as well: one of it cosigns what it is shown here, the other what it is shown there.
+        world.kill(1);
+        let second = world.clone_node(1);
+        for at in [1, second] {
+            world.nodes[at].dishonest = true;
+            world.start(at);
+        }
+        // BE and FR here reach NL, the others of them UK; US is not there yet.
+        world.kill(4);
+        for (a, b) in [(0, second), (0, 3), (1, 3), (2, 3), (1, twin), (2, twin), (2, second)] {
+            world.block(a.min(b), a.max(b));
+        }
+        for face in [0, twin] {
+            world.submit(face, 3);
+        }
+        world.until("both have cosigned", |w| {
+            let unit = &w.nodes[0].unit;
+            let last = |at: usize| w.nodes[at].cosigned.get(unit).and_then(|all| all.last().copied());
+            last(1).zip(last(second)).is_some_and(|(one, other)| one != other && one.0 == other.0)
+        });
+        world.blocked.clear();
+        world.start(4);
+        let honest = [2, 3, 4];
+        let named = |w: &World, at: usize| {
+            w.log(at, 0).cosigned_both.len() == 1 && proof(w, at).is_some_and(|proof| proof.cosigned_both().len() == 1)
+        };
+        let mut turns = 0;
+        world.until_with(
+            "FR is named",
+            |w| honest.iter().all(|at| named(w, *at)) && ended_alike(w, &honest),
+            |w| {
+                turns += 1;
+                for (one, other) in [(0, twin), (1, second)] {
+                    w.hang_up(if turns % 2 == 0 { one } else { other });
+                }
+                check(w, twin, &honest);
+            },
+        );
+        assert_eq!(proof(&world, 2).unwrap().cosigned_both(), BTreeSet::from(["FR".parse().unwrap()]));
+    }
+}
+
+#[test]
+fn after_a_fork_nothing_more_of_that_log_is_cosigned_also_after_a_restart() {
+    let (mut world, twin) = two_faced(&["BE", "FR", "NL", "UK"], 3);
+    for face in [0, twin] {
+        world.submit(face, 2);
+    }
+    let honest = [1, 2, 3];
+    let mut turns = 0;
+    world.until_with(
+        "all know",
+        |w| ended_alike(w, &honest),
+        |w| {
+            turns += 1;
+            w.hang_up(if turns % 2 == 0 { 0 } else { twin });
+        },
+    );
+    for _ in 0..5_000 {
+        world.step();
+    }
+    let unit = world.nodes[0].unit.clone();
+    let before = world.cosigners(&unit);
+    for at in honest {
+        world.kill(at);
+        world.start(at);
+        // Known again from its disks, before anybody said anything.
+        assert!(proof(&world, at).is_some());
+    }
+    for face in [0, twin, 1] {
+        world.submit(face, 2);
+    }
+    for _ in 0..100_000 {
+        world.step();
+    }
+    assert_eq!(world.cosigners(&unit), before);
+    assert_eq!(world.certified(2)[1], 2, "other logs go on");
+}
+
+#[test]
+fn a_unit_that_runs_twice_by_accident_is_frozen_where_it_is_certified() {
+    for seed in 0..8 {
+        let mut world = World::new(&["BE", "FR", "NL", "UK"], seed);
+        world.until("all run", running);
+        world.submit(0, 3);
+        world.until("certified", |w| w.all_certified(&[3, 0, 0, 0]));
+        world.kill(0);
+        let twin = world.clone_node(0);
+        world.start(0);
+        world.start(twin);
+        let mut turns = 0;
+        world.until_with("both run", running, |w| {
+            turns += 1;
+            w.hang_up(if turns % 2 == 0 { 0 } else { twin });
+        });
+        world.submit(0, 1);
+        world.submit(twin, 2);
+        let honest = [1, 2, 3];
+        let stopped = |w: &World, at: usize| {
+            matches!(w.nodes[at].engine.as_ref().unwrap().standing(), Standing::Recovering { .. })
+        };
+        let mut turns = 0;
+        world.until_with(
+            "both stop, and all end alike",
+            |w| stopped(w, 0) && stopped(w, twin) && ended_alike(w, &honest),
+            |w| {
+                turns += 1;
+                w.hang_up(if turns % 2 == 0 { 0 } else { twin });
+                check(w, twin, &honest);
+            },
+        );
+        let signed = [0, twin].map(|at| world.nodes[at].signed.len());
+        for at in [0, twin] {
+            world.submit(at, 1);
+        }
+        for _ in 0..20_000 {
+            world.step();
+        }
+        assert_eq!([0, twin].map(|at| world.nodes[at].signed.len()), signed, "nothing more is signed");
+        check(&world, twin, &honest);
+        // Started again, both come to what was certified, whichever branch they have in their journals.
+        for at in [0, twin] {
+            world.kill(at);
+            world.start(at);
+        }
+        world.until_with(
+            "both hold what was certified",
+            |w| ended_alike(w, &[0, 1, 2, 3, twin]),
+            |w| {
+                turns += 1;
+                w.hang_up(if turns % 2 == 0 { 0 } else { twin });
+            },
+        );
+        assert_eq!([0, twin].map(|at| world.nodes[at].signed.len()), signed, "nor is it then");
+    }
+}
+
+/// NL passes on a proof that is none, whichever the count of frames makes due.
+fn forged_proof(which: usize) -> crate::wire::ForkProof {
+    use crate::checkpoint::{Checkpoint, CosignedCheckpoint, SignedCheckpoint};
+    let be: UnitId = "BE".parse().unwrap();
+    let leaves: MemoryTree = (0..9_u8).map(|n| Hash::leaf(&[n])).collect();
+    let note = |size: u64, root: Hash, signer: &crate::note::MemorySigner| {
+        let origin = super::world::log_signer(&be).key().name().clone();
+        let said = Checkpoint { origin, size: Size::new(size).unwrap(), root };
+        CosignedCheckpoint::new(SignedCheckpoint::sign(said, signer).unwrap()).to_note(&Default::default())
+    };
+    let at = |size: u64| crate::tree::range(&leaves, Size::ZERO, Size::new(size).unwrap()).unwrap().root().unwrap();
+    let path = crate::tree::consistency_path(&leaves, Size::new(5).unwrap(), Size::new(9).unwrap()).unwrap();
+    let path: Vec<Vec<u8>> = path.iter().map(|hash| hash.0.to_vec()).collect();
+    let author = super::world::log_signer(&be);
+    let name = author.key().name().clone();
+    let thief = crate::note::MemorySigner::from_seed(name, crate::note::Algorithm::Ed25519, &[5; 32]).unwrap();
+    // Two checkpoints of one branch: what an honest author signs.
+    let honest = crate::wire::ForkProof {
+        unit: "BE".into(),
+        smaller: note(5, at(5), &author),
+        larger: note(9, at(9), &author),
+        consistency: path,
+    };
+    match which {
+        0 => honest,
+        1 => crate::wire::ForkProof { unit: "UK".into(), ..honest },
+        2 => crate::wire::ForkProof { unit: "XX".into(), ..honest },
+        3 => crate::wire::ForkProof { consistency: vec![vec![0; 32]; 4_000], ..honest },
+        4 => crate::wire::ForkProof { smaller: vec![b'x'; 70_000], ..honest },
+        // Another smaller checkpoint, that the author never signed.
+        5 => crate::wire::ForkProof { smaller: note(5, Hash::of(b"x"), &thief), ..honest },
+        // A path that merely fails.
+        _ => crate::wire::ForkProof { consistency: vec![vec![7; 32]; honest.consistency.len()], ..honest },
+    }
+}
+
+/// How many kinds of forged proofs there are.
+const FORGED: usize = 7;
+
+#[test]
+fn whoever_sends_a_proof_that_proves_nothing_is_cut_off_and_nobody_is_accused() {
+    for which in 0..FORGED {
+        let mut world = World::new(&["BE", "FR", "NL", "UK"], which as u64);
+        world.until("all run", running);
+        world.inject = Some((2, crate::wire::frame::Frame::Fork(forged_proof(which))));
+        let noticed = |w: &World| [0, 1, 3].iter().all(|at| !w.nodes[*at].faults.is_empty());
+        world.until_with("everybody noticed", noticed, |w| w.hang_up(2));
+        let words = ["does not verify", "unit is not", "beyond its limit"];
+        let known = |fault: &String| words.iter().any(|word| fault.contains(word)) || fault.contains("another stream");
+        assert!(world.nodes.iter().flat_map(|node| &node.faults).all(known), "{which}: {:?}", world.nodes[0].faults);
+        world.inject = None;
+        assert!((0..4).all(|at| (0..4).all(|of| world.log(at, of).fork.is_none())), "{which}");
+        for at in 0..4 {
+            world.submit(at, 1);
+        }
+        world.until("all goes on", |w| w.all_certified(&[1, 1, 1, 1]));
+    }
+}
