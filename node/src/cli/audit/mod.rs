@@ -11,6 +11,7 @@ use super::error::CliError;
 
 /// Verify what units say, without trusting anyone
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example: entente audit fork verify be.fork --charter charter.note")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
