@@ -7,6 +7,7 @@ mod command_line;
 mod desk;
 mod exchange;
 mod home;
+mod hostile_files;
 mod i2_durable_before_said;
 mod i3_same_frontier_same_list;
 mod i4_only_the_unit_speaks;
@@ -18,6 +19,7 @@ mod i7_erased_is_erased;
 mod i8_bad_input;
 mod receipts;
 mod second_officer;
+mod wrong_referral;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_entente-under-test");
