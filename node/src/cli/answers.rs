@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
+use entente_proto::ids::UnitId;
 use entente_proto::wire::record::Body;
 use entente_proto::wire::submit_result::Result as Answer;
-use entente_proto::wire::{Accepted, Proposed, Submission, SubmitResult};
+use entente_proto::wire::{Accepted, Proposed, RecordRef, Submission, SubmitResult};
 use prost::Message;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -14,11 +15,11 @@ use uuid::Uuid;
 use super::Global;
 use super::client::{Deadline, Node, misfit};
 use super::error::CliError;
-use super::inputs::Input;
+use super::inputs::{Input, inputs};
 use super::output::{Output, say};
 use super::submit::{Submitter, submission};
-use super::words::{plain, record_id};
-use crate::import::{Fault, Item};
+use super::words::{plain, record_id, record_ref};
+use crate::import::{Fault, Format, Item};
 
 /// How long to wait for a certificate unless `--timeout` says otherwise.
 pub(crate) const CERTIFIED: Duration = Duration::from_secs(60);
@@ -98,6 +99,45 @@ pub(crate) async fn enter(
     global: &Global,
 ) -> Result<(), CliError> {
     enter_as(node, inputs, state, &Insists::default(), entering, global).await
+}
+
+/// Enters a statement about each target that a command names, or the file of its `--from`.
+pub(crate) async fn enter_about(
+    targets: Vec<String>,
+    state: impl Fn(String) -> Body,
+    entering: &Entering,
+    global: &Global,
+) -> Result<(), CliError> {
+    let inputs = inputs(targets, entering.from.as_deref(), Some(Format::Lines))?;
+    let node = Node::connect(global, entering.deadline).await?;
+    enter(node, inputs, |item| Ok(state(item.target)), entering, global).await
+}
+
+/// Enters a statement about each record that a command names, of whichever unit.
+pub(crate) async fn enter_on(
+    ids: Vec<String>,
+    state: impl Fn(RecordRef) -> Body,
+    insists: &Insists,
+    entering: &Entering,
+    global: &Global,
+) -> Result<(), CliError> {
+    let inputs = inputs(ids, entering.from.as_deref(), Some(Format::Lines))?;
+    let node = Node::connect(global, entering.deadline).await?;
+    let state = |item: Item| Ok(state(record_ref(&super::object::id(&item.target)?)));
+    enter_as(node, inputs, state, insists, entering, global).await
+}
+
+/// Enters a statement about each record that a command names, of the own unit, which `state` is given, too.
+pub(crate) async fn enter_own(
+    ids: Vec<String>,
+    state: impl Fn(&Item, &UnitId) -> Result<Body, Fault>,
+    entering: &Entering,
+    global: &Global,
+) -> Result<(), CliError> {
+    let inputs = inputs(ids, entering.from.as_deref(), Some(Format::Lines))?;
+    let node = Node::connect(global, entering.deadline).await?;
+    let own = node.unit().clone();
+    enter(node, inputs, |item| state(&item, &own), entering, global).await
 }
 
 /// As [`enter`], for an officer who may insist.

@@ -4,12 +4,9 @@ use entente_proto::wire::Dispatch;
 use entente_proto::wire::record::Body;
 
 use super::Global;
-use super::answers::{Entering, Insists, enter_as};
-use super::client::Node;
+use super::answers::{Entering, Insists, enter_on};
 use super::error::CliError;
-use super::inputs::inputs;
-use super::words::{parse_moment, record_ref};
-use crate::import::Format;
+use super::words::parse_moment;
 
 /// Say that referrals were sent to a provider
 ///
@@ -39,7 +36,6 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
-    let inputs = inputs(args.ids, args.entering.from.as_deref(), Some(Format::Lines))?;
     let dispatch = Dispatch {
         on: None,
         provider: args.provider.unwrap_or_default(),
@@ -48,10 +44,6 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
         override_reason: String::new(),
     };
     let insists = Insists { despite_hold: args.despite_hold.unwrap_or_default(), ..Insists::default() };
-    let node = Node::connect(global, args.entering.deadline).await?;
-    let state = |item: crate::import::Item| {
-        let on = Some(record_ref(&super::object::id(&item.target)?));
-        Ok(Body::Dispatch(Dispatch { on, ..dispatch.clone() }))
-    };
-    enter_as(node, inputs, state, &insists, &args.entering, global).await
+    let state = |on| Body::Dispatch(Dispatch { on: Some(on), ..dispatch.clone() });
+    enter_on(args.ids, state, &insists, &args.entering, global).await
 }

@@ -5,12 +5,10 @@ use entente_proto::wire::record::Body;
 use entente_proto::wire::{Erase, EraseReason};
 
 use super::Global;
-use super::answers::{Entering, enter};
-use super::client::Node;
+use super::answers::{Entering, enter_own};
 use super::error::CliError;
-use super::inputs::inputs;
 use super::words::parser;
-use crate::import::{Fault, Format, Item};
+use crate::import::{Fault, Item};
 
 /// Erase own statements: what they said is deleted at every unit
 ///
@@ -36,10 +34,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
-    let inputs = inputs(args.ids, args.entering.from.as_deref(), Some(Format::Lines))?;
-    let node = Node::connect(global, args.entering.deadline).await?;
-    let own = node.unit().clone();
-    enter(node, inputs, |item| erasure(&item, &own, args.reason), &args.entering, global).await
+    enter_own(args.ids, |item, own| erasure(item, own, args.reason), &args.entering, global).await
 }
 
 /// An erasure names an index alone, so an id of another unit must not get as far as that.

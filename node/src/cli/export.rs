@@ -31,8 +31,8 @@ const ZONE_BYTES_MAX: usize = 200;
 /// Prints what is listed and, but for rpz and hosts, what is disputed, marked so. csv and jsonl hold a line a referral, stix
 /// a bundle with an indicator a referral: `import` reads them back whole. misp is one event. rpz (a response policy zone)
 /// and hosts hold names to block: listed domains alone, and none whose blocking would take a held target offline.
-/// Withdrawn and pending statements are in none. The same list gives the same bytes at every unit. What is left out is
-/// counted on stderr.
+/// Pending statements are in none, withdrawn referrals in stix alone, as `revoked`, so that whoever took them in takes them
+/// out. The same list gives the same bytes at every unit. What is left out is counted on stderr.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  entente export --format stix --out list.json\n  \
                         entente export --format rpz --zone rpz.police.example --out /var/cache/bind/rpz.db\n  \
@@ -127,12 +127,14 @@ async fn write(args: Args, global: &Global, deadline: Duration) -> Result<(), Cl
         after: args.after.unwrap_or_default(),
         limit: args.limit.unwrap_or_default(),
         text: args.text.unwrap_or_default(),
+        withdrawn: format.revokes(),
         ..ListRequest::default()
     };
     let mut heading = Heading {
         units: told.logs.iter().map(|log| log.unit.clone()).collect(),
         entries: told.logs.iter().map(|log| log.certified).fold(0, u64::saturating_add),
         filter: filter(&request, &args.status),
+        held_too: args.status.contains(&Status::Held),
         zone: zone.unwrap_or_else(|| format!("rpz.{}", told.network)),
         network: told.network,
         ..Heading::default()
@@ -173,6 +175,7 @@ async fn list(node: &Node, request: ListRequest, deadline: Duration) -> Result<S
 fn statuses(format: Format, asked: &[Status]) -> Result<Vec<Status>, CliError> {
     match asked {
         [] if format.blocks() => Ok(vec![Status::Listed]),
+        [] if format.revokes() => Ok(vec![Status::Listed, Status::Disputed, Status::Cleared, Status::Held]),
         [] => Ok(vec![Status::Listed, Status::Disputed]),
         asked if format.blocks() && asked.iter().any(|status| matches!(status, Status::Held | Status::Cleared)) => {
             Err(CliError::Usage(

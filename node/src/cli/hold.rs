@@ -4,12 +4,9 @@ use entente_proto::wire::Hold;
 use entente_proto::wire::record::Body;
 
 use super::Global;
-use super::answers::{Entering, enter};
-use super::client::Node;
+use super::answers::{Entering, enter_about};
 use super::error::CliError;
-use super::inputs::inputs;
 use super::words::parse_moment;
-use crate::import::Format;
 
 /// Ask all units to leave targets online, because this one investigates
 ///
@@ -34,14 +31,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
-    let inputs = inputs(args.targets, args.entering.from.as_deref(), Some(Format::Lines))?;
     let hold = Hold {
         target: String::new(),
         until_ms: args.until.unwrap_or_default(),
         contact: args.contact.unwrap_or_default(),
         reason: args.reason.unwrap_or_default(),
     };
-    let node = Node::connect(global, args.entering.deadline).await?;
-    enter(node, inputs, |item| Ok(Body::Hold(Hold { target: item.target, ..hold.clone() })), &args.entering, global)
-        .await
+    let state = |target| Body::Hold(Hold { target, ..hold.clone() });
+    enter_about(args.targets, state, &args.entering, global).await
 }

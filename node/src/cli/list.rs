@@ -116,6 +116,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
         sort: Sort::from(args.sort).into(),
         at_ms: args.at.unwrap_or_default(),
         answer_within_ms: args.answer_within.unwrap_or_default().saturating_mul(3_600_000),
+        withdrawn: false,
     };
     let printing = async {
         let mut rows = node.client().list(within(request, deadline)).await?.into_inner();

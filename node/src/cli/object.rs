@@ -5,12 +5,10 @@ use entente_proto::wire::record::Body;
 use entente_proto::wire::{Ground, Opinion, Stance};
 
 use super::Global;
-use super::answers::{Entering, enter};
-use super::client::Node;
+use super::answers::{Entering, Insists, enter_on};
 use super::error::CliError;
-use super::inputs::inputs;
-use super::words::{parser, record_ref};
-use crate::import::{Fault, Format};
+use super::words::parser;
+use crate::import::Fault;
 
 /// Object to referrals of other units
 ///
@@ -66,13 +64,8 @@ pub(crate) async fn support(args: SupportArgs, global: &Global) -> Result<(), Cl
 }
 
 async fn opine(ids: Vec<String>, opinion: &Opinion, entering: &Entering, global: &Global) -> Result<(), CliError> {
-    let inputs = inputs(ids, entering.from.as_deref(), Some(Format::Lines))?;
-    let node = Node::connect(global, entering.deadline).await?;
-    let state = |item: crate::import::Item| {
-        let on = Some(record_ref(&id(&item.target)?));
-        Ok(Body::Opinion(Opinion { on, ..opinion.clone() }))
-    };
-    enter(node, inputs, state, entering, global).await
+    let state = |on| Body::Opinion(Opinion { on: Some(on), ..opinion.clone() });
+    enter_on(ids, state, &Insists::default(), entering, global).await
 }
 
 /// Reads a record id.

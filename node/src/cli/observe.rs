@@ -4,12 +4,9 @@ use entente_proto::wire::record::Body;
 use entente_proto::wire::{Availability, Observe};
 
 use super::Global;
-use super::answers::{Entering, enter};
-use super::client::Node;
+use super::answers::{Entering, enter_about};
 use super::error::CliError;
-use super::inputs::inputs;
 use super::words::{parse_moment, parser};
-use crate::import::{Fault, Format};
 
 /// Say that targets were seen online, offline or moved
 ///
@@ -44,16 +41,12 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
         (Availability::Moved, Some(_)) | (_, None) => {}
         (_, Some(_)) => return Err(CliError::Usage("--to goes with --seen moved".to_owned())),
     }
-    let inputs = inputs(args.targets, args.entering.from.as_deref(), Some(Format::Lines))?;
     let observe = Observe {
         target: String::new(),
         availability: args.seen as i32,
         successor: args.to.unwrap_or_default(),
         observed_ms: args.at.unwrap_or_default(),
     };
-    let node = Node::connect(global, args.entering.deadline).await?;
-    let state = |item: crate::import::Item| -> Result<Body, Fault> {
-        Ok(Body::Observe(Observe { target: item.target, ..observe.clone() }))
-    };
-    enter(node, inputs, state, &args.entering, global).await
+    let state = |target| Body::Observe(Observe { target, ..observe.clone() });
+    enter_about(args.targets, state, &args.entering, global).await
 }

@@ -4,12 +4,9 @@ use entente_proto::wire::record::Body;
 use entente_proto::wire::{Answer, Outcome};
 
 use super::Global;
-use super::answers::{Entering, enter};
-use super::client::Node;
+use super::answers::{Entering, Insists, enter_on};
 use super::error::CliError;
-use super::inputs::inputs;
-use super::words::{parse_moment, parser, record_ref};
-use crate::import::Format;
+use super::words::{parse_moment, parser};
 
 /// Say what a provider answered to a referral that was sent to it
 #[derive(Debug, clap::Args)]
@@ -33,17 +30,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
-    let inputs = inputs(args.ids, args.entering.from.as_deref(), Some(Format::Lines))?;
     let outcome = Outcome {
         on: None,
         answer: args.answer as i32,
         at_ms: args.at.unwrap_or_default(),
         reason: args.reason.unwrap_or_default(),
     };
-    let node = Node::connect(global, args.entering.deadline).await?;
-    let state = |item: crate::import::Item| {
-        let on = Some(record_ref(&super::object::id(&item.target)?));
-        Ok(Body::Outcome(Outcome { on, ..outcome.clone() }))
-    };
-    enter(node, inputs, state, &args.entering, global).await
+    let state = |on| Body::Outcome(Outcome { on: Some(on), ..outcome.clone() });
+    enter_on(args.ids, state, &Insists::default(), &args.entering, global).await
 }

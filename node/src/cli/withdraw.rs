@@ -5,11 +5,9 @@ use entente_proto::wire::Withdraw;
 use entente_proto::wire::record::Body;
 
 use super::Global;
-use super::answers::{Entering, enter};
-use super::client::Node;
+use super::answers::{Entering, enter_own};
 use super::error::CliError;
-use super::inputs::inputs;
-use crate::import::{Fault, Format, Item};
+use crate::import::{Fault, Item};
 
 /// Take back own statements: a wrong referral, a hold that is over, an opinion
 #[derive(Debug, clap::Args)]
@@ -26,10 +24,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
-    let inputs = inputs(args.ids, args.entering.from.as_deref(), Some(Format::Lines))?;
-    let node = Node::connect(global, args.entering.deadline).await?;
-    let own = node.unit().clone();
-    enter(node, inputs, |item| withdrawal(&item, &own, &args.reason), &args.entering, global).await
+    enter_own(args.ids, |item, own| withdrawal(item, own, &args.reason), &args.entering, global).await
 }
 
 /// A withdrawal names an index alone, so an id of another unit must not get as far as that.

@@ -36,7 +36,7 @@ use entente_proto::sync::{Engine, Event, Fault, LeafHashes, LogView, Outgoing, P
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 pub(crate) use author::kind_of;
-pub use author::{Answer, Draft, Second, Standby, Submit, Waiting};
+pub use author::{Answer, Draft, Second, Standby, Submit};
 pub use charters::Charters;
 pub use load::{Loaded, load};
 pub use scrub::{Done, Report, Stage};

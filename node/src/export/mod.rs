@@ -8,7 +8,8 @@
 //! | `misp` | a MISP event | MISP | all but target, description, categories, TLP, handling codes and basis |
 //! | `rpz`, `hosts` | names to block | resolvers | all but domains |
 //!
-//! Only what is certified and stands is exported: pending, withdrawn and erased statements are in no row. The same list
+//! Only what is certified and stands is exported, but for referrals that were withdrawn, which STIX marks `revoked`: pending
+//! and erased statements are in none. The same list
 //! gives the same bytes, whenever and at whichever unit: times are those of records, ids are computed ([`ids`]).
 //!
 //! What a resolver gets it blocks without asking. So [`names`] leaves out every domain whose blocking would take a held
@@ -48,6 +49,12 @@ pub enum Format {
 }
 
 impl Format {
+    /// Whether it tells of what was withdrawn.
+    #[must_use]
+    pub const fn revokes(self) -> bool {
+        matches!(self, Self::Stix)
+    }
+
     /// Whether whoever gets it blocks what stands in it.
     #[must_use]
     pub const fn blocks(self) -> bool {
@@ -68,6 +75,8 @@ pub struct Heading {
     pub filter: String,
     /// The name of the zone, of a response policy zone.
     pub zone: String,
+    /// Whether rows of held targets are wanted whole, where a format takes them for what was withdrawn alone.
+    pub held_too: bool,
     /// What must stay online, for a format that [blocks](Format::blocks).
     pub held: Held,
 }

@@ -6,6 +6,7 @@
 //! | `marking-definition` | the five labels of TLP 2.0, as OASIS publishes them |
 //! | `extension-definition` | the property extension below |
 //! | `indicator` | each standing referral: pattern, `valid_from` its header's time, categories as labels |
+//! | `indicator` with `revoked` | each referral that was withdrawn, `modified` when that was |
 //! | `opinion` | each objection to (`disagree`) and support of (`agree`) a referral |
 //! | `note` | each hold of a target that is referred |
 //! | `sighting` | the newest observation; one of a target that is offline or moved has the count 0 |
@@ -13,8 +14,8 @@
 //! A target that is not simply listed has its status as a label too. A referral without a TLP label is read as amber, and
 //! marked so. An indicator's extension holds the referral under the names of [`line`](super::line), and the target and
 //! the record's id: reading it back gives the same referral. Ids are those of [`ids`], and the bundle's is computed from
-//! its content, so equal lists make equal bundles. Withdrawn referrals are in no row of the list, so there is none with
-//! `revoked`.
+//! its content, so equal lists make equal bundles. Of a referral that was erased nothing is left to revoke: whoever took it
+//! in before learns of it from the network alone.
 //!
 //! What STIX has no observable for has a pattern over `x-entente-target:value` (channels, apps, images).
 
@@ -24,6 +25,7 @@ use entente_proto::record::Target;
 use entente_proto::record::target::TargetType;
 use entente_proto::wire::{
     Availability, Ground, ListedRow, Observation, OpinionRow, RecordRef, Referral, Row, Stance, Status, Tlp,
+    WithdrawnReferral,
 };
 use ring::digest::{Context, SHA256};
 use serde_json::{Map, Value, json};
@@ -185,6 +187,17 @@ impl<'a> Sheet<'a> {
         Some(Value::Object(object))
     }
 
+    /// The last version of an indicator whose referral was withdrawn.
+    fn revoked(&self, target: &Target, withdrawn: &WithdrawnReferral) -> Option<Value> {
+        // What became of the target since is no matter of this one.
+        let row = Row { status: Status::Listed.into(), ..Row::default() };
+        let mut object = self.indicator(&row, target, withdrawn.referral.as_ref()?)?;
+        let fields = object.as_object_mut()?;
+        fields.insert("modified".to_owned(), moment(withdrawn.time_ms).into());
+        fields.insert("revoked".to_owned(), true.into());
+        Some(object)
+    }
+
     fn opinion(&self, row: &OpinionRow) -> Option<Value> {
         let (id, opinion) = (row.id.as_ref()?, row.opinion.as_ref()?);
         let mut object = self.object("opinion", id, row.time_ms);
@@ -237,8 +250,13 @@ impl<'a> Sheet<'a> {
 
 impl super::Sheet for Sheet<'_> {
     fn row(&mut self, row: &ListedRow, counts: &mut Counts) -> io::Result<()> {
-        let Some(row) = row.row.as_ref().filter(|row| !row.referrals.is_empty()) else {
-            counts.left(NO_REFERRAL);
+        let withdrawn = &row.withdrawn;
+        // A held target is in only where that was asked for; that a referral of it was withdrawn is told all the same.
+        let held = row.row.as_ref().is_some_and(|row| row.status() == Status::Held) && !self.heading.held_too;
+        let empty = row.row.as_ref().map(|row| Row { target: row.target.clone(), ..Row::default() });
+        let row = row.row.as_ref().filter(|_| !held).or(empty.as_ref());
+        let Some(row) = row.filter(|row| !row.referrals.is_empty() || !withdrawn.is_empty()) else {
+            counts.left(if held { "held: not asked for" } else { NO_REFERRAL });
             return Ok(());
         };
         let Ok(target) = row.target.parse::<Target>() else {
@@ -247,6 +265,7 @@ impl super::Sheet for Sheet<'_> {
         };
         let mut objects: Vec<Value> =
             row.referrals.iter().filter_map(|referral| self.indicator(row, &target, referral)).collect();
+        objects.extend(withdrawn.iter().filter_map(|withdrawn| self.revoked(&target, withdrawn)));
         counts.took(objects.len() as u64);
         objects.extend(row.opinions.iter().filter_map(|opinion| self.opinion(opinion)));
         objects.extend(self.holds(row));

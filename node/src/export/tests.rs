@@ -6,7 +6,7 @@ use entente_proto::record::from_input;
 use entente_proto::wire::record::Body;
 use entente_proto::wire::{
     Availability, EvidenceItem, Handling, Hold, HoldRow, Observation, Observe, Opinion, OpinionRow, Pending, Record,
-    RecordRef, Refer, Referral, Row, Source, Stance, Status, Tlp,
+    RecordRef, Refer, Referral, Row, Source, Stance, Status, Tlp, WithdrawnReferral,
 };
 use serde_json::Value;
 
@@ -87,6 +87,7 @@ fn heading() -> Heading {
         units: vec!["BE".to_owned(), "FR".to_owned()],
         entries: (1 << 32) + 1042,
         zone: "rpz.takedown.example".to_owned(),
+        held_too: true,
         ..Heading::default()
     }
 }
@@ -229,6 +230,44 @@ fn what_is_disputed_or_held_is_marked_so() {
 
     let csv = export(Format::Csv, &rows);
     assert!(csv.contains("domain:a.example,disputed,BE,BE/7,") && csv.contains("domain:b.example,held,"), "{csv}");
+}
+
+#[test]
+fn what_was_withdrawn_is_revoked_under_the_id_that_it_had() {
+    let standing = row("domain:a.example", Status::Listed, &[("BE", full())]);
+    let before: Value = serde_json::from_str(&export(Format::Stix, std::slice::from_ref(&standing))).unwrap();
+    let find = |bundle: &Value| -> Vec<Value> {
+        let objects = bundle["objects"].as_array().unwrap().iter();
+        objects.filter(|object| object["type"] == "indicator").cloned().collect()
+    };
+    let withdrawn = vec![WithdrawnReferral {
+        referral: standing.row.as_ref().unwrap().referrals.first().cloned(),
+        time_ms: 1_524_722_400_000,
+    }];
+    // Cleared, listed by another unit, and held, where the row itself is not asked for.
+    let cleared = ListedRow { withdrawn: withdrawn.clone(), ..row("domain:a.example", Status::Cleared, &[]) };
+    let listed =
+        ListedRow { withdrawn: withdrawn.clone(), ..row("domain:a.example", Status::Listed, &[("FR", refer("x"))]) };
+    let held = ListedRow { withdrawn, ..row("domain:a.example", Status::Held, &[("FR", refer("x"))]) };
+    let heading = Heading { held_too: false, ..heading() };
+    for (row, expected) in [(cleared, 1), (listed, 2), (held, 1)] {
+        let (text, counts) = export_under(&heading, Format::Stix, std::slice::from_ref(&row));
+        let after = find(&serde_json::from_str(&text).unwrap());
+        assert_eq!((after.len(), counts.records, counts.targets), (expected, expected as u64, 1));
+        let mut last = after.last().unwrap().clone();
+        assert_eq!((&last["revoked"], &last["modified"]), (&true.into(), &"2018-04-26T06:00:00.000Z".into()));
+        last.as_object_mut().unwrap().remove("revoked");
+        last["modified"] = last["created"].clone();
+        assert_eq!(last, find(&before)[0], "the same indicator");
+        // Whoever reads it back takes nothing in, and is told why.
+        let reader = Reader::of_file(Cursor::new(text.into_bytes()), Options::default()).unwrap();
+        let codes: Vec<_> = reader.filter_map(|line| Some(line.unwrap().content.err()?.code)).collect();
+        assert_eq!(codes, ["revoked"]);
+        // Other formats know nothing of it.
+        for format in [Format::Csv, Format::JsonLines, Format::Misp] {
+            assert!(!export_under(&heading, format, std::slice::from_ref(&row)).0.contains("BE/7"), "{format:?}");
+        }
+    }
 }
 
 #[test]

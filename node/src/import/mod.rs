@@ -41,7 +41,7 @@ use self::csv::Csv;
 use self::documents::{Documents, Seekable};
 use self::fields::Fields;
 use self::lines::Lines;
-use self::opening::{document, head, spooled};
+use self::opening::{document, head, packed, spooled};
 
 /// Longest line, or CSV record, in bytes: four times the largest record, since a line writes it with escapes.
 pub const LINE_BYTES_MAX: usize = 256 << 10;
@@ -88,6 +88,9 @@ pub enum ImportError {
     /// Reading failed.
     #[error("cannot read: {0}")]
     Read(#[from] io::Error),
+    /// A file that holds others, or its text in another form.
+    #[error("this is packed, as {0}: give what is in it")]
+    Packed(&'static str),
     /// A CSV file without a column of targets.
     #[error(
         "the header names no column with targets: one of target, url, domain, indicator or value has to stand in it"
@@ -218,6 +221,7 @@ impl<'a> Reader<'a> {
         let options = options.into();
         let mut input = lines::decoded(input)?;
         let head = head(&mut input, options)?;
+        not_packed(&head)?;
         let whole = Cursor::new(head.clone()).chain(input);
         match document(&head, options) {
             Some(format) => Ok(Self::of_document(Box::new(spooled(whole)?), 0, format, options)),
@@ -232,6 +236,7 @@ impl<'a> Reader<'a> {
     pub fn of_file(mut file: impl Seekable + 'a, options: impl Into<Options>) -> Result<Self, ImportError> {
         let options = options.into();
         let head = head(&mut file, options)?;
+        not_packed(&head)?;
         let mark = if head.starts_with(&[0xef, 0xbb, 0xbf]) { 3_u16 } else { 0 };
         let text = head.get(usize::from(mark)..).unwrap_or_default();
         let utf_16 = head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]);
@@ -328,6 +333,10 @@ impl<'a> Reader<'a> {
             return Ok(Some(Line { number, path: None, content }));
         }
     }
+}
+
+fn not_packed(head: &[u8]) -> Result<(), ImportError> {
+    packed(head).map_or(Ok(()), |form| Err(ImportError::Packed(form)))
 }
 
 /// A JSON object.

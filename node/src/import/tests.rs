@@ -194,6 +194,30 @@ fn a_file_that_is_as_a_whole_something_else_is_refused() {
 }
 
 #[test]
+fn a_packed_file_is_refused_by_name_and_never_unpacked() {
+    let mut tar = vec![b'a'; 257];
+    tar.extend(b"ustar\x0000");
+    let packed: [(&[u8], &str); 7] = [
+        (b"\x1f\x8b\x08\0\0\0\0\0\0\x03", "gzip"),
+        (b"PK\x03\x04\x14\0", "zip"),
+        (b"BZh91AY", "bzip2"),
+        (b"\xfd7zXZ\0\0", "xz"),
+        (b"\x28\xb5\x2f\xfd\x04", "zstd"),
+        (b"7z\xbc\xaf\x27\x1c\0", "7-Zip"),
+        (&tar, "tar"),
+    ];
+    for (bytes, name) in packed {
+        for format in [None, Some(Format::Lines), Some(Format::Csv), Some(Format::Stix)] {
+            let piped = Reader::new(bytes, format).err().map(|fault| fault.to_string());
+            let of_file = Reader::of_file(Cursor::new(bytes.to_vec()), format).err().map(|fault| fault.to_string());
+            assert!(piped.as_ref().is_some_and(|words| words.contains(name)), "{name} {format:?}: {piped:?}");
+            assert_eq!(piped, of_file);
+        }
+    }
+    assert_eq!(targets(&read("BZ.example\nPK.example\n")), [(1, "BZ.example"), (2, "PK.example")]);
+}
+
+#[test]
 fn each_format_is_told_by_its_content() {
     let format = |text: &'static str| Reader::new(text.as_bytes(), None).unwrap().format();
     for (text, meant) in [

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use entente_tests::network::{Network, Node, log_of};
+use entente_tests::network::{Network, Node, log_of, run};
 use serde_json::{Value, json};
 
 use crate::PROGRAM;
@@ -101,6 +101,18 @@ fn what_one_unit_imports_another_exports_and_nothing_comes_back_as_new() {
         }
         assert_eq!(referrals[0], referrals[1]);
     }
+    // What is taken back is revoked wherever it was taken in.
+    let mine = be.call(&["check", "one.example"]).ended(0).document()["own"].as_str().unwrap().to_owned();
+    let _ = be.call(&["withdraw", &mine, "--reason", "wrong", "--wait", "certified"]).ended(0);
+    network.until_agreed(&["BE", "FR"]);
+    let text =
+        run(PROGRAM, &["export", "--format", "stix", "--home", fr.directory().to_str().unwrap()], b"").ended(0).out;
+    let bundle: Value = serde_json::from_str(&text).unwrap();
+    let objects = bundle["objects"].as_array().unwrap();
+    let revoked: Vec<&Value> = objects.iter().filter(|object| object["revoked"] == true).collect();
+    assert_eq!((revoked.len(), &revoked[0]["name"]), (1, &json!("domain:one.example")));
+    let before: Value = serde_json::from_slice(&fs::read(path("list.stix")).unwrap()).unwrap();
+    assert!(before["objects"].as_array().unwrap().iter().any(|object| object["id"] == revoked[0]["id"]));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod command_line;
 mod desk;
 mod exchange;
 mod home;
+mod hostile_files;
 mod i1_twin;
 mod i2_durable_before_said;
 mod i3_same_frontier_same_list;
@@ -20,6 +21,7 @@ mod i7_erased_is_erased;
 mod i8_bad_input;
 mod receipts;
 mod second_officer;
+mod wrong_referral;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_entente-under-test");

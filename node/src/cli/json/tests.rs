@@ -67,6 +67,7 @@ fn a_row_of_the_list_is_printed_as_agreed() {
         }],
         late: vec![Late { what: Overdue::Review as i32, id: id("BE", 17), since_ms: 0 }],
         cursor: "domain:news.example".to_owned(),
+        ..ListedRow::default()
     };
     assert_eq!(
         json_of(RowJson::from(&listed)),

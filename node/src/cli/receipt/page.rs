@@ -57,6 +57,7 @@ h1 { font-size: 1.6rem; margin: 0.5rem 0; } h2 { font-size: 1.15rem; margin-top:
 .target { font: 1.05rem/1.4 monospace; padding: 0.6rem; border: 2px solid #111; overflow-wrap: anywhere; }
 .standing { padding: 0.6rem 1rem; border-left: 0.5rem solid #2a6f2a; background: #eef6ee; }
 .standing.against { border-left-color: #a00; background: #fbecec; font-weight: bold; }
+.asof { font-weight: normal; font-size: 0.9rem; }
 dt { font-weight: bold; margin-top: 0.6rem; } dd { margin: 0; overflow-wrap: anywhere; white-space: pre-wrap; }
 pre { font: 0.7rem/1.3 monospace; white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid #999; padding: 0.5rem; }
 code { font-family: monospace; overflow-wrap: anywhere; }
@@ -76,7 +77,7 @@ pub(super) fn write(page: &Page<'_>) -> String {
     out.push_str(STYLE);
     out.push_str("</head>\n<body>\n");
     let lines = told::lines(receipt);
-    lead(&mut out, receipt, name, &kind);
+    lead(&mut out, page, name, &kind);
     standing(&mut out, page);
     details(&mut out, &lines);
     how_to_verify(&mut out, page);
@@ -98,8 +99,10 @@ pub(super) fn write(page: &Page<'_>) -> String {
     out
 }
 
-fn lead(out: &mut String, receipt: &VerifiedReceipt, name: &str, kind: &str) {
+fn lead(out: &mut String, page: &Page<'_>, name: &str, kind: &str) {
+    let receipt = page.receipt.0;
     let id = receipt.id();
+    let ended = page.since.iter().any(|said| !said.taken_back && ends(said));
     let who = format!("<b><bdi>{}</bdi> ({})</b>", escape(name), id.unit);
     if let Body::Refer(refer) = receipt.statement().body() {
         let handling = told::handling(refer);
@@ -111,7 +114,12 @@ fn lead(out: &mut String, receipt: &VerifiedReceipt, name: &str, kind: &str) {
         } else {
             format!("<b><bdi>{}</bdi></b>", escape(&refer.provider))
         };
-        let _ = writeln!(out, "<h1>Referral {id}</h1>\n<p class=\"lead\">{who} refers this to {whom}:</p>");
+        let says = if ended {
+            format!("referred this to {whom}, and has taken it back")
+        } else {
+            format!("refers this to {whom}")
+        };
+        let _ = writeln!(out, "<h1>Referral {id}</h1>\n<p class=\"lead\">{who} {says}:</p>");
     } else {
         let _ = writeln!(
             out,
@@ -125,16 +133,23 @@ fn lead(out: &mut String, receipt: &VerifiedReceipt, name: &str, kind: &str) {
     }
 }
 
+/// Whether the unit itself took the record back by this.
+fn ends(said: &Said) -> bool {
+    matches!(said.what, What::Withdrawn(_) | What::Erased(_))
+}
+
 fn standing(out: &mut String, page: &Page<'_>) {
     let id = page.receipt.0.id();
     let against = |said: &&Said| !said.taken_back && !matches!(said.what, What::Support(_));
     let class = if page.since.iter().any(|said| against(&said)) { "standing against" } else { "standing" };
     let _ = writeln!(out, "<div class=\"{class}\">");
-    for said in page.since {
+    // First what ends it.
+    let (ending, others): (Vec<&Said>, Vec<&Said>) = page.since.iter().partition(|said| ends(said));
+    for said in ending.into_iter().chain(others) {
         let _ = writeln!(out, "<p dir=\"auto\">{id} {}</p>", escape(&said.words()));
     }
     let any = |wanted: fn(&What) -> bool| page.since.iter().any(|said| !said.taken_back && wanted(&said.what));
-    if any(|what| matches!(what, What::Withdrawn(_))) {
+    if any(|what| matches!(what, What::Withdrawn(_) | What::Erased(_))) {
         out.push_str("<p>Please do not act on it, and look again at what was done because of it.</p>\n");
     } else if any(|what| matches!(what, What::Objection { .. })) {
         let _ = writeln!(out, "<p>The units do not agree about it. Please ask {} before you act on it.</p>", id.unit);
@@ -143,7 +158,7 @@ fn standing(out: &mut String, page: &Page<'_>) {
     }
     let _ = writeln!(
         out,
-        "<p>So the node of {} knew on {}. Ask the unit before you rely on an older page.</p>\n</div>",
+        "<p class=\"asof\">So the node of {} knew on {}. Ask the unit before you rely on an older page.</p>\n</div>",
         page.told_by,
         moment(page.now_ms)
     );

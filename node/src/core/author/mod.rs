@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::group::Group;
 pub use self::proposals::Second;
-pub use self::standby::{Standby, Waiting};
+pub use self::standby::Standby;
 use super::{Core, lock};
 use crate::journal::disk::AbortOnPanic;
 use crate::journal::{Proposal, Submission, SubmissionId};

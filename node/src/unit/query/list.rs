@@ -3,13 +3,14 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use entente_proto::ids::UnitId;
-use entente_proto::record::Target;
+use entente_proto::list::Standing;
+use entente_proto::record::{self, Target};
 use entente_proto::wire;
 use entente_proto::wire::record::Body;
 use tonic::Status as Answer;
 
 use super::super::withheld::Withheld;
-use super::super::words::unreadable;
+use super::super::words::{record_ref, unreadable};
 use super::late::{Moment, late};
 use super::listed_row;
 use crate::core::Core;
@@ -32,6 +33,7 @@ pub(in crate::unit) struct Filter {
     sort: wire::Sort,
     limit: u64,
     after: Option<Place>,
+    withdrawn: bool,
 }
 
 /// Where a row stands in the order asked for: by its key, then by its target. By target every key is 0.
@@ -67,6 +69,7 @@ impl Filter {
             sort,
             limit: request.limit,
             after,
+            withdrawn: request.withdrawn,
         })
     }
 
@@ -83,7 +86,10 @@ impl Filter {
         if withheld.hides(target) || !self.status.is_empty() && !self.status.contains(&status.into()) {
             return Ok(None);
         }
-        let listed = late(listed_row(core, state, withheld, target)?, self.moment);
+        let mut listed = late(listed_row(core, state, withheld, target)?, self.moment);
+        if self.withdrawn {
+            listed.withdrawn = withdrawn(core, state, withheld, target)?;
+        }
         let refers = self.unit.as_ref().is_none_or(|unit| refers(&listed, unit) || waits(unit));
         Ok(Some(listed).filter(|listed| refers && self.wants(listed)))
     }
@@ -142,6 +148,30 @@ impl Filter {
                 _ => false,
             })
     }
+}
+
+/// The referrals of a target that were withdrawn.
+fn withdrawn(
+    core: &Core,
+    state: &State,
+    withheld: &Withheld,
+    target: &Target,
+) -> Result<Vec<wire::WithdrawnReferral>, ListError> {
+    let mut found = Vec::new();
+    for id in state.fold.records_about(target) {
+        let Standing::Withdrawn { by } = state.fold.standing(&id.unit, id.index) else { continue };
+        let entry = |index| core.store.entry(&id.unit, index);
+        let (Some(said), Some(back)) = (entry(id.index)?.filter(|_| !withheld.holds(&id)), entry(by)?) else {
+            continue;
+        };
+        let statement = said.payload().and_then(|payload| record::parse(said.header().kind, payload).ok());
+        let Some(Body::Refer(mut refer)) = statement.map(record::Statement::into_body) else { continue };
+        refer.target.clear();
+        let (id, refer) = (Some(record_ref(&id)), Some(refer));
+        let referral = Some(wire::Referral { id, time_ms: said.header().time_ms, refer });
+        found.push(wire::WithdrawnReferral { referral, time_ms: back.header().time_ms });
+    }
+    Ok(found)
 }
 
 /// Whether a referral of this unit stands.
@@ -277,7 +307,7 @@ fn place(core: &Core, sort: wire::Sort, text: &str) -> Result<Place, Answer> {
         let place = rest.split_once('/').and_then(|(key, target)| Some((key.parse().ok()?, target.parse().ok()?)));
         return place.ok_or_else(|| Answer::invalid_argument(format!("{text} is not the cursor of a row")));
     }
-    let target = text.parse().ok().or_else(|| Some(entente_proto::record::from_input(text).ok()?.target));
+    let target = text.parse().ok().or_else(|| Some(record::from_input(text).ok()?.target));
     let target: Target = target.ok_or_else(|| Answer::invalid_argument(format!("{text} is not a target")))?;
     if sort == wire::Sort::Target {
         return Ok((0, target));

@@ -26,8 +26,9 @@ use tonic::Status;
 use self::prepare::prepare;
 use super::words::record_ref;
 use crate::config::DeskConfig;
-use crate::core::{Answer, Core, Draft, Standby, Waiting};
+use crate::core::{Answer, Core, Draft, Standby};
 use crate::guard::{Guard, Lists};
+use crate::journal::{Proposal, Submission, SubmissionId};
 
 /// How long a call waits for certification. What is not certified then is told as it is; it goes on by itself.
 const CERTIFIED_WAIT: Duration = Duration::from_secs(60);
@@ -264,32 +265,27 @@ pub(super) fn covering(core: &Core, id: &RecordId) -> Option<CosignedCheckpoint>
 pub(super) async fn waiting(core: &Core) -> Result<wire::WaitingReply, Status> {
     let Standby { proposals, outbox } =
         core.waiting().await.map_err(|stopping| Status::unavailable(stopping.to_string()))?;
-    let said = |waiting: &Waiting| {
+    let shown = |submission: &SubmissionId, record: &[u8], waits: wire::WaitingSubmission| {
         use prost::Message as _;
-        wire::Record::decode(waiting.record.clone()).ok()
-    };
-    let target = |record: &Option<wire::Record>| {
+        let record = wire::Record::decode(record).ok();
         let body = record.as_ref().and_then(|record| record.body.as_ref());
-        match body {
+        let target = match body {
             Some(Body::Refer(refer)) => refer.target.clone(),
             Some(Body::Hold(hold)) => hold.target.clone(),
             Some(Body::Observe(observe)) => observe.target.clone(),
             Some(Body::Link(link)) => link.first.clone(),
             _ => String::new(),
-        }
+        };
+        wire::WaitingSubmission { submission: submission.to_vec(), target, record, ..waits }
     };
-    let shown = |waiting: Waiting| {
-        let record = said(&waiting);
-        wire::WaitingSubmission {
-            submission: waiting.id.to_vec(),
-            target: target(&record),
-            record,
-            officer: waiting.officer,
-            reason: waiting.reason,
-            at_ms: waiting.at_ms,
-        }
-    };
-    Ok(wire::WaitingReply { waiting: proposals.into_iter().chain(outbox).map(shown).collect() })
+    let proposed = proposals.into_iter().map(|Proposal { id, record, officer, reason, at_ms, .. }| {
+        shown(&id, &record, wire::WaitingSubmission { officer, reason, at_ms, ..Default::default() })
+    });
+    let unsigned = outbox.into_iter().map(|Submission { id, record }| {
+        let reason = "the node does not sign at present: see `entente status`".into();
+        shown(&id, &record, wire::WaitingSubmission { reason, ..Default::default() })
+    });
+    Ok(wire::WaitingReply { waiting: proposed.chain(unsigned).collect() })
 }
 
 fn understand(input: &str) -> Result<record::Understood, Refusal> {

@@ -1,6 +1,7 @@
 //! What the tests of the fold share: logs in memory, and short ways to write records.
 
 mod check;
+mod covers;
 mod golden;
 mod model;
 mod random;
@@ -84,6 +85,15 @@ fn outcome(on: &str) -> Body {
 
 fn observe(target: &str, observed_ms: u64) -> Body {
     Body::Observe(wire::Observe { target: target.into(), availability: 1, observed_ms, ..Default::default() })
+}
+
+fn moved(target: &str, successor: &str, observed_ms: u64) -> Body {
+    Body::Observe(wire::Observe {
+        target: target.into(),
+        availability: wire::Availability::Moved.into(),
+        successor: successor.into(),
+        observed_ms,
+    })
 }
 
 fn link(first: &str, second: &str) -> Body {

@@ -1,4 +1,5 @@
-//! Random histories: the fold against the model, under random interleavings, with erased payloads there or not (I3).
+//! Random histories of all kinds: the fold and what it finds on a check against the model, under random interleavings,
+//! with erased payloads there or not (I3).
 
 use proptest::prelude::*;
 
@@ -27,8 +28,46 @@ pub(super) fn digest_of_rows(frontier: &Frontier, rows: &[Row]) -> Hash {
     Hash::of(&bytes)
 }
 
+/// Targets that cover one another in every way that there is.
+fn pool() -> Vec<String> {
+    let image = |flipped: usize| format!("image:pdq:{}{}", "f".repeat(flipped), "0".repeat(64 - flipped));
+    let mut pool: Vec<String> = [
+        "domain:0.example",
+        "domain:a.0.example",
+        "domain:b.a.0.example",
+        // A suffix under which others have names of their own.
+        "domain:ddns.net",
+        "domain:a.ddns.net",
+        "url:https://a.0.example/x",
+        "url:https://a.0.example/x/y",
+        "url:http://10.0.0.1:8080/",
+        "ip:10.0.0.1",
+        "ip:10.0.0.0/30",
+        "ip:10.0.0.0/24",
+    ]
+    .map(str::to_owned)
+    .into();
+    // They differ in 0, 12, 32 and 40 bits from the first.
+    pool.extend([0, 3, 8, 10].map(image));
+    pool
+}
+
+/// Further targets to ask about.
+const ASKED: [&str; 9] = [
+    "domain:c.b.a.0.example",
+    "domain:0.example.example",
+    "url:https://a.0.example/x/y/z?q",
+    "url:https://a.0.example/xx",
+    "url:https://x.a.ddns.net/",
+    "ip:10.0.0.2",
+    "url:http://10.0.0.9/",
+    "ip:10.0.1.0",
+    "image:pdq:7ff0000000000000000000000000000000000000000000000000000000000000",
+];
+
 fn any_target() -> impl Strategy<Value = String> {
-    (0..4_u8).prop_map(|n| format!("domain:{n}.example"))
+    // Mostly the same few, so that statements meet.
+    prop_oneof![3 => 0..3_usize, 2 => 0..15_usize].prop_map(|n| pool().swap_remove(n))
 }
 
 fn any_id() -> impl Strategy<Value = String> {
@@ -38,19 +77,26 @@ fn any_id() -> impl Strategy<Value = String> {
 
 fn any_entry() -> impl Strategy<Value = Entry> {
     let body = prop_oneof![
-        6 => any_target().prop_map(|target| refer(&target)),
+        6 => (any_target(), any::<bool>()).prop_map(|(target, prefix)| {
+            let prefix = prefix && target.starts_with("url:");
+            Body::Refer(wire::Refer { target, prefix, categories: vec![1], ..Default::default() })
+        }),
         2 => any_target().prop_map(|target| hold(&target)),
         3 => any_id().prop_map(|id| object(&id)),
         2 => any_id().prop_map(|id| support(&id)),
         3 => any_id().prop_map(|id| dispatch(&id)),
         3 => any_id().prop_map(|id| outcome(&id)),
         3 => (any_target(), 0..40_u64).prop_map(|(target, time)| observe(&target, time)),
-        2 => (0..4_u8, 1..4_u8).prop_map(|(first, by)| {
-            link(&format!("domain:{first}.example"), &format!("domain:{}.example", (first + by) % 4))
+        2 => (any_target(), any_target()).prop_filter_map("a link of two", |(first, second)| {
+            (first != second).then(|| link(&first, &second))
+        }),
+        1 => (any_target(), any_target(), 0..40_u64).prop_filter_map("a move to another", |(target, successor, time)| {
+            (target != successor).then(|| moved(&target, &successor, time))
         }),
         1 => any_target().prop_map(|target| evidence(&target)),
         4 => (0..16_u64).prop_map(withdraw),
         4 => (0..16_u64).prop_map(erase),
+        1 => any_other(),
     ];
     (body, 0..40_u64, 0..20_u8).prop_map(|(body, time_ms, fault)| {
         let mut entry = entry(time_ms, body);
@@ -61,6 +107,27 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             _ => {}
         }
         entry
+    })
+}
+
+/// The kinds that make no difference to rows.
+fn any_other() -> impl Strategy<Value = Body> {
+    let hash = || vec![7; 32];
+    (any_id(), 0..8_u8).prop_map(move |(id, kind)| match kind {
+        0 => {
+            let (item, sha256) = (reference(&id), hash());
+            Body::Custody(wire::Custody { item, step: 1, other: "FR".into(), sha256, ..Default::default() })
+        }
+        1 => Body::Operation(wire::Operation { title: "one".into(), ..Default::default() }),
+        2 => {
+            let step = Some(wire::operation_step::Step::Join(wire::OperationJoin::default()));
+            Body::OperationStep(wire::OperationStep { operation: reference(&id), step })
+        }
+        3 => Body::Adopt(wire::Adopt { version: 1, digest: hash() }),
+        4 => Body::Propose(wire::Propose { text: b"text".to_vec(), digest: Hash::of(b"text").0.to_vec() }),
+        5 => Body::Approve(wire::Approve { digest: hash() }),
+        6 => Body::Revoke(wire::Revoke { spki_sha256: hash(), ..Default::default() }),
+        _ => Body::AccessHead(wire::AccessHead { size: 1, root: hash(), ..Default::default() }),
     })
 }
 
@@ -129,9 +196,19 @@ proptest! {
         }
         prop_assert_eq!(one.fold.counts(), counts);
         prop_assert_eq!(two.fold.counts(), counts);
-        for n in 0..4 {
-            let text = format!("domain:{n}.example");
-            prop_assert_eq!(one.about(&text), two.about(&text));
+        for text in &pool() {
+            prop_assert_eq!(one.about(text), two.about(text));
+        }
+        for text in pool().iter().map(String::as_str).chain(ASKED) {
+            for likeness in [LIKENESS, 0, 256] {
+                let found = |world: &World| {
+                    let found = world.fold.check(&target(text), likeness, |_| true)?;
+                    Some((found.target.to_string(), wire::Status::from(found.status), found.way))
+                };
+                let expected = covers::found(&rows, text, likeness);
+                prop_assert_eq!(found(&one), expected.clone(), "{}", text);
+                prop_assert_eq!(found(&two), expected, "{}", text);
+            }
         }
         for (unit, log) in &logs {
             for index in 0..log.len() as u64 {

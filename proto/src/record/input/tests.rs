@@ -229,6 +229,66 @@ fn each_fault_has_its_name() {
     assert!(from_input("news.example/a/b").unwrap_err().to_string().contains("http:// or https://"));
 }
 
+#[test]
+fn idna_is_read_as_the_url_standard_has_it_also_at_its_edges() {
+    for (input, want) in [
+        // Not as IDNA 2003, which made another name of it.
+        ("faß.de", "domain:xn--fa-hia.de"),
+        ("ΣΊΣΥΦΟΣ.gr", "domain:xn--kxa6akbbkh.gr"),
+        ("İstanbul.com", "domain:xn--istanbul-o0e.com"),
+        ("e\u{301}tat.fr", "domain:xn--tat-9la.fr"),
+        ("état.fr", "domain:xn--tat-9la.fr"),
+        ("ｘｎ－－ｂｃｈｅｒ－ｋｖａ.example", "domain:xn--bcher-kva.example"),
+        ("a．b。c｡example", "domain:a.b.c.example"),
+        ("💩.la", "domain:xn--ls8h.la"),
+        ("ab--cd.com", "domain:ab--cd.com"),
+        ("نامه\u{200c}ای.com", "domain:xn--mgba3gch31f060k.com"),
+    ] {
+        assert_eq!(read(input), want, "{input}");
+        assert_eq!(read(&format!("https://{input}/")), want.replace("domain:", "url:https://") + "/", "{input}");
+    }
+    let octets = |label: String| format!("{label}.example");
+    for input in [
+        // Joiners where no script joins, a mark without a letter, two directions, punycode of nothing or of what it should
+        // not say, signs that end a host, and a label that is too long only as punycode.
+        "a\u{200d}b.example",
+        "a\u{200c}b.example",
+        "\u{301}a.example",
+        "אa.example",
+        "٠١٢.مثال.example",
+        "a／b@c.example",
+        "xn--.example",
+        "xn--a-.example",
+        "xn--80.example",
+        "XN--ZZZZZZZZZZZZ.example",
+        "xn--bcher-kva\u{fc}.example",
+        "a\u{378}.example",
+        &octets("ü".repeat(63)),
+    ] {
+        let typed = from_input(input);
+        assert!(typed.is_err(), "{input:?} is taken for {typed:?}");
+        let url = from_input(&format!("https://{input}/"));
+        assert!(url.as_ref().is_err() || !url.as_ref().unwrap().target.as_str().contains("xn--"), "{input:?}: {url:?}");
+    }
+}
+
+#[test]
+fn what_is_very_long_is_refused_at_once_and_by_name() {
+    for input in [
+        format!("https://news.example/{}", "a".repeat(100_000)),
+        format!("https://news.example/?{}", "%41".repeat(40_000)),
+        format!("https://{}news.example/", "a.".repeat(50_000)),
+        "a.".repeat(50_000),
+        "[.]".repeat(40_000),
+        format!("account:telegram/{}", "é".repeat(60_000)),
+        format!("ip:{}", "1".repeat(100_000)),
+    ] {
+        assert_eq!(code(&input), "too-long");
+    }
+    // Short as it is typed, and long once it is written out.
+    assert_eq!(code(&format!("https://news.example/{}", "é".repeat(4_000))), "too-long");
+}
+
 proptest::proptest! {
     #[test]
     fn whatever_is_understood_is_canonical_and_stays_as_it_is(input in "\\PC{0,40}|(https?://)?[a-zA-Z0-9.:/%?#@é\\[\\]^_-]{1,40}") {

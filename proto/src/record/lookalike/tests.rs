@@ -33,6 +33,8 @@ fn a_name_that_mixes_scripts_is_pointed_out_with_what_it_looks_like() {
     for (input, words) in [
         ("www.xn--pypal-4ve.com", "mixes Latin and Cyrillic letters and looks like \"paypal\""),
         ("https://gοοgle.example/", "mixes Latin and Greek letters and looks like \"google\""),
+        // A sign that looks as if the host ended there.
+        ("bank.example⁄login.evil.example", "has a sign in it, '⁄', that looks like the end of a host name"),
         // It cannot be read as ASCII, and is mixed all the same.
         ("newsж.example", "mixes Latin and Cyrillic letters"),
         ("βета.example", "mixes Greek and Cyrillic letters"),
