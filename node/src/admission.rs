@@ -10,7 +10,7 @@
 //! afterwards: so none slips through between.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use entente_certs::members::{Members, MembersError, Revocations, SharedMembers};
 use entente_proto::charter::Terms;
@@ -21,13 +21,17 @@ use crate::core::lock;
 use crate::membership::members_of;
 use crate::net::Connections;
 
+mod kept;
 #[cfg(test)]
 mod tests;
+
+pub use self::kept::Kept;
 
 /// Who is admitted, and the connections of those who are.
 pub struct Admissions {
     members: SharedMembers,
     recorded: Arc<Revocations>,
+    kept: OnceLock<Kept>,
     connections: Connections,
     /// Held while members are computed and put in place, so that of two changes none is lost.
     inputs: Mutex<Inputs>,
@@ -54,7 +58,13 @@ impl Admissions {
         let recorded = Arc::new(Revocations::new());
         let inputs = Inputs { terms, denied };
         let members = SharedMembers::new(inputs.members(&recorded)?);
-        Ok(Self { members, recorded, connections: Connections::new(), inputs: Mutex::new(inputs) })
+        Ok(Self {
+            members,
+            recorded,
+            kept: OnceLock::new(),
+            connections: Connections::new(),
+            inputs: Mutex::new(inputs),
+        })
     }
 
     /// The members, for verifiers; always as they are now.
@@ -93,8 +103,9 @@ impl Admissions {
         self.cut();
     }
 
-    /// The database has these records from before the start, when nobody is connected yet.
-    pub fn known(&self, revoked: impl IntoIterator<Item = (UnitId, Hash)>) {
+    /// These were recorded before the start, when nobody is connected yet; later ones are kept there, too.
+    pub fn known(&self, revoked: impl IntoIterator<Item = (UnitId, Hash)>, kept: Option<Kept>) {
+        kept.into_iter().for_each(|kept| _ = self.kept.set(kept));
         revoked.into_iter().for_each(|(unit, key)| _ = self.recorded.add(&unit, key));
     }
 
@@ -103,6 +114,9 @@ impl Admissions {
         let new: Vec<Hash> = keys.into_iter().filter(|key| self.recorded.add(unit, *key)).collect();
         // One line, however many they are: another unit decides how many it writes.
         if let Some(key) = new.first() {
+            if let Some(Err(error)) = self.kept.get().map(|kept| kept.add(unit, &new)) {
+                tracing::error!(%error, "a revocation stands in the database alone: see to the disk of the home directory");
+            }
             tracing::warn!(%unit, %key, keys = new.len(), "a unit has revoked certificates of its own");
             self.cut();
         }

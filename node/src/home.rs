@@ -301,6 +301,12 @@ impl Home {
         self.0.join("journal")
     }
 
+    /// The keys that units revoked by records, one a line.
+    #[must_use]
+    pub fn revoked(&self) -> PathBuf {
+        self.0.join("revoked")
+    }
+
     /// There while the database is to be moved aside and rebuilt: it says why.
     #[must_use]
     pub fn rebuild(&self) -> PathBuf {

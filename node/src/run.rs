@@ -14,12 +14,12 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::admission::Admissions;
+use crate::admission::{Admissions, Kept};
 use crate::certificates::{Certificates, denied};
 use crate::charters::CharterFiles;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogFormat, StoreConfig};
-use crate::core::{self, Again, Parts, Running};
+use crate::core::{self, Again, Parts, Rebuilt, Running};
 use crate::guard::Guard;
 use crate::home::{Home, HomeLock};
 use crate::membership::{self, OwnKeys};
@@ -209,6 +209,10 @@ fn open(home: &Home, config: Config, lock: HomeLock) -> Result<Opened, RunError>
         Certificates::open(home.clone(), own, admissions.clone(), clock.clone()).map(Arc::new).map_err(RunError)?;
     let (writer, memory) = open::journal(home, &config).map_err(fault)?;
     let (store, loaded) = open::database(home, &config, &charters, &memory, draw()?).map_err(fault)?;
+    let path = home.revoked();
+    let (kept, revoked) = Kept::open(path.clone(), store.revocations().map_err(fault)?)
+        .map_err(|error| RunError(format!("{}: {error}", path.display())))?;
+    admissions.known(revoked, Some(kept));
     let room = room(store.clone(), config.store);
     let parts = Parts {
         unit: config.unit.clone(),
@@ -240,17 +244,25 @@ fn room(store: Arc<SledStore>, config: StoreConfig) -> Box<dyn Fn() -> Result<()
     })
 }
 
-/// Directories that were moved aside hold what was erased since, too.
-fn remains(home: &Home) -> Box<dyn Fn() -> Vec<String> + Send + Sync> {
-    let (directory, data) = (home.directory().to_owned(), home.data());
-    Box::new(move || {
-        let prefix = format!("{}.aside-", data.file_name().unwrap_or_default().to_string_lossy());
+/// What was moved aside holds what was erased since, too. It goes once it is rebuilt.
+fn remains(home: &Home) -> Box<dyn Fn(Rebuilt) -> Vec<String> + Send + Sync> {
+    let directory = home.directory().to_owned();
+    Box::new(move |rebuilt| {
         let entries = std::fs::read_dir(&directory).into_iter().flatten().filter_map(Result::ok);
-        let aside = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
+        let aside = entries.map(|entry| entry.path()).filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("data.aside-") || name.starts_with("journal.damaged-")
+        });
         let words = |path: std::path::PathBuf| {
-            format!("{} was moved aside and may hold erased records: delete it when nobody needs it", path.display())
+            let gone = match rebuilt {
+                Rebuilt::Whole if path.is_dir() => std::fs::remove_dir_all(&path),
+                Rebuilt::Whole => std::fs::remove_file(&path),
+                Rebuilt::NotYet => Err(io::Error::other("what it held is not all fetched back yet")),
+            };
+            let error = gone.err()?;
+            Some(format!("{} was moved aside and may hold erased records: {error}", path.display()))
         };
-        aside.map(|entry| words(entry.path())).collect()
+        aside.filter_map(words).collect()
     })
 }
 

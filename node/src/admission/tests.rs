@@ -147,9 +147,9 @@ fn what_was_revoked_before_the_start_is_known() {
     let be = authority("BE");
     let admissions = Admissions::new(vec![terms(&[("BE", &[&be])])], BTreeSet::new()).unwrap();
     let peer = Peer::of(&be);
-    admissions.known([(unit("FR"), peer.spki)]);
+    admissions.known([(unit("FR"), peer.spki)], None);
     assert!(peer.judged(&admissions).is_ok());
-    admissions.known([(unit("BE"), peer.spki)]);
+    admissions.known([(unit("BE"), peer.spki)], None);
     assert!(matches!(peer.judged(&admissions), Err(Refusal::Revoked { .. })));
 }
 

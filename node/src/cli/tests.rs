@@ -37,6 +37,8 @@ fn the_calls_of_the_design_are_understood() {
         "check -",
         "watch --pending",
         "receipt BE/17 --out f.receipt",
+        "audit fork BE --out be.fork",
+        "audit fork verify be.fork --charter 1.note --charter 2.note --json",
         "receipt BE/17 --format html --json",
         "receipt verify f.receipt g.html --charter charter.note --newer h.receipt --newer i.receipt --node --home be",
         "import links.txt --category incites --format csv --batch 1000 --report faults --retry-for 0 --as duty",

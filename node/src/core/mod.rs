@@ -104,7 +104,7 @@ pub struct Core {
     /// Forks of which the own log is to tell.
     forks_to_record: Mutex<Vec<Draft>>,
     room: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
-    remains: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    remains: Box<dyn Fn(Rebuilt) -> Vec<String> + Send + Sync>,
     scrub: scrub::Scrubber,
     streams: Mutex<BTreeMap<StreamId, Stream>>,
     next_stream: AtomicU64,
@@ -112,6 +112,15 @@ pub struct Core {
     standing: watch::Sender<Standing>,
     /// Why the process should begin anew.
     again: watch::Sender<Option<Again>>,
+}
+
+/// Whether everything that the network is known to have is held, so that nothing moved aside is needed any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rebuilt {
+    /// It is.
+    Whole,
+    /// It is not, or nobody can tell.
+    NotYet,
 }
 
 /// Why a node should be started anew: what it has in memory does not hold any more.
@@ -258,6 +267,16 @@ impl Core {
     /// In words, what is low and what to do.
     pub fn store_has_room(&self) -> Result<(), String> {
         (self.room)()
+    }
+
+    /// Whether everything is held that partners showed.
+    #[must_use]
+    pub fn rebuilt(&self) -> Rebuilt {
+        if self.standing() == Standing::Running {
+            self.engine().caught_up().map_or(Rebuilt::NotYet, |()| Rebuilt::Whole)
+        } else {
+            Rebuilt::NotYet
+        }
     }
 
     /// Copies the database into a directory that must not exist, while the node goes on. It takes as long as the database is

@@ -178,7 +178,7 @@ struct Work<'a> {
 impl Work<'_> {
     fn scrub(&mut self) -> Result<Done, String> {
         self.wait_deleted()?;
-        let mut done = Done { notes: (self.core.remains)(), ..Done::default() };
+        let mut done = Done { notes: (self.core.remains)(self.core.rebuilt()), ..Done::default() };
         self.tell(Stage::Journal, nothing());
         let journal = compact(&self.core.journal);
         let core = self.core;

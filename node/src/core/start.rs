@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::author::Author;
 use super::scrub::{self, Scrubber};
-use super::{Charters, Core, Input, Loaded, drive, erasure, lock};
+use super::{Charters, Core, Input, Loaded, Rebuilt, drive, erasure, lock};
 use crate::admission::Admissions;
 use crate::clock::Clock;
 use crate::journal;
@@ -47,8 +47,8 @@ pub struct Parts {
     pub room: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// Who is admitted.
     pub admissions: Arc<Admissions>,
-    /// Other places where bytes of erased records may be left, in words.
-    pub remains: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// Deletes what was moved aside once it is rebuilt, and tells in words of what is left.
+    pub remains: Box<dyn Fn(Rebuilt) -> Vec<String> + Send + Sync>,
     /// How long after a payload was deleted the node scrubs by itself.
     pub scrub_after: Duration,
 }
@@ -112,7 +112,6 @@ pub fn start(parts: Parts, loaded: Loaded) -> Result<Running, StartError> {
         // Whatever is journalled later stands behind it.
         journal.append(&words, Box::new(|| {})).map_err(|error| StartError::Journal(error.to_string()))?;
     }
-    admissions.known(store.revocations()?);
     let engine = loaded.engine;
     let (listing, news) = Listing::new(unit.clone(), Fold::under(&charters));
     let store_writer = store::Writer::start(store.clone())?;

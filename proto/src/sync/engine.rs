@@ -348,6 +348,18 @@ impl Engine {
         log.map_or((Size::ZERO, Vec::new(), 0), |own| (own.taken(), own.tail().to_vec(), own.last_time_ms()))
     }
 
+    /// Whether every log is held, complete, as far as any partner shows it; nothing if it is not, or if there are partners and
+    /// none has answered.
+    #[must_use]
+    pub fn caught_up(&self) -> Option<()> {
+        let mut heard = self.sessions.values().filter(|session| session.active && session.answered).peekable();
+        if self.logs.len() > 1 {
+            heard.peek()?;
+        }
+        let held = |unit: &UnitId, shown: Size| self.logs.get(unit).is_none_or(|log| log.complete() >= shown);
+        heard.all(|session| self.logs.keys().all(|unit| held(unit, session.holds(unit)))).then_some(())
+    }
+
     /// Every log.
     pub fn logs(&self) -> impl Iterator<Item = LogView> + '_ {
         self.logs.values().map(view)

@@ -97,7 +97,7 @@ fn twin_drill_a_unit_that_runs_twice_is_found_proven_to_everybody_and_frozen_whe
     forged[at] ^= 1;
     fs::write(network.directory().join("forged.fork"), forged).unwrap();
     let _ = verify(network.directory().join("forged.fork").to_str().unwrap()).ended(4);
-    let _ = nl.call(&["audit", "fork", "FR"]).ended(1).says(&["no proof that the log of FR forked"]);
+    nl.call(&["audit", "fork", "FR"]).ended(1).says(&["no proof that the log of FR forked"]);
 
     // Neither a restart nor a kill forgets it, and nobody cosigns anything more of that log.
     uk.kill();

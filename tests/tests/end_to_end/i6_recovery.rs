@@ -62,7 +62,18 @@ fn recovers(spoil: impl FnOnce(&Node, &Path)) {
     assert_eq!(next["id"], "UK/104");
     network.node("FR").refer("fr.example", "certified");
     network.until_agreed(&FOUR);
+    // What was moved aside holds records that may be erased one day: it goes with the next scrub.
+    if !moved_aside(uk).is_empty() {
+        let _ = uk.call(&["scrub"]).ended(0);
+        assert_eq!(moved_aside(uk), Vec::<String>::new());
+    }
     nobody_contradicts(&network, said);
+}
+
+fn moved_aside(node: &Node) -> Vec<String> {
+    let names = fs::read_dir(node.directory()).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    names.filter(|name| name.contains(".aside-") || name.contains(".damaged-")).collect()
 }
 
 #[test]

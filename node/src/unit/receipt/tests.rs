@@ -172,7 +172,7 @@ impl Node {
             signers: vec![Arc::new(log), Arc::new(mirror)],
             room: Box::new(|| Ok(())),
             admissions,
-            remains: Box::new(Vec::new),
+            remains: Box::new(|_| Vec::new()),
             scrub_after: Duration::from_secs(1_800),
         };
         let loaded = load(&be(), &parts.charters, &*parts.store, &parts.journal.1, [0; 16]).unwrap();
