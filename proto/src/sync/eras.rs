@@ -168,7 +168,7 @@ impl Eras {
     }
 
     /// That era and all later ones.
-    pub(super) fn from_current(&self) -> impl Iterator<Item = &Era> {
+    pub(super) fn current_and_later(&self) -> impl Iterator<Item = &Era> {
         self.list.iter().skip(self.era_after(self.settled))
     }
 

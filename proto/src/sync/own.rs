@@ -132,7 +132,7 @@ impl Own {
 /// How many partners must answer before a node whose journal is whole signs, by the charter that its log is in and by each later
 /// one.
 pub(super) fn answers_to_start(log: &Log) -> usize {
-    log.eras.from_current().map(|era| era.keys.quorum.answers_to_start()).max().unwrap_or(0)
+    log.eras.current_and_later().map(|era| era.keys.quorum.answers_to_start()).max().unwrap_or(0)
 }
 
 /// Whether they have.
@@ -141,7 +141,7 @@ pub(super) fn started(log: &Log, answered: &BTreeSet<UnitId>) -> bool {
         let count = answered.iter().filter(|unit| era.keys.mirrors.contains_key(*unit)).count();
         count >= era.keys.quorum.answers_to_start()
     };
-    log.eras.from_current().all(enough)
+    log.eras.current_and_later().all(enough)
 }
 
 /// How far the own clock is off the partners' median, if that is too far to sign.

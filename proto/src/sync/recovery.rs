@@ -147,14 +147,14 @@ impl Engine {
             return true;
         }
         let counts =
-            |(unit, answer): &(&UnitId, &Answer)| !answer.rebuilding && !(answer.recovering && **unit == log.unit);
+            |(unit, answer): &(&UnitId, &Answer)| !(answer.rebuilding || answer.recovering && **unit == log.unit);
         let known: Vec<&UnitId> = self.recovery.answers.iter().filter(counts).map(|(unit, _)| unit).collect();
         // By the charter that the log is in, and by each later one: whichever certified the newest.
         let enough = |era: &Era| {
             let holds = |unit: &&&UnitId| **unit == &log.unit || era.keys.mirrors.contains_key(**unit);
             known.iter().filter(holds).count() >= era.keys.quorum.answers_to_recover()
         };
-        log.eras.from_current().all(enough)
+        log.eras.current_and_later().all(enough)
             || self.partners().iter().all(|unit| self.recovery.answers.contains_key(unit))
     }
 

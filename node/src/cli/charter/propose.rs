@@ -1,6 +1,6 @@
 //! `entente charter propose` and `approve`: records by which units see that they agree, before anyone signs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use entente_proto::charter::{UnverifiedCharter, changes};
 use entente_proto::hash::Hash;
@@ -55,11 +55,11 @@ pub(super) fn approve(args: &ApproveArgs, global: &Global) -> Result<(), CliErro
 }
 
 /// The charter, which must be able to follow that of the home directory; tells what would change.
-fn following(file: &PathBuf, global: &Global) -> Result<UnverifiedCharter, CliError> {
+fn following(file: &Path, global: &Global) -> Result<UnverifiedCharter, CliError> {
     let charters = load_charters(&Home::open(global.home()?).map_err(refused)?)?;
     let charter = charters.draft(read_charter(file)?).map_err(super::words)?;
     for change in changes(charters.newest().terms(), charter.terms()) {
-        say(&change.to_string());
+        say(change.to_string());
     }
     Ok(charter)
 }

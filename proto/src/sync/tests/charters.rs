@@ -92,7 +92,7 @@ pub(super) fn adopt(time_ms: u64, adoption: Adoption) -> Entry {
     let body = wire::Adopt { version: adoption.version, digest: adoption.digest.0.to_vec() };
     let body = Some(wire::record::Body::Adopt(body));
     let payload = record::encode(&wire::Record { submission: vec![1; 16], body }).unwrap();
-    Entry::compose(RecordKind::Adopt.number(), time_ms, [4; 16], payload.into()).unwrap()
+    Entry::compose(RecordKind::Adopt.number(), time_ms, [4; 16], payload).unwrap()
 }
 
 /// What a log says of charters.
