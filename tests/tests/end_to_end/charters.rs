@@ -1,7 +1,7 @@
 //! I1 and I6 over a network's life: units join and leave, addresses and keys change, and whoever does not change goes on
 //! running.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use entente_tests::network::{Network, Node, log_of};
 use entente_tests::wait::until_so;
@@ -19,14 +19,14 @@ fn compose(network: &Network, from: &str, version: u32, args: &[&str]) -> PathBu
     out
 }
 
-fn sign(network: &Network, file: &PathBuf, units: &[&str]) {
+fn sign(network: &Network, file: &Path, units: &[&str]) {
     for unit in units {
         let _ = network.node(unit).call(&["charter", "sign", file.to_str().unwrap()]).ended(0);
     }
 }
 
 /// A running node takes a version up and passes it on, until these nodes have it and their logs are in it.
-fn adopt(network: &Network, file: &PathBuf, at: &str, units: &[&str], version: u64) {
+fn adopt(network: &Network, file: &Path, at: &str, units: &[&str], version: u64) {
     let _ = network.node(at).call(&["charter", "adopt", file.to_str().unwrap()]).ended(0);
     until_taken_up(network, units, version);
 }
