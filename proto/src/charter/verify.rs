@@ -40,7 +40,7 @@ impl UnverifiedCharter {
     /// Reads a charter: a note, or the text alone as long as nobody has signed.
     ///
     /// Signatures of keys that the text does not name are ignored, and dropped when the charter is written again; but for a
-    /// later version, lines that are named as charter keys are kept, unchecked, until [`Self::following`] tells which of
+    /// later version, lines that are named as charter keys are kept, unchecked, until `following` tells which of
     /// them are votes.
     ///
     /// # Errors
