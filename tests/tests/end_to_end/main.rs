@@ -19,6 +19,7 @@ mod i5_who_may_connect;
 mod i6_recovery;
 mod i7_erased_is_erased;
 mod i8_bad_input;
+mod newer_rules;
 mod receipts;
 mod second_officer;
 mod wrong_referral;
