@@ -99,7 +99,7 @@ impl Core {
         match record::encode(&wire::Record { submission: submission.to_vec(), body }) {
             Ok(payload) => {
                 let (kind, unless_referred, second) = (RecordKind::ForkProof, None, None);
-                let draft = Draft { submission, kind, payload, unless_referred, second, repeats: false };
+                let draft = Draft { submission, kind, payload, unless_referred, second, unjudged: false };
                 lock(&self.forks_to_record).push(draft);
             }
             Err(error) => tracing::error!(unit = %proof.unit(), %error, "the proof of the fork cannot be recorded"),

@@ -115,6 +115,9 @@ fn what_a_guard_list_names_goes_in_only_with_a_second_officer() {
     assert_eq!(reason, "despite a guard list: the mirror, not the encyclopaedia");
     assert_eq!(be.call(&["waiting"]).ended(0).documents(), Vec::<Value>::new());
     let _ = be.call(&["countersign", &submission, "--as", "second"]).ended(1);
+    // What the unit refers by now is known, and needs no second officer to be left out; to refer it anew does.
+    assert_eq!(refer(be, "wiki.example", &[]).ended(0).document()["id"], done["id"]);
+    assert_eq!(code(&refer(be, "wiki.example", &["--again"]).ended(1).document()), "guarded");
 
     // Another is rejected, and gone for good.
     let other = refer(be, "en.wiki.example", &["--override", "in haste"]).ended(0).document();

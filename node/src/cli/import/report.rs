@@ -273,7 +273,7 @@ impl Report {
         ));
         if self.warned > 0 {
             say(format_args!(
-                "  {} of those taken are held or disputed: look at them with `entente show`",
+                "  {} of those taken came with a warning: they are held or disputed, or look like others (`entente show`)",
                 self.warned
             ));
         }

@@ -68,8 +68,8 @@ pub struct Draft {
     pub unless_referred: Option<Target>,
     /// Present if a second officer has to agree.
     pub second: Option<Second>,
-    /// Whether it repeats what came before, and was therefore not judged anew: it enters nothing.
-    pub repeats: bool,
+    /// Whether it was not judged, since it repeats what came before or what stands: it enters nothing.
+    pub unjudged: bool,
 }
 
 /// What became of a statement.
@@ -189,11 +189,6 @@ impl Author {
         if let Some(answer) = self.repeated(&draft) {
             return answer;
         }
-        if draft.repeats {
-            return Answer::Refused(
-                "what waited under this submission id was rejected a moment ago: submit it anew".into(),
-            );
-        }
         if draft.unless_referred.as_ref().is_some_and(|target| self.waiting.contains(target)) {
             return Answer::Refused(
                 "this unit's referral of it waits in the outbox already (entente waiting): nothing was entered".into(),
@@ -201,6 +196,9 @@ impl Author {
         }
         if let Some(index) = draft.unless_referred.as_ref().and_then(|target| self.refers(target)) {
             return Answer::Known(index);
+        }
+        if draft.unjudged {
+            return Answer::Refused("what it repeats was taken back a moment ago: submit it anew".into());
         }
         if let Some(second) = draft.second.take() {
             return self.propose(draft, second, group);

@@ -71,7 +71,7 @@ impl Author {
             payload: proposal.record,
             unless_referred,
             second: None,
-            repeats: false,
+            unjudged: false,
         };
         self.enter(draft, group)
     }

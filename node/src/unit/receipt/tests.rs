@@ -195,7 +195,7 @@ impl Node {
             payload,
             unless_referred: None,
             second: None,
-            repeats: false,
+            unjudged: false,
         });
         self.core().submit(drafts.collect()).await.unwrap();
         let folded = async {

@@ -70,6 +70,11 @@ impl Against {
         self.notices.push(words);
     }
 
+    /// Drops what guard lists say; whether they say anything.
+    pub(super) fn pass_lists(&mut self) -> bool {
+        !std::mem::take(&mut self.hits).is_empty()
+    }
+
     /// Refuses, or gives what a second officer has to agree to: the reason, which also goes into the record.
     pub(super) fn judge(&mut self, despite_hold: &str, override_guard: &str) -> Result<Said, Refusal> {
         let holds = self.holds.join("; ");

@@ -61,6 +61,7 @@ pub(super) fn again(
             state,
             judge,
             again: false,
+            skip_known: false,
             despite_hold: given(proposal.despite_hold),
             override_guard: given(proposal.despite_guard),
         };
@@ -75,6 +76,6 @@ pub(super) fn again(
     }
     let unless_referred = target.clone().filter(|_| proposal.is_some_and(|proposal| proposal.skip_known));
     let payload = record.clone();
-    let draft = Draft { submission: id, kind, payload, unless_referred, second: None, repeats: false };
+    let draft = Draft { submission: id, kind, payload, unless_referred, second: None, unjudged: false };
     Ok(Prepared { draft, target, notices })
 }

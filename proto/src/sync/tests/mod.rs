@@ -2,7 +2,6 @@
 
 mod branches;
 mod charters;
-mod eras;
 mod erasure;
 mod forks;
 mod hostile;

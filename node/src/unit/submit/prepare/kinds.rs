@@ -60,11 +60,14 @@ impl At<'_> {
             return Ok(Found { target: Some(target), notices, ..Found::default() });
         }
         let mut against = Against::of(self.core, self.state, self.judge, &target, refer.prefix);
+        // What the unit refers already is not entered again, whatever lists have come to say since.
+        let known = self.skip_known && self.state.own_referral(&self.core.unit, &target).is_some();
+        let unjudged = known && against.pass_lists();
         let said = against.judge(self.despite_hold, self.override_guard)?;
         refer.override_reason = said.reason();
         notices.extend(against.notices);
         let (despite_hold, despite_guard) = (said.despite_hold, said.second.is_some());
-        Ok(Found { target: Some(target), notices, second: said.second, despite_hold, despite_guard })
+        Ok(Found { target: Some(target), notices, second: said.second, despite_hold, despite_guard, unjudged })
     }
 
     pub(super) fn hold(&self, hold: &mut wire::Hold) -> Result<Found, Refusal> {

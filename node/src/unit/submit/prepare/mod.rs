@@ -28,6 +28,8 @@ pub(super) struct Found {
     second: Option<String>,
     despite_hold: bool,
     despite_guard: bool,
+    /// Whether it was passed by guard lists, since the unit refers it already.
+    unjudged: bool,
 }
 
 impl Found {
@@ -43,6 +45,8 @@ pub(super) struct At<'a> {
     pub(super) judge: &'a Judge<'a>,
     /// The same call again: it was judged when it came first.
     pub(super) again: bool,
+    /// Whether a referral of what the unit refers already is left out.
+    pub(super) skip_known: bool,
     pub(super) despite_hold: &'a str,
     pub(super) override_guard: &'a str,
 }
@@ -70,6 +74,7 @@ pub(super) fn prepare(
         state,
         judge,
         again,
+        skip_known: submission.skip_known,
         despite_hold: submission.despite_hold.trim(),
         override_guard: submission.override_guard.trim(),
     };
@@ -98,7 +103,7 @@ pub(super) fn prepare(
         despite_hold: found.despite_hold,
         despite_guard: found.despite_guard,
     });
-    let draft = Draft { submission: id, kind, payload, unless_referred, second, repeats: again };
+    let draft = Draft { submission: id, kind, payload, unless_referred, second, unjudged: again || found.unjudged };
     Ok(Prepared { draft, target: found.target, notices: found.notices })
 }
 
