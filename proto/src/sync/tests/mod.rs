@@ -2,6 +2,7 @@
 
 mod branches;
 mod charters;
+mod eras;
 mod erasure;
 mod forks;
 mod hostile;

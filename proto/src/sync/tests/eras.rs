@@ -1,0 +1,109 @@
+//! By what a checkpoint is judged, rule by rule.
+
+use super::charters::{describe, found, next, signers};
+use crate::charter::{Changes, CharterChain};
+use crate::checkpoint::{Checkpoint, SignedCheckpoint};
+use crate::cosignature::Cosignature;
+use crate::hash::Hash;
+use crate::ids::{Size, UnitId};
+use crate::note::Signer as _;
+use crate::sync::eras::{Adoption, Eras};
+use crate::sync::sighting::Sighting;
+
+fn id(text: &str) -> UnitId {
+    text.parse().unwrap()
+}
+
+fn size(entries: u64) -> Size {
+    Size::new(entries).unwrap()
+}
+
+/// Version 1 lists BE, FR and NL; version 2 brings in UK and US; in version 3 NL is gone.
+fn chain() -> CharterChain {
+    let first = found(&["BE", "FR", "NL"].map(id));
+    let add = ["UK", "US"].map(|unit| describe(&id(unit), [0; 3])).to_vec();
+    let second = next(&first, &Changes { add, ..Changes::default() });
+    next(&second, &Changes { remove: vec![id("NL")], ..Changes::default() })
+}
+
+fn adopting(chain: &CharterChain, version: u32) -> Adoption {
+    Adoption { version: version.into(), digest: chain.version(version).unwrap().digest() }
+}
+
+/// A checkpoint of BE's log that these units cosigned.
+fn cosigned_by(entries: u64, units: &[&str]) -> Sighting {
+    let key = signers(&id("BE"), [0; 3]).1;
+    let checkpoint = Checkpoint { origin: key.key().name().clone(), size: size(entries), root: Hash::of(b"root") };
+    let mut sighting = Sighting::new(SignedCheckpoint::sign(checkpoint, &key).unwrap());
+    for unit in units {
+        let word = Cosignature { time: 1, signature: [7; 64] };
+        sighting.add(id(unit), signers(&id(unit), [0; 3]).2.key().clone(), word);
+    }
+    sighting
+}
+
+#[test]
+fn a_bridge_needs_both_quorums_what_is_below_the_old_one_and_what_is_above_the_new_one() {
+    let chain = chain();
+    let mut eras = Eras::new(&chain, &id("BE")).unwrap();
+    eras.found(3, Some(adopting(&chain, 2)));
+    let met = |entries: u64, units: &[&str]| eras.rule(size(entries)).unwrap().met_by(&cosigned_by(entries, units));
+    // Two of two by version 1, three of four by version 2.
+    for (entries, units, expected) in [
+        (3, &["FR", "NL"][..], true),
+        (3, &["FR", "UK", "US"], false),
+        (4, &["FR", "NL"], false),
+        (4, &["FR", "UK", "US"], false),
+        (4, &["FR", "NL", "US"], true),
+        (5, &["FR", "NL"], false),
+        (5, &["FR", "UK", "US"], true),
+    ] {
+        assert_eq!(met(entries, units), expected, "{entries} entries, {units:?}");
+    }
+    assert_eq!((eras.limit(), eras.sure_limit()), (Some(size(4)), Some(size(3))));
+    assert!(eras.settle(size(4)));
+    assert_eq!((eras.limit(), eras.current().unwrap().version), (None, 2));
+}
+
+#[test]
+fn an_adopt_of_a_charter_that_is_not_known_stops_the_log_until_it_is() {
+    let chain = chain();
+    let mut eras = Eras::new(&chain.up_to(1).unwrap(), &id("BE")).unwrap();
+    eras.found(3, Some(adopting(&chain, 2)));
+    assert_eq!(eras.limit(), Some(size(3)));
+    assert!(eras.rule(size(3)).is_some() && eras.rule(size(4)).is_none() && eras.log_key(size(4)).is_none());
+    eras.take_up(&chain.up_to(2).unwrap(), &id("BE"));
+    assert_eq!(eras.limit(), Some(size(4)));
+    // So does one whose payload is missing, until that is there.
+    eras.found(2, None);
+    assert_eq!(eras.limit(), Some(size(2)));
+    eras.inert(2);
+    assert_eq!(eras.limit(), Some(size(4)));
+}
+
+#[test]
+fn an_adopt_that_names_no_later_version_of_the_unit_is_inert() {
+    let chain = chain();
+    let wrong_number = Adoption { version: 3, ..adopting(&chain, 2) };
+    let mut eras = Eras::new(&chain, &id("NL")).unwrap();
+    for (index, adoption) in [(0, adopting(&chain, 1)), (1, wrong_number), (2, adopting(&chain, 3))] {
+        eras.found(index, Some(adoption));
+        assert_eq!(eras.limit(), None, "{adoption:?}");
+    }
+    let mut eras = Eras::new(&chain, &id("BE")).unwrap();
+    eras.found(1, Some(adopting(&chain, 3)));
+    eras.found(2, Some(adopting(&chain, 2)));
+    assert_eq!((eras.limit(), eras.adopted().unwrap().version), (Some(size(2)), 3), "back to an older one");
+}
+
+#[test]
+fn a_later_bridge_settles_the_turns_below_it() {
+    let chain = chain();
+    let mut eras = Eras::new(&chain, &id("BE")).unwrap();
+    eras.found(1, Some(adopting(&chain, 2)));
+    eras.found(5, Some(adopting(&chain, 3)));
+    assert_eq!(eras.pending().collect::<Vec<_>>(), [size(6), size(2)]);
+    assert!(eras.is_bridge(size(2)) && eras.is_bridge(size(6)) && !eras.is_bridge(size(5)));
+    assert!(eras.settle(size(6)));
+    assert_eq!((eras.current().unwrap().version, eras.limit()), (3, None));
+}
