@@ -11,7 +11,7 @@ use entente_proto::wire::record::Body;
 use entente_proto::wire::submit_result::Result as Answer;
 use entente_tests::caller::Caller;
 use entente_tests::chance::Chance;
-use entente_tests::network::Network;
+use entente_tests::network::{Network, log_of};
 use entente_tests::remains::{Word, contradictions, copy_directory, journal, logs, put_back, words};
 use entente_tests::said::Said;
 use entente_tests::wait::{until_every, until_so};
@@ -67,7 +67,12 @@ async fn an_acknowledged_referral_survives_a_kill_at_once_after_the_answer() {
         node.until_state("running");
     }
     assert!(acknowledged.len() as u64 >= ROUNDS);
-    until_so("the list has been folded", || node.status()["list"]["pending"] == 0);
+    // There is a digest only of everything certified.
+    until_so("the list has been folded", || {
+        let status = node.status();
+        let whole = log_of(&status, "BE")["size"] == log_of(&status, "BE")["certified"];
+        whole && status["list"]["pending"] == 0 && status["list"]["digest"].as_str().unwrap().len() == 64
+    });
     let listed = referrals(&node.call(&["list"]).ended(0), "BE");
     for (target, id) in &acknowledged {
         assert_eq!(listed.get(target).map(Vec::as_slice), Some(&[id.clone()][..]), "{target}");
