@@ -14,6 +14,7 @@
 //! - Nothing is sent that was not wanted, apart from greetings and heads. What waits for a stream is heads and ranges,
 //!   never records: a slow partner widens a range and delays nobody.
 //! - Nothing is remembered about a partner across streams.
+//! - A log is cut back only to what is certified of it, or else to what this node holds under a checkpoint and cosigned.
 //!
 //! # A range
 //! A bounded [`Want`](crate::wire::Want) asks for the entries `from .. from + count` under the checkpoint of size
@@ -39,7 +40,16 @@
 //! partners that are not known to have it. Where nothing changed for a while, one 32-byte digest is sent: SHA-256 over,
 //! for each log ascending by unit, `u16be` length and unit id, then for the certified and for the newest head each
 //! `u64be` size, 32 bytes of root, `u16be` number of cosigners and for each ascending `u16be` length and unit id (absent
-//! heads as size 0, the empty root and no cosigner; of a log that forked the certified head twice). A partner with another digest answers with a full account.
+//! heads as size 0, the empty root and no cosigner; of a log that forked the certified head twice). A partner with another
+//! digest answers with a full account.
+//!
+//! # Forks
+//! Where the author signed two checkpoints that contradict, whoever can proves it ([`fork`](crate::fork)) and sends the proof
+//! in a `Fork` once on each stream, and again when it names more cosigners of both branches. It is verified before anything
+//! else is done with it. A head of such a log also carries, as `seen`, every further checkpoint of it that is known, so that
+//! the cosignatures gather. Nothing more of the log is cosigned or pushed; what has its quorum is fetched and served. A node
+//! that took another branch than the certified one cuts it off, never below what is certified, and fetches again. Whoever is
+//! sent what does not fit its own branch shows the partner its checkpoints instead of blaming it, if it had not done so.
 //!
 //! # Charters
 //! `Hello` names the newest version of the charter that a node has durable. Whoever holds later ones sends them in order,

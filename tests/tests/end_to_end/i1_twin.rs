@@ -71,8 +71,16 @@ fn twin_drill_a_unit_that_runs_twice_is_found_proven_to_everybody_and_frozen_whe
         node.until_logged(0, &["FORK"]);
     }
     network.until_agreed(&HONEST);
+    // Both machines of BE stand where the others do, and sign nothing more; what is submitted there waits.
     for node in [be, &twin] {
-        until_so("it signs nothing more", || node.try_status().is_some_and(|status| status["state"] != "running"));
+        until_so("it stands at what is certified", || {
+            node.try_status().is_some_and(|status| {
+                let log = log_of(&status, "BE");
+                status["state"] == "recovering" && log["forked"] == true && log["certified"] == certified + 1
+            })
+        });
+        let waits = node.refer("waits.example", "durable");
+        assert_eq!(waits["id"], serde_json::Value::Null, "{waits}");
     }
 
     // The others tell of it in their logs, once, and go on.

@@ -126,6 +126,38 @@ async fn a_frame_that_breaks_a_rule_ends_the_stream_and_nothing_else() {
         ends(&network, true, what, frames, "malformed", reason).await;
     }
 
+    let fork = |consistency: Vec<Vec<u8>>, note: usize| {
+        let (smaller, larger) = (vec![b'x'; note], vec![b'y'; 9]);
+        frame(Frame::Fork(wire::ForkProof { unit: "NL".into(), smaller, larger, consistency }))
+    };
+    for (what, frames, word, reason) in [
+        (
+            "a proof of many hashes",
+            fork(vec![vec![0; 32]; 20_000], 9),
+            "malformed",
+            "number of hashes is beyond its limit",
+        ),
+        ("a proof of long notes", fork(Vec::new(), NOTE_BYTES_MAX + 1), "malformed", "note is beyond its limit"),
+        ("a proof of nothing", fork(Vec::new(), 9), "unverified", "a proof that the log of NL forked does not verify"),
+        (
+            "a proof about nobody",
+            frame(Frame::Fork(wire::ForkProof { unit: "ZZ".into(), ..Default::default() })),
+            "malformed",
+            "unit is not well-formed",
+        ),
+        (
+            "many notes of one log",
+            frame(Frame::Heads(wire::Heads {
+                heads: vec![wire::Head { unit: "NL".into(), seen: vec![Vec::new(); 65], ..Default::default() }],
+                ..wire::Heads::default()
+            })),
+            "malformed",
+            "number of notes is beyond its limit",
+        ),
+    ] {
+        ends(&network, true, what, frames, word, reason).await;
+    }
+
     let good = wire::Want { unit: "NL".into(), count: 1, under: 1, max_bytes: 1, ..wire::Want::default() };
     let want = |change: &dyn Fn(&mut wire::Want)| {
         let mut want = good.clone();
@@ -180,6 +212,7 @@ async fn a_frame_that_breaks_a_rule_ends_the_stream_and_nothing_else() {
     assert!(node.peak_kib() < before + GROWTH_KIB_MAX, "{} KiB after {before}", node.peak_kib());
     assert_eq!(log_of(&node.status(), "BE")["size"], 0);
     assert_eq!(log_of(&node.status(), "NL")["size"], 1);
+    assert_eq!(log_of(&node.status(), "NL")["forked"], false);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -74,6 +74,22 @@ pub(super) fn what_an_erasure_that_goes_had_announced_is_withheld_no_more<S: Sub
     assert!(all(subject.store(), "BE")[8].body().is_some());
 }
 
+pub(super) fn an_adoption_that_goes_is_noted_no_more<S: Subject>() {
+    let mut subject = S::new();
+    let mut log = append("BE", 0, 30);
+    for at in [0, 9, 20] {
+        log.entries[at] = Entry::compose(15, 2_000, [at as u8; 16], Bytes::from_static(b"a charter")).unwrap();
+    }
+    subject.store().commit_one(&appends(log)).unwrap();
+    assert_eq!(subject.store().adopts(&unit("BE")).unwrap(), [0, 9, 20]);
+    subject.store().commit_one(&cut("BE", 9)).unwrap();
+    subject.store().commit_one(&appends(append("BE", 9, 30))).unwrap();
+    for _ in 0..2 {
+        assert_eq!(subject.store().adopts(&unit("BE")).unwrap(), [0]);
+        subject.reopen();
+    }
+}
+
 pub(super) fn what_is_certified_is_never_cut_off<S: Subject>() {
     let subject = S::new();
     let store = subject.store();

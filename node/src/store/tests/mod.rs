@@ -205,4 +205,5 @@ both_stores!(
     a_log_is_cut_back_and_grows_another_way,
     what_an_erasure_that_goes_had_announced_is_withheld_no_more,
     what_is_certified_is_never_cut_off,
+    an_adoption_that_goes_is_noted_no_more,
 );

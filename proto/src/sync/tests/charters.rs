@@ -130,7 +130,7 @@ impl World {
     }
 
     /// Whether the logs of these units are all in the newest version of the charter, for everyone who runs.
-    fn all_turned(&self) -> bool {
+    pub(super) fn all_turned(&self) -> bool {
         let newest = self.charters.newest();
         self.nodes.iter().filter(|node| newest.unit(&node.unit).is_some()).all(|node| {
             let Some(engine) = &node.engine else { return true };
@@ -164,12 +164,12 @@ fn removing(unit: &str) -> Changes {
     Changes { remove: vec![id(unit)], ..Changes::default() }
 }
 
-fn updating(unit: &str, generations: [u8; 3]) -> Changes {
+pub(super) fn updating(unit: &str, generations: [u8; 3]) -> Changes {
     Changes { update: vec![describe(&id(unit), generations)], ..Changes::default() }
 }
 
 /// A network whose logs have something certified.
-fn at_work(units: &[&str], seed: u64) -> World {
+pub(super) fn at_work(units: &[&str], seed: u64) -> World {
     let mut world = World::new(units, seed);
     for at in 0..units.len() {
         world.submit(at, 2);

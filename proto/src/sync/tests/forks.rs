@@ -226,6 +226,8 @@ fn after_a_fork_nothing_more_of_that_log_is_cosigned_also_after_a_restart() {
     }
     let unit = world.nodes[0].unit.clone();
     let before = world.cosigners(&unit);
+    let sizes = |w: &World| honest.map(|at| w.log(at, 0).size);
+    let held = sizes(&world);
     for at in honest {
         world.kill(at);
         world.start(at);
@@ -239,7 +241,184 @@ fn after_a_fork_nothing_more_of_that_log_is_cosigned_also_after_a_restart() {
         world.step();
     }
     assert_eq!(world.cosigners(&unit), before);
+    assert_eq!(sizes(&world), held, "nor is anything more of it fetched");
     assert_eq!(world.certified(2)[1], 2, "other logs go on");
+    // Nor is it where the database that had the proof is lost.
+    world.kill(1);
+    world.nodes[1].disk.lose_database();
+    world.start(1);
+    world.until("it knows again, and holds what is certified", |w| ended_alike(w, &honest));
+    for face in [0, twin] {
+        world.submit(face, 2);
+    }
+    for _ in 0..50_000 {
+        world.step();
+    }
+    assert_eq!(world.cosigners(&unit), before);
+}
+
+#[test]
+fn a_node_killed_at_any_moment_of_a_cut_ends_with_the_others() {
+    let (mut before, mut after) = (0, 0);
+    for seed in 0..seeds(12) {
+        let (mut world, twin) = two_faced(&["BE", "FR", "NL", "UK", "US"], 300 + seed);
+        // UK is shown another branch than the others.
+        for (a, b) in [(1, 3), (2, 3), (3, 4), (0, 3), (1, twin), (2, twin), (4, twin)] {
+            world.block(a, b);
+        }
+        world.submit(0, 2);
+        world.submit(twin, 3);
+        let size = |w: &World, at: usize| w.log(at, 0).size;
+        let common = size(&world, 1);
+        world.until("each has its branch", |w| w.certified(1)[0] > common.get() && size(w, 3) > common);
+        world.blocked.clear();
+        let honest = [1, 2, 3, 4];
+        let mut killed = false;
+        for turn in 0..400_000_u32 {
+            if turn % 4_000 == 0 {
+                world.hang_up(if turn % 8_000 == 0 { 0 } else { twin });
+            }
+            let (due, done) = (world.is_to_cut_back(3), world.nodes[3].rewound);
+            world.step();
+            // Half of the seeds kill it before the cut, the others right after.
+            let now = if seed % 2 == 0 { due } else { world.nodes[3].rewound > done };
+            if now && !killed {
+                killed = true;
+                *(if seed % 2 == 0 { &mut before } else { &mut after }) += 1;
+                world.kill(3);
+                world.start(3);
+            }
+            if turn % 200 == 0 && ended_alike(&world, &honest) {
+                break;
+            }
+        }
+        assert!(ended_alike(&world, &honest), "seed {seed}");
+        check(&world, twin, &honest);
+    }
+    assert!(before > 0 && after > 0, "some were killed before, some after");
+}
+
+#[test]
+fn cosignatures_gather_through_a_node_that_is_on_another_branch() {
+    for seed in 0..6 {
+        let (mut world, twin) = two_faced(&["BE", "FR", "NL", "UK"], 400 + seed);
+        for (a, b) in [(1, 2), (1, 3), (2, 3), (0, 2), (0, 3), (1, twin), (2, twin)] {
+            world.block(a, b);
+        }
+        let unit = world.nodes[0].unit.clone();
+        let last = |w: &World, at: usize| w.nodes[at].cosigned.get(&unit).and_then(|all| all.last().copied());
+        let before = [1, 2, 3].map(|at| last(&world, at));
+        world.submit(0, 1);
+        world.submit(twin, 1);
+        // FR and NL cosign one branch, and neither hears of the other; UK cosigns the other branch.
+        world.step_until("FR has cosigned", |w| last(w, 1) != before[0]);
+        world.block(0, 1);
+        world.blocked.remove(&(0, 2));
+        world.step_until("NL has cosigned", |w| last(w, 2) != before[1]);
+        world.kill(0);
+        world.step_until("UK has cosigned", |w| last(w, 3) != before[2]);
+        world.kill(twin);
+        assert_eq!(last(&world, 1), last(&world, 2), "seed {seed}");
+        assert_ne!(last(&world, 1), last(&world, 3), "seed {seed}");
+        // UK proves the fork before it knows of any cosignature of the other branch.
+        world.blocked.insert((0, 2));
+        world.blocked.remove(&(0, 3));
+        world.start(0);
+        world.until("UK has the proof", |w| proof(w, 3).is_some());
+        world.kill(0);
+        assert!(
+            proof(&world, 3).unwrap().smaller().cosigners().len()
+                + proof(&world, 3).unwrap().larger().cosigners().len()
+                == 1
+        );
+        // FR and NL hear of each other through UK alone, one after the other.
+        world.blocked.remove(&(1, 3));
+        world.until("FR has the proof", |w| proof(w, 1).is_some());
+        for _ in 0..5_000 {
+            world.step();
+        }
+        world.block(1, 3);
+        world.blocked.remove(&(2, 3));
+        world.until("NL certifies what it hears of FR", |w| {
+            let (size, _) = last(w, 2).unwrap();
+            w.certified(2)[0] == size.get()
+        });
+        world.blocked.remove(&(1, 3));
+        world.until("all end at what two of three cosigned", |w| {
+            let (size, _) = last(w, 1).unwrap();
+            ended_alike(w, &[1, 2, 3]) && w.certified(3)[0] == size.get()
+        });
+        check(&world, twin, &[1, 2, 3]);
+    }
+}
+
+#[test]
+fn an_adoption_on_the_branch_that_goes_is_none() {
+    use super::world::Disk;
+    use crate::sync::eras::Eras;
+    use crate::sync::log::Log;
+    use crate::sync::{Adoption, Restored};
+    let be: UnitId = "BE".parse().unwrap();
+    let first = super::charters::found(&[be.clone(), "FR".parse().unwrap()]);
+    let chain = super::charters::next(&first, &super::charters::updating("BE", [0, 1, 0]));
+    let size = |size| Some(Size::new(size).unwrap());
+    let mut log = Log::new(be.clone(), Eras::new(&chain, &be).unwrap());
+    log.eras.found(5, Some(Adoption { version: 2, digest: chain.newest().digest() }));
+    log.eras.cut_back(Size::new(6).unwrap());
+    assert_eq!(log.eras.limit(), size(6));
+    log.rewound(Restored::default(), &Disk::default()).unwrap();
+    assert_eq!(log.eras.limit(), None);
+    assert_eq!(log.eras.log_key(Size::new(6).unwrap()), Some(super::world::log_signer(&be).key()));
+}
+
+/// Two checkpoints of one size that BE's key of a generation signed, as a proof.
+fn proof_about(unit: &str, generation: u8) -> crate::wire::ForkProof {
+    use crate::checkpoint::{Checkpoint, CosignedCheckpoint, SignedCheckpoint};
+    let (_, signer, _) = super::charters::signers(&unit.parse().unwrap(), [generation; 3]);
+    let mut roots = [Hash::of(b"one"), Hash::of(b"two")];
+    roots.sort_unstable();
+    let note = |root: Hash| {
+        let said = Checkpoint { origin: signer.key().name().clone(), size: Size::new(900).unwrap(), root };
+        CosignedCheckpoint::new(SignedCheckpoint::sign(said, &signer).unwrap()).to_note(&Default::default())
+    };
+    let [smaller, larger] = roots.map(note);
+    crate::wire::ForkProof { unit: unit.into(), smaller, larger, consistency: Vec::new() }
+}
+
+#[test]
+fn what_a_unit_tells_of_a_fork_in_its_log_counts_for_everybody() {
+    use crate::record::{self, RecordKind};
+    let mut world = World::new(&["BE", "FR", "NL", "UK"], 5);
+    world.until("all run", running);
+    let body = Some(crate::wire::record::Body::ForkProof(proof_about("BE", 0)));
+    let payload = record::encode(&crate::wire::Record { submission: vec![1; 16], body }).unwrap();
+    let time_ms = world.now_ms;
+    world.enter(1, Entry::compose(RecordKind::ForkProof.number(), time_ms, [4; 16], payload).unwrap());
+    world.until("all know", |w| (1..4).all(|at| proof(w, at).is_some()));
+    world.until("the record is certified", |w| w.certified(2)[1] == 1);
+}
+
+#[test]
+fn a_proof_about_a_log_key_that_was_replaced_stops_nobody() {
+    let mut world = super::charters::at_work(&["BE", "FR", "NL", "UK"], 6);
+    world.amend(&super::charters::updating("BE", [0, 1, 0]));
+    world.bring(1);
+    world.submit(0, 1);
+    let all = |w: &World| (0..4).all(|at| w.certified(at)[0] == w.log(0, 0).size.get());
+    world.until("BE signs with its new key", |w| w.all_turned() && all(w));
+    // Whoever stole the old key can make any number of such proofs.
+    world.inject = Some((2, crate::wire::frame::Frame::Fork(proof_about("BE", 0))));
+    for _ in 0..20 {
+        world.hang_up(2);
+        for _ in 0..1_000 {
+            world.step();
+        }
+    }
+    world.inject = None;
+    assert!((0..4).all(|at| proof(&world, at).is_none()));
+    let size = world.log(0, 0).size;
+    world.submit(0, 1);
+    world.until("it goes on", |w| w.log(0, 0).size > size && all(w));
 }
 
 #[test]

@@ -268,6 +268,16 @@ impl World {
         self.nodes.len() - 1
     }
 
+    /// Whether a node's disk has been asked to cut a log back, and has not done it yet.
+    pub(super) fn is_to_cut_back(&self, at: usize) -> bool {
+        self.nodes[at].todo.iter().any(|todo| matches!(todo, Todo::Write(Action::Rewind { .. })))
+    }
+
+    /// An author enters this entry.
+    pub(super) fn enter(&mut self, at: usize, entry: Entry) {
+        self.nodes[at].todo.push_back(Todo::Own(vec![entry]));
+    }
+
     /// All streams of a node end.
     pub(super) fn hang_up(&mut self, at: usize) {
         let streams: Vec<StreamId> = self.nodes[at].streams.values().copied().collect();
