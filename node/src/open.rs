@@ -19,6 +19,10 @@ use crate::store::{Options, SledStore, StoreError, set_aside};
 /// Longest reason in the marker of a database that is to be rebuilt, in bytes.
 const REASON_BYTES_MAX: usize = 4_096;
 
+/// How many databases are kept aside. One that had to be rebuilt so often breaks for a reason that rebuilding does not mend,
+/// and each one takes its room on the disk.
+const ASIDE_MAX: usize = 4;
+
 /// Why a node's files cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -31,6 +35,18 @@ pub enum OpenError {
     /// What they hold.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The database broke again and again.
+    #[error(
+        "the database broke again ({reason}), and {ASIDE_MAX} of them were moved aside before: {}.aside-*. Look at the disk and at the \
+         node's log, delete what was moved aside, and start again",
+        .directory.display()
+    )]
+    TooOften {
+        /// The directory of the database.
+        directory: PathBuf,
+        /// What is wrong now.
+        reason: String,
+    },
     /// The operating system refused.
     #[error("cannot {what} {path}: {source}")]
     Io {
@@ -101,7 +117,7 @@ pub fn database(
         },
     };
     let there = directory.try_exists().map_err(io("look for", &directory))?;
-    let aside = if there { Some(set_aside(&directory).map_err(io("move aside", &directory))?) } else { None };
+    let aside = if there { Some(move_aside(&directory, &broken)?) } else { None };
     let aside = aside.map(|path| path.display().to_string()).unwrap_or_default();
     tracing::error!(reason = broken, moved_to = aside, "the database is rebuilt from the journal and from partners");
     let opened = load(SledStore::create(&directory, options(config))?)?;
@@ -109,6 +125,18 @@ pub fn database(
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", &marker)(error)),
         _ => Ok(opened),
     }
+}
+
+/// Moves a broken database out of the way, unless that was done too often.
+fn move_aside(directory: &Path, reason: &str) -> Result<PathBuf, OpenError> {
+    let prefix = format!("{}.aside-", directory.file_name().unwrap_or_default().to_string_lossy());
+    let parent = directory.parent().unwrap_or(directory);
+    let entries = std::fs::read_dir(parent).map_err(io("list", parent))?.filter_map(Result::ok);
+    let aside = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)).count();
+    if aside >= ASIDE_MAX {
+        return Err(OpenError::TooOften { directory: directory.to_owned(), reason: reason.to_owned() });
+    }
+    set_aside(directory).map_err(io("move aside", directory))
 }
 
 /// Notes durably that the next start is to rebuild the database.
@@ -147,5 +175,25 @@ fn is_broken(error: &OpenError) -> bool {
         // Once open, sled fails over what it reads.
         StoreError::Failed(_) => matches!(error, OpenError::Start(_)),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_breaks_again_and_again_is_not_moved_aside_for_ever() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("data");
+        for number in 1..=ASIDE_MAX {
+            std::fs::create_dir(&directory).unwrap();
+            let aside = move_aside(&directory, "a flipped bit").unwrap();
+            assert!(aside.ends_with(format!("data.aside-{number}")), "{}", aside.display());
+        }
+        std::fs::create_dir(&directory).unwrap();
+        let error = move_aside(&directory, "a flipped bit").unwrap_err().to_string();
+        assert!(error.contains("a flipped bit") && error.contains("data.aside-*"), "{error}");
+        assert!(directory.exists(), "and stays where it is");
     }
 }

@@ -471,8 +471,11 @@ fn restore(log: &mut Log, own: &UnitId, state: Restored, leaves: &impl LeafHashe
     if let Some((size, root)) = state.bound {
         log.bind(size, root, leaves);
     }
-    // Either may reach beyond what the store still has. A log that forked may have been cut back to what was certified.
-    if log.forked && log.proof.is_none() {
+    // Either may reach beyond what the store still has. A log that forked may have been cut back to what was certified; and
+    // where what is stored stands under a checkpoint that reaches as far, it is another branch that was cosigned.
+    let held = log.held_at().map_or(Size::ZERO, |(size, _)| size);
+    let another = log.bound.is_some_and(|bound| bound.size <= held);
+    if log.forked && log.proof.is_none() && !another {
         return Err(broken("entries that are not those that this node cosigned"));
     }
     Ok(())

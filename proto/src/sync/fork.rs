@@ -211,6 +211,7 @@ impl Log {
         self.sure = self.sure.min(self.durable);
         (self.rewinding, self.misfit, self.lacking_since) = (false, false, None);
         (self.gap_asked_ms, self.gap_asked_of) = (None, None);
+        self.bind_anew();
         let beyond = self.known.split_off(&self.durable.plus(1).unwrap_or(self.durable));
         for (size, Known { head, .. }) in beyond {
             // Which branch they stand on shows when it is there.

@@ -158,6 +158,14 @@ impl Log {
         }
     }
 
+    /// What this node cosigned, or may have, may stand on a branch that is not held any more: it must be found again before
+    /// anything more is cosigned.
+    pub(super) fn bind_anew(&mut self) {
+        let promised = [self.cosigned, self.bound.map(|bound| (bound.size, bound.root))].into_iter().flatten();
+        let largest = promised.max_by_key(|(size, _)| *size);
+        self.bound = largest.map(|(size, root)| Bound { size, root, met: false });
+    }
+
     fn meet_bound(&mut self, leaves: &impl LeafHashes) {
         let Some(bound) = &mut self.bound else { return };
         if !bound.met && bound.size <= self.replica.taken() {

@@ -537,3 +537,39 @@ fn whoever_sends_a_proof_that_proves_nothing_is_cut_off_and_nobody_is_accused() 
         world.until("all goes on", |w| w.all_certified(&[1, 1, 1, 1]));
     }
 }
+
+#[test]
+fn a_cosigner_whose_branch_went_cosigns_none_that_does_not_extend_it_whatever_came_of_the_fork() {
+    for seed in 0..seeds(3) {
+        let (mut world, twin) = two_faced(&["BE", "FR", "NL", "UK", "US"], 500 + seed);
+        for (a, b) in [(1, 3), (2, 3), (3, 4), (0, 3), (1, twin), (2, twin), (4, twin)] {
+            world.block(a, b);
+        }
+        world.submit(0, 5);
+        world.submit(twin, 3);
+        let unit = world.nodes[0].unit.clone();
+        let common = world.certified(1)[0];
+        world.until("UK has cosigned one branch, and the other is certified", |w| {
+            let last = w.nodes[3].cosigned.get(&unit).and_then(|all| all.last().copied());
+            w.certified(1)[0] > common && last.is_some_and(|(size, _)| size.get() > common)
+        });
+        world.blocked.clear();
+        world.until("UK is on the certified branch", |w| w.certified(3)[0] > common);
+        assert!(world.nodes[3].rewound > 0);
+        let node = &mut world.nodes[3];
+        let log = node.engine.as_mut().unwrap().logs.get_mut(&unit).unwrap();
+        // As after a new log key, under which the fork is history.
+        log.forked = false;
+        log.strays.clear();
+        log.meet(Size::ZERO, &node.disk);
+        assert_eq!(log.to_cosign(u64::MAX, &node.unit).map(|(checkpoint, _)| checkpoint.size), None);
+        assert!(log.forked, "and says that it cannot");
+        // Nor after a start without the proof, which is no reason to call the database broken.
+        world.kill(3);
+        world.nodes[3].disk.forks.clear();
+        world.start(3);
+        let node = &world.nodes[3];
+        let log = &node.engine.as_ref().unwrap().logs[&unit];
+        assert!(log.forked && log.to_cosign(u64::MAX, &node.unit).is_none());
+    }
+}

@@ -27,7 +27,7 @@ pub(super) struct Disk {
     certified: BTreeMap<UnitId, Vec<u8>>,
     bridges: BTreeMap<UnitId, Vec<u8>>,
     newest: BTreeMap<UnitId, Vec<u8>>,
-    forks: BTreeMap<UnitId, Vec<u8>>,
+    pub(super) forks: BTreeMap<UnitId, Vec<u8>>,
     pub(super) journal: Journal,
 }
 
