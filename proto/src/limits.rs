@@ -12,6 +12,7 @@
 //! | key name | 255 bytes | [`KEY_NAME_BYTES_MAX`] |
 //! | charter with its signatures | 1,048,576 bytes | [`CHARTER_BYTES_MAX`] |
 //! | text of a charter in a proposal | 65,000 bytes | [`PROPOSAL_BYTES_MAX`] |
+//! | signature lines in an approval | 128, each of 512 bytes | [`APPROVE_SIGNATURES_MAX`], [`SIGNATURE_LINE_BYTES_MAX`] |
 //! | units of a charter, of a list in a statement | 100 | [`UNITS_MAX`] |
 //! | addresses of a unit | 8 | [`ADDRESSES_MAX`] |
 //! | address | 259 bytes | [`ADDRESS_BYTES_MAX`] |
@@ -59,6 +60,10 @@ pub const KEY_NAME_BYTES_MAX: usize = 255;
 pub const CHARTER_BYTES_MAX: usize = 1 << 20;
 /// Longest text of a charter in a proposal, in bytes.
 pub const PROPOSAL_BYTES_MAX: usize = 65_000;
+/// Most signature lines in one approval of a charter.
+pub const APPROVE_SIGNATURES_MAX: usize = 128;
+/// Longest signature line in an approval, in bytes: room for the longest key name and 76 bytes in base64.
+pub const SIGNATURE_LINE_BYTES_MAX: usize = 512;
 /// Most units in a charter.
 pub const UNITS_MAX: usize = 100;
 /// Most addresses of one unit.

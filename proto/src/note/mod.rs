@@ -181,6 +181,20 @@ impl NoteSignature {
         Ok(signature)
     }
 
+    /// Reads one signature line, without its line feed.
+    ///
+    /// # Errors
+    /// [`NoteError::Line`], [`NoteError::Name`].
+    pub fn parse_line(line: &str) -> Result<Self, NoteError> {
+        parse::signature(1, line)
+    }
+
+    /// The signature line, without its line feed; what [`Self::parse_line`] reads.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        parse::write_line(self)
+    }
+
     /// Whether it says that it is by `key`.
     #[must_use]
     pub fn is_by(&self, key: &VerifierKey) -> bool {

@@ -28,10 +28,14 @@ pub(super) fn check_text(text: &str) -> Result<(), NoteError> {
 pub(super) fn write(note: &Note) -> String {
     let mut out = format!("{}\n", note.text);
     for signature in &note.signatures {
-        let bytes = [&signature.id, signature.bytes.as_slice()].concat();
-        out.extend([DASH, signature.name.as_str(), " ", &base64::encode(&bytes), "\n"]);
+        out.extend([&write_line(signature), "\n"]);
     }
     out
+}
+
+pub(super) fn write_line(signature: &NoteSignature) -> String {
+    let bytes = [&signature.id, signature.bytes.as_slice()].concat();
+    [DASH, signature.name.as_str(), " ", &base64::encode(&bytes)].concat()
 }
 
 fn check_characters(text: &str) -> Result<(), NoteError> {
@@ -61,7 +65,7 @@ fn signatures(block: &str) -> Result<Vec<NoteSignature>, NoteError> {
     Ok(signatures)
 }
 
-fn signature(number: usize, line: &str) -> Result<NoteSignature, NoteError> {
+pub(super) fn signature(number: usize, line: &str) -> Result<NoteSignature, NoteError> {
     let fault = || NoteError::Line(number);
     let (name, encoded) = line.strip_prefix(DASH).and_then(|rest| rest.split_once(' ')).ok_or_else(fault)?;
     let name = name.parse().map_err(|error| NoteError::Name(number, error))?;

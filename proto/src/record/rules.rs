@@ -7,7 +7,9 @@ use super::check::{
 };
 use super::statement::SetAside;
 use crate::hash::Hash;
-use crate::limits::{NOTE_BYTES_MAX, PROOF_HASHES_MAX, PROPOSAL_BYTES_MAX, UNITS_MAX};
+use crate::limits::{
+    APPROVE_SIGNATURES_MAX, NOTE_BYTES_MAX, PROOF_HASHES_MAX, PROPOSAL_BYTES_MAX, SIGNATURE_LINE_BYTES_MAX, UNITS_MAX,
+};
 use crate::wire::operation_step::Step;
 use crate::wire::record::Body;
 use crate::wire::{
@@ -60,7 +62,12 @@ pub(super) fn check(body: &Body) -> Result<(), SetAside> {
             hash(&adopt.digest).at("adopt.digest")
         }
         Body::Propose(propose) => check_propose(propose),
-        Body::Approve(approve) => hash(&approve.digest).at("approve.digest"),
+        Body::Approve(approve) => {
+            hash(&approve.digest).at("approve.digest")?;
+            count(approve.signatures.len(), APPROVE_SIGNATURES_MAX).at("approve.signatures")?;
+            let line = |line: &String| text(line, SIGNATURE_LINE_BYTES_MAX);
+            approve.signatures.iter().try_for_each(line).at("approve.signatures")
+        }
         Body::Revoke(revoke) => {
             hash(&revoke.spki_sha256).at("revoke.spki_sha256")?;
             text(&revoke.reason, 1_024).at("revoke.reason")

@@ -57,6 +57,7 @@
 //! | `OperationFreeze.digest`, `OperationReady.digest`, `OperationGo.digest` | judged by their length alone |
 //! | `Adopt.version` | at least 1 |
 //! | `Propose` | `text`, which is of type `bytes`, is judged by its length alone, also where it is no UTF-8; `digest` is SHA-256 of it where it is not empty |
+//! | `Approve.signatures` | at most 128, in any order, each a text of at most 512 bytes that may be empty; whether it is a signature line is not judged here |
 //! | `ForkProof` | no note is empty, at most 80 hashes; whether it proves anything is not judged here |
 
 use bytes::Bytes;

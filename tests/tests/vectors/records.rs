@@ -310,7 +310,11 @@ fn sound() -> Vec<Body> {
         Body::Adopt(wire::Adopt { version: u64::MAX, digest: hash() }),
         Body::Propose(wire::Propose { text, digest }),
         Body::Propose(wire::Propose { text: Vec::new(), digest: hash() }),
-        Body::Approve(wire::Approve { digest: hash() }),
+        Body::Approve(wire::Approve { digest: hash(), signatures: Vec::new() }),
+        Body::Approve(wire::Approve {
+            digest: hash(),
+            signatures: vec!["\u{2014} a b".into(), String::new(), "x".into()],
+        }),
         Body::Revoke(wire::Revoke { spki_sha256: hash(), reason: "lost".into() }),
         Body::ForkProof(fork),
         Body::AccessHead(wire::AccessHead { epoch: u64::MAX, size: 7, root: hash() }),
@@ -331,6 +335,11 @@ pub(crate) fn units(count: usize) -> Vec<String> {
 pub(crate) fn propose(text: Vec<u8>) -> Body {
     let digest = entente_proto::hash::Hash::of(&text).0.to_vec();
     Body::Propose(wire::Propose { text, digest })
+}
+
+/// An approval with these signature lines.
+pub(crate) fn approve(signatures: Vec<String>) -> Body {
+    Body::Approve(wire::Approve { digest: vec![1; 32], signatures })
 }
 
 /// Records that reach their limits.
@@ -410,6 +419,7 @@ fn at_limits() -> Vec<Body> {
         propose(vec![b'a'; 65_000]),
         // No text for people: any bytes.
         propose(vec![0, 0x0d, 0xff]),
+        approve([vec![long(512)], vec![long(104) + "\n"; 127]].concat()),
         Body::Revoke(wire::Revoke { spki_sha256: vec![0; 32], reason: long(1_024) }),
         Body::ForkProof(wire::ForkProof {
             unit: "UK".into(),

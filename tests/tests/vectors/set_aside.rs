@@ -5,7 +5,7 @@ use entente_proto::wire;
 use entente_proto::wire::operation_step::Step;
 use entente_proto::wire::record::Body;
 
-use crate::records::{full_refer, ids, item, long, payload, propose, reference, step, units};
+use crate::records::{approve, full_refer, ids, item, long, payload, propose, reference, step, units};
 
 /// Payloads that are set aside, each for one reason.
 pub(crate) fn set_aside() -> Vec<(&'static str, u32, Vec<u8>)> {
@@ -152,6 +152,7 @@ fn beyond_limits() -> Vec<(&'static str, Body)> {
         ("a reason to erase that is none", Body::Erase(wire::Erase { index: 1, reason: 5 })),
         ("version 0", Body::Adopt(wire::Adopt { version: 0, digest: vec![1; 32] })),
         ("a digest of another text", Body::Propose(wire::Propose { text: vec![1], digest: vec![1; 32] })),
+        ("a signature line with a tab", approve(vec!["a\tb".into()])),
         ("half a fork", Body::ForkProof(wire::ForkProof { unit: "UK".into(), larger: vec![1], ..Default::default() })),
         ("a root of 33 bytes", Body::AccessHead(wire::AccessHead { root: vec![1; 33], ..Default::default() })),
     ]
@@ -276,6 +277,8 @@ fn beyond_bounds() -> Vec<(&'static str, Body)> {
         ("a closing remark of 4,097 bytes", step(Step::Close(wire::OperationClose { text: long(4_097) }))),
         ("an erasure of index 2^40", Body::Erase(wire::Erase { index: 1 << 40, reason: 1 })),
         ("a proposal of 65,001 bytes", propose(vec![b'a'; 65_001])),
+        ("an approval with 129 signature lines", approve(vec![String::new(); 129])),
+        ("a signature line of 513 bytes", approve(vec![long(513)])),
         (
             "a revocation's reason of 1,025 bytes",
             Body::Revoke(wire::Revoke { spki_sha256: hash(), reason: long(1_025) }),

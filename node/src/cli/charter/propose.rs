@@ -51,7 +51,7 @@ pub(super) fn approve(args: &ApproveArgs, global: &Global) -> Result<(), CliErro
         Some(digest) => digest,
         None => following(&PathBuf::from(&args.what), global)?.digest(),
     };
-    record(global, &args.entering, digest, Body::Approve(Approve { digest: digest.0.to_vec() }))
+    record(global, &args.entering, digest, Body::Approve(Approve { digest: digest.0.to_vec(), signatures: Vec::new() }))
 }
 
 /// The charter, which must be able to follow that of the home directory; tells what would change.

@@ -234,7 +234,7 @@ fn rest(body: &Body) -> Value {
         Body::Propose(propose) => {
             json!({ "text": String::from_utf8_lossy(&propose.text), "digest": hex(&propose.digest) })
         }
-        Body::Approve(approve) => json!({ "digest": hex(&approve.digest) }),
+        Body::Approve(approve) => json!({ "digest": hex(&approve.digest), "signatures": approve.signatures }),
         Body::Revoke(revoke) => json!({ "spki_sha256": hex(&revoke.spki_sha256), "reason": revoke.reason }),
         Body::ForkProof(proof) => json!({
             "unit": proof.unit,

@@ -125,7 +125,7 @@ fn any_other() -> impl Strategy<Value = Body> {
         }
         3 => Body::Adopt(wire::Adopt { version: 1, digest: hash() }),
         4 => Body::Propose(wire::Propose { text: b"text".to_vec(), digest: Hash::of(b"text").0.to_vec() }),
-        5 => Body::Approve(wire::Approve { digest: hash() }),
+        5 => Body::Approve(wire::Approve { digest: hash(), signatures: Vec::new() }),
         6 => Body::Revoke(wire::Revoke { spki_sha256: hash(), ..Default::default() }),
         _ => Body::AccessHead(wire::AccessHead { size: 1, root: hash(), ..Default::default() }),
     })

@@ -46,7 +46,7 @@ fn samples() -> Vec<Body> {
         Body::Erase(wire::Erase { index: 5, reason: 1 }),
         Body::Adopt(wire::Adopt { version: 1, digest: hash.clone() }),
         Body::Propose(wire::Propose { text: vec![], digest: hash.clone() }),
-        Body::Approve(wire::Approve { digest: hash.clone() }),
+        Body::Approve(wire::Approve { digest: hash.clone(), signatures: vec!["\u{2014} x y".into()] }),
         Body::Revoke(wire::Revoke { spki_sha256: hash.clone(), reason: String::new() }),
         Body::ForkProof(wire::ForkProof {
             unit: "FR".into(),
@@ -296,7 +296,13 @@ fn each_limit_of_the_other_kinds_has_its_refusal() {
                 faulty!(s, Propose, text = text, "propose.text", TooLong { have: 65_001, most: 65_000 });
             }
             Body::Approve(s) => {
-                faulty!(s, Approve, digest = vec![], "approve.digest", Length { have: 0, want: 32 });
+                faulty!(s.clone(), Approve, digest = vec![], "approve.digest", Length { have: 0, want: 32 });
+                let lines = vec![String::new(); 129];
+                faulty!(s.clone(), Approve, signatures = lines, "approve.signatures", TooLong { have: 129, most: 128 });
+                let line = vec!["x".repeat(513)];
+                faulty!(s.clone(), Approve, signatures = line, "approve.signatures", TooLong { have: 513, most: 512 });
+                let line = vec!["\u{202e}".to_owned()];
+                faulty!(s, Approve, signatures = line, "approve.signatures", BidiControl(0x202e));
             }
             Body::Revoke(s) => {
                 faulty!(s, Revoke, spki_sha256 = vec![], "revoke.spki_sha256", Length { have: 0, want: 32 });
