@@ -54,7 +54,7 @@ mod tests {
     fn only_own_records_can_be_erased() {
         let own: UnitId = "BE".parse().unwrap();
         let of = |id: &str| {
-            let item = Item { target: id.to_owned(), fields: Fields::default() };
+            let item = Item::new(id, Fields::default());
             erasure(&item, &own, EraseReason::CourtOrder)
         };
         assert_eq!(of("BE/17"), Ok(Body::Erase(Erase { index: 17, reason: 1 })));

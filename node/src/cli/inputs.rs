@@ -27,7 +27,7 @@ pub(crate) fn inputs(
     let name = from.unwrap_or_default().to_owned();
     let arguments = arguments
         .into_iter()
-        .map(|target| Ok(Input { name: target.clone(), content: Ok(Item { target, fields: Fields::default() }) }));
+        .map(|target| Ok(Input { name: target.clone(), content: Ok(Item::new(target, Fields::default())) }));
     let lines = lines.transpose()?.into_iter().flatten().map(move |line| {
         let line = line.map_err(|e| unreadable(&name, &e.into()))?;
         Ok(Input { name: line.place().to_string(), content: line.content })

@@ -36,6 +36,11 @@ impl Submitter {
         Self { node, call, retry_for }
     }
 
+    /// The node that they go to.
+    pub(crate) const fn node(&self) -> &Node {
+        &self.node
+    }
+
     /// Makes them durable: an answer for each, in their order.
     pub(crate) async fn durable(&self, submissions: &[Submission]) -> Result<Vec<Answer>, CliError> {
         let begun = Instant::now();

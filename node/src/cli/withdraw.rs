@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn only_own_records_can_be_withdrawn() {
         let own: UnitId = "BE".parse().unwrap();
-        let of = |id: &str| withdrawal(&Item { target: id.to_owned(), fields: Fields::default() }, &own, "why");
+        let of = |id: &str| withdrawal(&Item::new(id, Fields::default()), &own, "why");
         assert_eq!(of("BE/17"), Ok(Body::Withdraw(Withdraw { index: 17, reason: "why".to_owned() })));
         assert_eq!(of("FR/17").unwrap_err().code, "not-own");
         assert_eq!(of("17").unwrap_err().code, "record-id");

@@ -123,7 +123,7 @@ impl Csv {
         }
         match values.get(self.target).map(|target| cell(target).text().trim()) {
             None | Some("") => Err(Fault::new("no-target", "it has no target")),
-            Some(target) => Ok(Item { target: target.to_owned(), fields }),
+            Some(target) => Ok(Item::new(target, fields)),
         }
     }
 }

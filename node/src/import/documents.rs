@@ -27,7 +27,8 @@ use serde_json::Value;
 
 use super::json::Walk;
 use super::misp::{self, Context};
-use super::{Fault, Format, Item, Line, stix};
+use super::sightings::Sightings;
+use super::{Fault, Format, Item, Line, Options, stix};
 
 /// How deep what is walked into may nest.
 pub const FRAMES_MAX: usize = 12;
@@ -68,6 +69,7 @@ pub(super) struct Documents<'a> {
     walk: Walk<BufReader<Box<dyn Seekable + 'a>>>,
     format: Format,
     all: bool,
+    sightings: Option<Sightings>,
     frames: Vec<Frame>,
     ready: Option<Line>,
     /// The STIX object whose targets are given out one by one, and its path.
@@ -79,12 +81,13 @@ pub(super) struct Documents<'a> {
 }
 
 impl<'a> Documents<'a> {
-    /// From where the input stands, `at` bytes from its beginning. `all`: MISP attributes without `to_ids` too.
-    pub(super) fn new(input: Box<dyn Seekable + 'a>, at: u64, format: Format, all: bool) -> Self {
+    /// From where the input stands, `at` bytes from its beginning.
+    pub(super) fn new(input: Box<dyn Seekable + 'a>, at: u64, format: Format, options: Options) -> Self {
         Self {
             walk: Walk::new(BufReader::with_capacity(64 << 10, input), at),
             format,
-            all,
+            all: options.all,
+            sightings: options.sightings.then(Sightings::default),
             frames: Vec::new(),
             ready: None,
             open: None,
@@ -120,7 +123,9 @@ impl<'a> Documents<'a> {
     fn next_target(&mut self) -> Option<Line> {
         let (path, object) = self.open.as_mut()?;
         let content = object.targets.pop_front();
-        let content = content.map(|target| target.map(|target| Item { target, fields: object.fields.clone() }));
+        let content = content.map(|target| {
+            target.map(|target| Item { target, fields: object.fields.clone(), seen: object.seen.clone() })
+        });
         let line = content.map(|content| Line { number: self.elements, path: Some(path.clone()), content });
         if line.is_none() {
             self.open = None;
@@ -294,7 +299,11 @@ impl<'a> Documents<'a> {
                 self.put(id, content);
             }
             (Ok(raw), _) => {
-                let object = stix::object(&raw);
+                let mut object = stix::object(&raw);
+                match &mut self.sightings {
+                    Some(sightings) => sightings.settle(&mut object),
+                    None => object.not_asked_for(),
+                }
                 if object.targets.is_empty() {
                     self.others = self.others.saturating_add(1);
                 }

@@ -32,7 +32,7 @@ pub(super) fn of(object: &Map<String, Value>) -> Result<Item, Fault> {
         target.ok_or_else(|| Fault::new("no-target", "it has no target: a text under the key \"target\" is needed"))?;
     match target.chars().find(|c| c.is_control()) {
         Some(c) => Err(Fault::control(c)),
-        None => Ok(Item { target: target.to_owned(), fields }),
+        None => Ok(Item::new(target, fields)),
     }
 }
 

@@ -111,7 +111,7 @@ fn finish<'a>(
 ) -> Result<Item, Fault> {
     fields.set(Column::Description, description)?;
     fields.tlp = tlp::strictest(tags.filter_map(tlp::of_tag)).or(around.tlp);
-    Ok(Item { target, fields })
+    Ok(Item::new(target, fields))
 }
 
 fn target(kind: &str, value: &str, exported: bool) -> Result<String, Fault> {

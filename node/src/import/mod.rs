@@ -14,6 +14,7 @@
 //! | [`json`] | a walk through JSON of any size |
 //! | [`documents`] | STIX and MISP documents, an element at a time |
 //! | `stix`, `pattern` | STIX objects and what their patterns name |
+//! | [`sightings`] | STIX sightings, for who takes them as observations |
 //! | `misp` | MISP attributes |
 //! | `opening` | what a file is, and a place for what cannot be read twice |
 //! | [`tlp`] | the Traffic Light Protocol in both |
@@ -30,6 +31,7 @@ pub mod lines;
 mod misp;
 mod opening;
 mod pattern;
+pub mod sightings;
 mod stix;
 pub mod tlp;
 
@@ -42,6 +44,7 @@ use self::documents::{Documents, Seekable};
 use self::fields::Fields;
 use self::lines::Lines;
 use self::opening::{document, head, packed, spooled};
+use self::sightings::Seen;
 
 /// Longest line, or CSV record, in bytes: four times the largest record, since a line writes it with escapes.
 pub const LINE_BYTES_MAX: usize = 256 << 10;
@@ -74,11 +77,13 @@ pub struct Options {
     pub format: Option<Format>,
     /// Whether MISP attributes count whose `to_ids` is false.
     pub all: bool,
+    /// Whether STIX sightings count, as observations of what their indicators name.
+    pub sightings: bool,
 }
 
 impl From<Option<Format>> for Options {
     fn from(format: Option<Format>) -> Self {
-        Self { format, all: false }
+        Self { format, ..Self::default() }
     }
 }
 
@@ -114,11 +119,13 @@ pub struct Fault {
     pub code: &'static str,
     /// What is wrong and what to do, in words.
     pub reason: String,
+    /// What the line is about that its author took back, as it was written: the unit may refer it.
+    pub taken_back: Option<String>,
 }
 
 impl Fault {
     pub(crate) fn new(code: &'static str, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into() }
+        Self { code, reason: reason.into(), taken_back: None }
     }
 
     fn control(c: char) -> Self {
@@ -141,6 +148,15 @@ pub struct Item {
     pub target: String,
     /// What else the line says.
     pub fields: Fields,
+    /// That it was seen, instead of a referral of it.
+    pub seen: Option<Seen>,
+}
+
+impl Item {
+    /// A referral of a target.
+    pub(crate) fn new(target: impl Into<String>, fields: Fields) -> Self {
+        Self { target: target.into(), fields, seen: None }
+    }
 }
 
 /// A line that is neither blank nor a comment.
@@ -253,7 +269,7 @@ impl<'a> Reader<'a> {
     }
 
     fn of_document(input: Box<dyn Seekable + 'a>, at: u64, format: Format, options: Options) -> Self {
-        let document = Documents::new(input, at, format, options.all);
+        let document = Documents::new(input, at, format, options);
         Self { body: Body::Document(Box::new(document)), skipped: Skipped::default(), notices: Vec::new() }
     }
 
@@ -386,7 +402,7 @@ fn plain(text: &str) -> Result<Item, Fault> {
     let target = text.trim();
     match target.chars().find(|c| c.is_control()) {
         Some(c) => Err(Fault::control(c)),
-        None => Ok(Item { target: target.to_owned(), fields: Fields::default() }),
+        None => Ok(Item::new(target, Fields::default())),
     }
 }
 

@@ -5,8 +5,9 @@
 //! | `indicator` with `pattern_type` `stix` | a referral for each target that its [pattern](super::pattern) names |
 //! | `indicator` of an own export | the referral that its extension holds, whole |
 //! | `url`, `domain-name`, `ipv4-addr`, `ipv6-addr`, `file` with a SHA-256 | a referral each |
-//! | `indicator` with `revoked`, or whose only type is `benign` | nothing, and it is told |
-//! | `sighting` | nothing, and it is told: it speaks of an indicator, not of a target |
+//! | `indicator` with `revoked` | nothing, and it is told, for each target that it names, with the unit's own referral of it |
+//! | `indicator` whose only type is `benign` | nothing, and it is told |
+//! | `sighting` | an [observation](super::sightings) for who asks for that, else nothing, and it is told |
 //! | anything else | nothing; it is counted |
 //!
 //! Of an indicator are read: its name and description (as the description, the name in the line above), TLP markings 1.0
@@ -18,6 +19,7 @@ use std::collections::VecDeque;
 use serde_json::{Map, Value};
 
 use super::fields::{Column, Fields, Said};
+use super::sightings::{Seen, Sighting};
 use super::{Fault, Item, jsonl, pattern, tlp, typed_url};
 use crate::export::ids::EXTENSION;
 use crate::export::stix::pattern as pattern_of;
@@ -33,6 +35,20 @@ pub(super) struct Object {
     pub(super) fields: Fields,
     /// Its targets, and why others were not taken; nothing where it is of a kind that asks for nothing.
     pub(super) targets: VecDeque<Result<String, Fault>>,
+    /// That another object's targets were seen; for a sighting.
+    pub(super) sighting: Option<Sighting>,
+    /// How its targets were seen, instead of a referral of them.
+    pub(super) seen: Option<Seen>,
+}
+
+impl Object {
+    /// Tells that a sighting was passed over.
+    pub(super) fn not_asked_for(&mut self) {
+        if self.sighting.take().is_some() {
+            let words = "a sighting is no referral; --sightings takes it as an observation";
+            self.targets = [Err(Fault::new("sighting", words))].into();
+        }
+    }
 }
 
 /// Reads an object.
@@ -45,7 +61,7 @@ pub(super) fn object(raw: &[u8]) -> Object {
     let read = match text("type") {
         "" => Err(Fault::new("no-type", "it has no type: every STIX object has one")),
         "indicator" => indicator(&object),
-        "sighting" => Err(Fault::new("sighting", "a sighting tells that an indicator was seen; it is no referral")),
+        "sighting" => Sighting::of(&object).map(|sighting| Object { sighting: Some(sighting), ..Object::default() }),
         "url" => observable(&object, typed_url(text("value"))),
         "domain-name" => observable(&object, format!("domain:{}", text("value"))),
         "ipv4-addr" | "ipv6-addr" => observable(&object, format!("ip:{}", text("value"))),
@@ -62,7 +78,7 @@ pub(super) fn object(raw: &[u8]) -> Object {
 fn indicator(object: &Map<String, Value>) -> Result<Object, Fault> {
     let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
     if object.get("revoked") == Some(&Value::Bool(true)) {
-        return Err(Fault::new("revoked", "its author took it back"));
+        return Ok(Object { targets: revoked(text("pattern")), ..Object::default() });
     }
     if texts(object.get("indicator_types")).eq(["benign"]) {
         return Err(Fault::new("benign", "its author says that what it names is harmless"));
@@ -84,6 +100,15 @@ fn indicator(object: &Map<String, Value>) -> Result<Object, Fault> {
     });
     let targets = named.targets.into_iter().map(Ok).chain(unread).collect();
     Ok(Object { fields: fields(object)?, targets, ..Object::default() })
+}
+
+/// What an indicator named that its author took back: a fault each.
+fn revoked(pattern: &str) -> VecDeque<Result<String, Fault>> {
+    let fault = |taken_back| Err(Fault { taken_back, ..Fault::new("revoked", "its author took it back") });
+    match pattern::named(pattern) {
+        Ok(named) if !named.targets.is_empty() => named.targets.into_iter().map(|target| fault(Some(target))).collect(),
+        _ => [fault(None)].into(),
+    }
 }
 
 /// A referral as this program exported it. Its pattern is what other programs read, so both must name the same.

@@ -116,6 +116,41 @@ fn what_one_unit_imports_another_exports_and_nothing_comes_back_as_new() {
 }
 
 #[test]
+fn a_feed_tells_what_of_ours_rests_on_what_it_took_back_and_what_it_saw() {
+    let network = Network::running(PROGRAM, &["BE", "FR"]);
+    let be = network.node("BE");
+    let _ = be.call(&["refer", "gone.example", "seen.example", "--category", "incites"]).ended(0);
+    let feed = r#"{"type": "bundle", "id": "bundle--1", "objects": [
+      {"type": "indicator", "id": "indicator--1", "revoked": true,
+       "pattern": "[domain-name:value = 'gone.example' OR domain-name:value = 'other.example']"},
+      {"type": "indicator", "id": "indicator--2", "pattern": "[domain-name:value = 'seen.example']"},
+      {"type": "sighting", "id": "sighting--3", "sighting_of_ref": "indicator--2", "last_seen": "2026-01-02T00:00:00Z"}
+    ]}"#;
+    let import = |options: &[&str]| {
+        be.call_with(&[&["import", "-", "--category", "incites"], options].concat(), feed.as_bytes()).ended(0)
+    };
+
+    let said = import(&["--dry-run", "--sightings"]);
+    let would: Vec<Value> = said.documents().iter().filter_map(|verdict| verdict.get("would").cloned()).collect();
+    assert_eq!(would, ["refuse", "refuse", "known", "observe"]);
+    assert!(said.documents()[0]["reason"].as_str().unwrap().contains("BE/1 of this unit still refers"), "{}", said.out);
+    assert!(!said.documents()[1]["reason"].as_str().unwrap().contains("still refers"), "{}", said.out);
+
+    let said = import(&[]);
+    said.says(&["sighting--3: sighting: a sighting is no referral", "entente withdraw BE/1"]);
+    assert_eq!(counts(&said.document()), (0, 1, 0, 3));
+    let before = size(be);
+    // However often it comes, it is one observation.
+    for _ in 0..2 {
+        assert_eq!(counts(&import(&["--sightings"]).document()), (1, 1, 0, 2));
+    }
+    assert_eq!(size(be), before + 1);
+    network.until_agreed(&["BE", "FR"]);
+    let rows = network.node("FR").call(&["list", "--availability", "online"]).ended(0).documents();
+    assert_eq!(rows.iter().map(|row| &row["target"]).collect::<Vec<_>>(), ["domain:seen.example"]);
+}
+
+#[test]
 fn what_is_held_is_blocked_nowhere_and_a_file_is_replaced_whole_or_not_at_all() {
     let network = Network::running(PROGRAM, &["BE", "FR"]);
     let (be, fr) = (network.node("BE"), network.node("FR"));

@@ -8,6 +8,7 @@
 
 mod preview;
 mod report;
+mod revoked;
 mod source;
 
 use std::path::{Path, PathBuf};
@@ -40,7 +41,8 @@ const CALL: Duration = Duration::from_secs(30);
 /// The options are defaults for what a line does not say itself. CSV columns and JSON keys: target (or url, domain,
 /// indicator, value), category, basis, provider, description, language, source, accuracy, tlp, handling, campaign,
 /// review-by, prefix, evidence, override-reason. STIX and MISP say targets, descriptions and TLP; neither has categories,
-/// so --category is needed but for own exports. Revoked and deleted elements and attributes without to_ids are not taken.
+/// so --category is needed but for own exports. Revoked and deleted elements and attributes without to_ids are not taken;
+/// where the unit itself refers what was revoked, it is told by which record.
 /// Targets that the unit refers already are skipped; every line or element not taken is named with its number or path,
 /// a code and the reason. Exits 0 if everything else is durable.
 #[derive(Debug, clap::Args)]
@@ -59,6 +61,9 @@ pub(crate) struct Args {
     /// Take MISP attributes too whose to_ids is false
     #[arg(long)]
     all: bool,
+    /// Take STIX sightings too, as observations: online when they were last seen, offline if their count is 0
+    #[arg(long)]
+    sightings: bool,
     /// Enter nothing: print for each line what would become of it, and what is known of its target
     #[arg(long)]
     dry_run: bool,
@@ -108,7 +113,8 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     if args.report.as_deref().is_some_and(|report| same_file(report, Path::new(&args.file))) {
         return Err(CliError::Usage("--report would overwrite the file that is imported: name another one".to_owned()));
     }
-    let opened = source::open(&args.file, Options { format: args.format.map(Format::from), all: args.all })?;
+    let options = Options { format: args.format.map(Format::from), all: args.all, sightings: args.sightings };
+    let opened = source::open(&args.file, options)?;
     let deadline = Deadline { timeout: args.timeout };
     let node = Node::connect(global, deadline).await?;
     let mut report = Report::new(args.report.as_deref(), &opened, args.dry_run)?;
@@ -142,7 +148,9 @@ async fn feed(
     let mut answered =
         ReceiverStream::new(batches).map(|batch| async { answer(submitter, batch?).await }).buffered(CALLS);
     while let Some(lines) = answered.next().await {
-        lines?.iter().try_for_each(|(place, answer)| report.line(place, answer))?;
+        let mut lines = lines?;
+        revoked::name_own(submitter.node(), lines.iter_mut().filter_map(|(_, answer)| answer.as_mut().err())).await?;
+        lines.iter().try_for_each(|(place, answer)| report.line(place, answer))?;
     }
     Ok(summary.await.unwrap_or_default())
 }

@@ -9,6 +9,7 @@ use entente_proto::wire::{CheckRequest, Checked, Status, Submission, SubmitReque
 use serde::Serialize;
 
 use super::report::Report;
+use super::revoked;
 use super::source::{self, Opened, Summary};
 use crate::cli::client::{Node, misfit};
 use crate::cli::error::CliError;
@@ -25,7 +26,7 @@ const LINES: usize = 500;
 struct VerdictJson<'a> {
     place: String,
     target: Option<&'a str>,
-    /// `take`, `known`, `duplicate` or `refuse`.
+    /// `take`, `observe`, `known`, `duplicate` or `refuse`.
     would: &'static str,
     status: &'static str,
     via: Option<&'a str>,
@@ -41,6 +42,8 @@ struct Candidate {
     place: Place,
     submission: Submission,
     target: String,
+    /// Whether it tells that the target was seen: that the unit refers it already is no matter then.
+    seen: bool,
     notices: Vec<String>,
 }
 
@@ -55,8 +58,9 @@ pub(super) async fn feed(
     let (mut batches, summary) = source::read(opened, defaults, LINES, 2);
     let mut out = Output::new(json);
     while let Some(batch) = batches.recv().await {
-        let judged: Vec<(Place, Result<Candidate, Fault>)> =
+        let mut judged: Vec<(Place, Result<Candidate, Fault>)> =
             batch?.into_iter().map(|(place, line)| (place.clone(), line.and_then(|line| judge(place, line)))).collect();
+        revoked::name_own(node, judged.iter_mut().filter_map(|(_, line)| line.as_mut().err())).await?;
         let inputs: Vec<String> =
             judged.iter().filter_map(|(_, line)| Some(line.as_ref().ok()?.target.clone())).collect();
         let asked = inputs.len();
@@ -105,12 +109,14 @@ pub(super) async fn feed(
 
 /// A line with its target in canonical form.
 fn judge(place: Place, line: Submission) -> Result<Candidate, Fault> {
-    let Some(Body::Refer(refer)) = line.record.as_ref().and_then(|record| record.body.as_ref()) else {
-        return Err(Fault::new("empty", "it says nothing"));
+    let (input, seen) = match line.record.as_ref().and_then(|record| record.body.as_ref()) {
+        Some(Body::Refer(refer)) => (&refer.target, false),
+        Some(Body::Observe(observe)) => (&observe.target, true),
+        _ => return Err(Fault::new("empty", "it says nothing")),
     };
-    let understood = from_input(&refer.target).map_err(|e| Fault::new(e.code(), e.to_string()))?;
+    let understood = from_input(input).map_err(|e| Fault::new(e.code(), e.to_string()))?;
     let target = understood.target.to_string();
-    Ok(Candidate { place, submission: line, target, notices: understood.notices })
+    Ok(Candidate { place, submission: line, target, seen, notices: understood.notices })
 }
 
 fn known_or_taken(
@@ -119,10 +125,14 @@ fn known_or_taken(
     report: &mut Report,
     out: &mut Output,
 ) -> Result<(), CliError> {
-    let Candidate { place, target, notices, .. } = candidate;
+    let Candidate { place, target, seen, notices, .. } = candidate;
     let own = checked.own.as_ref().map(record_id);
     let status = word::<Status>(checked.status).unwrap_or("unknown");
     let would = match &own {
+        _ if *seen => {
+            report.observe(place);
+            "observe"
+        }
         Some(id) if report.know(place, target, Some(id))? => "duplicate",
         Some(_) => "known",
         None if report.seen(target) => {

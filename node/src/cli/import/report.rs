@@ -145,6 +145,12 @@ impl Report {
         Ok(())
     }
 
+    /// It would be taken, as an observation.
+    pub(super) fn observe(&mut self, place: &Place) {
+        self.taken = self.taken.saturating_add(1);
+        self.goes_on(place);
+    }
+
     /// The unit refers it already, by the record `id`, or by an earlier line; whether by an earlier line.
     pub(super) fn know(&mut self, place: &Place, target: &str, id: Option<&str>) -> Result<bool, CliError> {
         self.known = self.known.saturating_add(1);

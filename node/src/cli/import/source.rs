@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use entente_proto::wire::Submission;
+use entente_proto::wire::record::Body;
+use entente_proto::wire::{Observe, Submission};
 use prost::Message;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -16,7 +17,7 @@ use crate::cli::inputs::unreadable;
 use crate::cli::refer::referral;
 use crate::cli::submit::submission;
 use crate::import::fields::Fields;
-use crate::import::{Fault, Options, Place, Reader, Skipped};
+use crate::import::{Fault, Item, Options, Place, Reader, Skipped};
 
 /// Bytes of one batch's statements: the node takes 3 MiB in a call.
 const BATCH_BYTES_MAX: usize = 2 << 20;
@@ -77,15 +78,14 @@ pub(super) fn read(
         let mut batch = Batch::new();
         let mut bytes = 0_usize;
         for line in reader.by_ref() {
-            let (place, content) = match line {
-                Ok(line) => (line.place(), line.content.and_then(|item| referral(item, &defaults))),
+            let (place, line) = match line {
+                Ok(line) => (line.place(), line.content.and_then(|item| entered(item, &defaults))),
                 Err(e) => {
                     let _ = to.blocking_send(Ok(batch));
                     let _ = to.blocking_send(Err(unreadable(&name, &e.into())));
                     return;
                 }
             };
-            let line = content.map(|body| submission(Uuid::new_v4(), body, true));
             let size = line.as_ref().map_or(0, Message::encoded_len);
             if batch.len() >= batch_lines || bytes.saturating_add(size) > BATCH_BYTES_MAX {
                 bytes = 0;
@@ -100,6 +100,17 @@ pub(super) fn read(
         let _ = end.send(Summary { skipped: reader.skipped() });
     });
     (batches, summary)
+}
+
+/// What an item becomes.
+fn entered(item: Item, defaults: &Fields) -> Result<Submission, Fault> {
+    match item.seen {
+        Some(seen) => {
+            let id = seen.submission(&item.target);
+            Ok(submission(id, Body::Observe(Observe { target: item.target, ..seen.observe }), true))
+        }
+        None => Ok(submission(Uuid::new_v4(), referral(item, defaults)?, true)),
+    }
 }
 
 /// Counts what is read through it, or how far a file is read.

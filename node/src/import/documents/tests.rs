@@ -102,7 +102,7 @@ fn stix_objects_are_found_without_a_bundle_and_in_several() {
         format!("{{\"more\":false,\"objects\":[{one}]}}"),
         format!("[{{\"id\":\"bundle--1\",\"type\":\"bundle\",\"objects\":[{one}]}}]"),
     ] {
-        let lines = read_with(text.as_str(), Options { format: Some(Format::Stix), all: false }).0;
+        let lines = read_with(text.as_str(), Options { format: Some(Format::Stix), ..Options::default() }).0;
         assert_eq!(targets(&lines), ["url:http://a.example/"], "{text} {lines:?}");
     }
     let twice =
@@ -174,7 +174,7 @@ fn a_misp_event_asks_for_its_indicators_under_what_it_says_after_them() {
 
 #[test]
 fn attributes_without_to_ids_are_taken_when_asked_for() {
-    let (lines, _) = read_with(EVENT, Options { format: None, all: true });
+    let (lines, _) = read_with(EVENT, Options { all: true, ..Options::default() });
     assert!(targets(&lines).contains(&"domain:c.example"));
     assert_eq!(targets(&lines).len(), 7, "deleted ones stay away");
 }
@@ -190,7 +190,7 @@ fn misp_events_are_found_however_they_are_wrapped() {
         format!("{{\"response\":{EVENT}}}"),
         format!("{EVENT}\n{EVENT}"),
     ] {
-        let lines = read_with(text.as_str(), Options { format: Some(Format::Misp), all: false }).0;
+        let lines = read_with(text.as_str(), Options { format: Some(Format::Misp), ..Options::default() }).0;
         let times = text.matches("a.example/x").count();
         assert_eq!(targets(&lines).len(), 6 * times, "{}", &text[..40]);
         let item = lines[1].content.as_ref().unwrap();
@@ -215,7 +215,7 @@ fn what_is_broken_around_elements_ends_the_document_and_is_named() {
         (r#"{"objects":[{"type":"domain-name","value":"a.example"}]} and more"#, 1),
         (r#"{"objects":[]}]"#, 0),
     ] {
-        let lines = read_with(text, Options { format: Some(Format::Stix), all: false }).0;
+        let lines = read_with(text, Options { format: Some(Format::Stix), ..Options::default() }).0;
         assert_eq!(targets(&lines).len(), before, "{text}");
         assert_eq!(lines.last().unwrap().content.as_ref().unwrap_err().code, "json", "{text}");
     }
