@@ -53,7 +53,7 @@ fn a_sighting_has_one_submission_a_target_for_ever() {
         r#"{"type":"sighting","id":"sighting--1","sighting_of_ref":"indicator--1","last_seen":"2026-01-02T00:00:00Z"}"#;
     let ids = || -> Vec<Uuid> {
         let lines = read(&format!("{INDICATOR},{sighting}"));
-        lines.iter().skip(2).map(|line| seen(line)).map(|(target, seen)| seen.submission(target)).collect()
+        lines.iter().skip(2).map(seen).map(|(target, seen)| seen.submission(target)).collect()
     };
     assert_eq!(ids(), ids());
     assert_ne!(ids()[0], ids()[1]);
