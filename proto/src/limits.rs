@@ -33,6 +33,7 @@
 //! | clock off its partners' median | 120,000 ms | [`CLOCK_OFF_MS_MAX`] |
 //! | uncertified checkpoint that keeps the next one back | 1,000 ms | [`CHECKPOINT_REST_MS`] |
 //! | wait for a push | 40 ms | [`PULL_AFTER_MS`] |
+//! | search for an entry that cannot be read back | 30 s | [`REPAIR_MS_MAX`] |
 //! | submissions in a call, inputs in a check | 1,000, 10,000 | [`SUBMISSIONS_MAX`], [`CHECKS_MAX`] |
 //! | message of the officers' API | 4,194,304 bytes | [`API_BYTES_MAX`] |
 //!
@@ -111,6 +112,9 @@ pub const CLOCK_OFF_MS_MAX: u64 = 2 * 60 * 1_000;
 pub const CHECKPOINT_REST_MS: u64 = 1_000;
 /// How long a node waits for a push before it pulls what it learnt of from heads, in milliseconds.
 pub const PULL_AFTER_MS: u64 = 40;
+/// How long partners are asked for an entry that the store cannot read back before the node rebuilds all of it, in
+/// milliseconds.
+pub const REPAIR_MS_MAX: u64 = 30_000;
 /// Most statements in one submission call.
 pub const SUBMISSIONS_MAX: usize = 1_000;
 /// Most inputs in one check call.

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 
 use entente_node::journal::{Journal, Memory};
 use entente_node::store::{Options, SledStore, Store as _};
@@ -73,6 +73,38 @@ pub fn contradictions(words: &BTreeSet<Word>, logs: &BTreeMap<UnitId, Vec<Entry>
         range(tree, Size::ZERO, size).ok()?.root().ok()
     };
     words.iter().filter(|word| root(word) != Some(word.root)).cloned().collect()
+}
+
+/// Lets rot what a stopped node has stored as an entry: one bit of the value that holds it is another one. What is below
+/// notices nothing.
+pub fn spoil_stored(node: &Node, of: &str, index: u64) {
+    let db = sled::Config::new().path(database(node)).segment_size(512 << 10).open().unwrap();
+    // As `node/src/store/key.rs` says: a block of entries, by the index of the first.
+    let mut key = vec![b'e', u8::try_from(of.len()).unwrap()];
+    key.extend(of.as_bytes());
+    key.extend((index + 1).to_be_bytes());
+    let (key, value) = db.get_lt(key).unwrap().unwrap();
+    assert_eq!(key[..2 + of.len()], [&[b'e', u8::try_from(of.len()).unwrap()], of.as_bytes()].concat());
+    let mut bytes = value.to_vec();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 0x10;
+    db.insert(key, bytes).unwrap();
+    db.flush().unwrap();
+}
+
+/// Lets all of a node's database file rot, in its place. The node may be running: what it has in memory stays as it is.
+pub fn spoil_file(node: &Node) {
+    let path = database(node).join("db");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.iter_mut().step_by(64).for_each(|byte| *byte ^= 0x10);
+    fs::File::options().write(true).open(&path).unwrap().write_all_at(&bytes, 0).unwrap();
+}
+
+/// The directory of the database that counts.
+fn database(node: &Node) -> PathBuf {
+    let entries = fs::read_dir(node.home.data()).unwrap().map(|entry| entry.unwrap());
+    let mut found = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("g-"));
+    found.next().unwrap().path()
 }
 
 /// Copies a directory with all that is in it, permissions too.

@@ -1,5 +1,6 @@
 //! The engine's thread: takes in what happened, and has done what follows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -16,7 +17,7 @@ use entente_proto::sync::{Action, Event, Fault, Stage, Standing, VerifiedRun};
 use entente_proto::wire;
 use prost::Message as _;
 
-use super::{Again, Core, Input, Leaves, author, erasure, fork, lock, revoked_in};
+use super::{Again, Core, Input, Leaves, author, erasure, fork, lock, repair, revoked_in};
 use crate::journal::disk::AbortOnPanic;
 use crate::journal::{self, Contradiction, JournalRecord, SubmissionId};
 use crate::store::{Append, Batch, Fill, HeadKind, StoreError};
@@ -30,6 +31,7 @@ const EVENTS_MAX: usize = 64;
 pub(super) fn run(core: &Arc<Core>, inbox: &Receiver<Input>) {
     let _guard = AbortOnPanic("the engine's thread panicked");
     let mut ticked = Instant::now();
+    let mut bad = BTreeSet::new();
     loop {
         let mut next = match inbox.recv_timeout(TICK) {
             Ok(input) => Some(input),
@@ -50,6 +52,7 @@ pub(super) fn run(core: &Arc<Core>, inbox: &Receiver<Input>) {
             ticked = Instant::now();
             handle(core, Event::Tick);
             core.record_forks();
+            repair::tell_found(core, &mut bad);
             if let Some(reason) = core.store.found_broken().filter(|_| core.again.borrow().is_none()) {
                 handle(core, Event::Damaged { reason });
             }
@@ -102,6 +105,8 @@ fn act(core: &Arc<Core>, action: Action) {
             };
             submit(core, Batch { fills: vec![fill], announced, ..Batch::default() }, then);
         }
+        Action::Repair { run } => repair::write(core, run),
+        Action::Unrepairable { unit, index } => repair::give_up(core, &unit, index),
         Action::StoreHead { unit, size, note, bridge } => {
             let core_then = core.clone();
             let note = Bytes::from(note);

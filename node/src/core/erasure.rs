@@ -15,7 +15,7 @@ use entente_proto::entry::Entry;
 use entente_proto::ids::UnitId;
 use entente_proto::list::Standing;
 use entente_proto::record::RecordKind;
-use entente_proto::sync::{Event, erased_by};
+use entente_proto::sync::erased_by;
 
 use super::Core;
 use crate::list::Ended;
@@ -50,10 +50,9 @@ pub(super) fn settle(core: &Arc<Core>, unit: &UnitId, ended: &[Ended]) {
                 core_then.scrub.tell_due();
             }
         }
-        // It is withheld all the same. The entry cannot be read: it is not a reason to end the process.
+        // It is withheld all the same. The entry is fetched again, and then all that is due is deleted.
         Err(error) if matches!(*error, StoreError::Corrupt { .. }) => {
-            tracing::error!(%unit, %error, "what was erased cannot be deleted");
-            core_then.tell(Event::Damaged { reason: format!("what {unit} erased cannot be deleted: {error}") }, None);
+            tracing::warn!(%unit, %error, "what was erased cannot be deleted yet");
         }
         Err(error) => super::drive::not_stored(&error),
     };

@@ -6,6 +6,8 @@
 //! partner -> stream -> engine -> store -> engine -> journal (cosignature) -> partners
 //!                                    \-> lister -> list, watch
 //! ```
+//! What was stored and cannot be read back is fetched again by itself (`repair`).
+//!
 //! The engine's inbox takes what streams and writers report. It has no bound of its own: each stream holds a permit for
 //! every frame that waits in it, and the writers report what the engine asked for. So no thread waits for another in a
 //! circle.
@@ -16,6 +18,7 @@ mod drive;
 mod erasure;
 mod fork;
 mod load;
+mod repair;
 mod scrub;
 mod start;
 
@@ -110,6 +113,8 @@ pub struct Core {
     next_stream: AtomicU64,
     certified: watch::Sender<u64>,
     standing: watch::Sender<Standing>,
+    /// Told when something damaged was fetched again.
+    repaired: watch::Sender<()>,
     /// Why the process should begin anew.
     again: watch::Sender<Option<Again>>,
 }
@@ -285,7 +290,16 @@ impl Core {
     /// # Errors
     /// What the store says.
     pub fn back_up(&self, directory: &Path) -> Result<(), store::StoreError> {
-        self.store.back_up(directory)
+        let mut begun = false;
+        self.reading_apart(|| {
+            if std::mem::replace(&mut begun, true) {
+                // The half of a copy in which something damaged turned up, which is mended by now.
+                let removed = std::fs::remove_dir_all(directory);
+                let (path, what) = (directory.to_owned(), "remove");
+                removed.map_err(|source| store::StoreError::Io { path, what, source })?;
+            }
+            self.store.back_up(directory)
+        })
     }
 
     /// Asks for a scrub: what it reports, and at last that it is done or failed. It goes on if nobody listens.

@@ -182,7 +182,8 @@ impl Work<'_> {
         self.tell(Stage::Journal, nothing());
         let journal = compact(&self.core.journal);
         let core = self.core;
-        let scrubbed = core.store.scrub(&mut |step| self.step(step));
+        // Something damaged that it meets is fetched again, and the scrub begins anew.
+        let scrubbed = core.reading_apart(|| core.store.scrub(&mut |step| self.step(step)));
         done.store = scrubbed.map_err(|error| match error {
             StoreError::Interrupted => "the node is stopping; it scrubs when it runs again".to_owned(),
             error => error.to_string(),

@@ -148,6 +148,7 @@ pub fn start(parts: Parts, loaded: Loaded) -> Result<Running, StartError> {
         next_stream: AtomicU64::new(1),
         certified: watch::channel(certified).0,
         standing,
+        repaired: watch::channel(()).0,
         again: watch::channel(None).0,
     });
     for log in logs {

@@ -9,11 +9,11 @@ use entente_proto::charter::CharterChain;
 use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{RecordId, Size, UnitId};
-use entente_proto::list::{Fold, Frontier, Prepared, Standing, Status};
+use entente_proto::list::{DigestError, Fold, Frontier, Prepared, Standing, Status};
 use entente_proto::record::{self, RecordKind, Target};
 use entente_proto::sync::erased_by;
 
-use super::{Change, ListError, Listing, News, Stored};
+use super::{Change, ListError, Listing, News, Stored, is_mended};
 use crate::store::{Refused, Store, StoreError};
 
 /// How many entries are folded under one write lock.
@@ -66,7 +66,7 @@ struct Log {
     noted: u64,
     held: u64,
     certified: u64,
-    /// Whether it could not be read: nothing further of it is folded until the node is started again.
+    /// Whether it could not be read: nothing further of it is folded until it can be.
     broken: bool,
     kept: VecDeque<(u64, Vec<Entry>)>,
 }
@@ -75,16 +75,31 @@ struct Folding {
     around: Around,
     logs: BTreeMap<UnitId, Log>,
     stale: bool,
+    /// Whether the digest waits for what cannot be read.
+    unreadable: bool,
+    /// Charters under which the list could not be folded anew yet.
+    due: Option<Box<CharterChain>>,
     computed: Instant,
     took: Duration,
 }
 
 /// Folds until nobody sends news any more.
 pub fn run(around: Around, news: &Receiver<News>) {
-    let mut folding =
-        Folding { around, logs: BTreeMap::new(), stale: true, computed: Instant::now(), took: Duration::ZERO };
+    let mut folding = Folding {
+        around,
+        logs: BTreeMap::new(),
+        stale: true,
+        unreadable: false,
+        due: None,
+        computed: Instant::now(),
+        took: Duration::ZERO,
+    };
     loop {
-        let next = if folding.stale { news.recv_timeout(DIGEST_QUIET) } else { news.recv().map_err(Into::into) };
+        let next = if folding.stale && !folding.unreadable {
+            news.recv_timeout(DIGEST_QUIET)
+        } else {
+            news.recv().map_err(Into::into)
+        };
         match next {
             Ok(first) => {
                 folding.take(first);
@@ -146,13 +161,27 @@ impl Folding {
                 log.certified = log.certified.max(size);
                 self.stale = true;
             }
-            News::Charters(charters) => self.refold(&charters),
+            News::Charters(charters) => self.refold(charters),
+            News::Readable => self.readable(),
+        }
+    }
+
+    /// Goes on where something could not be read.
+    fn readable(&mut self) {
+        for (unit, log) in self.logs.iter_mut().filter(|(_, log)| log.broken) {
+            log.broken = false;
+            self.around.list.see_again(unit, log.noted.max(log.folded));
+        }
+        self.unreadable = false;
+        if let Some(charters) = self.due.take() {
+            self.refold(charters);
         }
     }
 
     /// Folds what is folded anew under another charter, beside the list that is shown, and then takes its place.
-    fn refold(&mut self, charters: &CharterChain) {
-        let Ok(mut fold) = Fold::under(charters) else {
+    fn refold(&mut self, charters: Box<CharterChain>) {
+        self.due = None;
+        let Ok(mut fold) = Fold::under(&charters) else {
             tracing::error!("the list cannot be computed under the new charter by this release");
             return;
         };
@@ -160,7 +189,12 @@ impl Folding {
         for (unit, end) in self.logs.iter().map(|(unit, log)| (unit, log.folded)) {
             if let Err(error) = self.fold_beside(&mut fold, &mut held, unit, end) {
                 tracing::error!(%unit, %error, "the list cannot be folded under the new charter");
-                (self.around.damaged)(format!("the database holds of the log of {unit} what cannot be read: {error}"));
+                if !error.is_mended() {
+                    (self.around.damaged)(format!(
+                        "the database holds of the log of {unit} what cannot be read: {error}"
+                    ));
+                }
+                self.due = Some(charters);
                 return;
             }
         }
@@ -223,7 +257,9 @@ impl Folding {
         log.broken = true;
         tracing::error!(%unit, from, %error, "the list cannot be folded further");
         self.around.list.see(&unit, u64::MAX);
-        (self.around.damaged)(format!("the database holds of the log of {unit} what cannot be read: {error}"));
+        if !error.is_mended() {
+            (self.around.damaged)(format!("the database holds of the log of {unit} what cannot be read: {error}"));
+        }
         Some(())
     }
 
@@ -381,7 +417,7 @@ impl Folding {
             match state.fold.settle_some(STRETCH as usize, &payloads) {
                 Ok(0) => {}
                 Ok(_) => continue,
-                Err(error) => break Err(error.to_string()),
+                Err(error) => break Err((error.to_string(), is_mended(&error))),
             }
             break match state.fold.digest(&frontier, &payloads) {
                 Ok(digest) => {
@@ -389,13 +425,18 @@ impl Folding {
                     state.digest = Some(digest);
                     Ok(digest)
                 }
-                Err(error) => Err(error.to_string()),
+                Err(DigestError::Read(error)) => Err((error.to_string(), is_mended(&error))),
+                Err(error) => Err((error.to_string(), false)),
             };
         };
         (self.stale, self.computed, self.took) = (false, Instant::now(), begun.elapsed());
         match computed {
             Ok((frontier, digest)) => (self.around.folded)(frontier, digest),
-            Err(error) => {
+            Err((error, true)) => {
+                tracing::error!(%error, "the list digest cannot be computed yet");
+                (self.stale, self.unreadable) = (true, true);
+            }
+            Err((error, false)) => {
                 tracing::error!(%error, "the list digest cannot be computed");
                 (self.around.damaged)(format!("the database holds what cannot be read: {error}"));
             }

@@ -44,6 +44,22 @@ pub enum ListError {
     Fold(#[from] FoldError),
 }
 
+impl ListError {
+    /// Whether it is about something that is fetched again by itself: the store has noted it.
+    fn is_mended(&self) -> bool {
+        match self {
+            Self::Store(error) => matches!(error, StoreError::Corrupt { .. }),
+            Self::Row(error) => is_mended(error),
+            Self::Fold(_) => false,
+        }
+    }
+}
+
+/// As [`ListError::is_mended`].
+fn is_mended(error: &ReadError<StoreError>) -> bool {
+    matches!(error, ReadError::Payloads(StoreError::Corrupt { .. }))
+}
+
 /// The charter asks for rules that this release does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -94,6 +110,8 @@ pub enum News {
         /// Up to where.
         size: u64,
     },
+    /// What could not be read can be read again.
+    Readable,
     /// A new version of the charter governs.
     Charters(Box<CharterChain>),
 }
@@ -284,6 +302,11 @@ impl Listing {
         self.tell(News::Certified { unit, size });
     }
 
+    /// What could not be read can be read again.
+    pub fn readable(&self) {
+        self.tell(News::Readable);
+    }
+
     /// A new version of the charter governs: the list is folded anew under it.
     pub fn charters(&self, charters: CharterChain) {
         self.tell(News::Charters(Box::new(charters)));
@@ -310,6 +333,13 @@ impl Listing {
             let mut seen = self.seen.0.lock().unwrap_or_else(PoisonError::into_inner);
             *seen = (*seen).max(size);
             self.seen.1.notify_all();
+        }
+    }
+
+    /// A log that could not be read, and kept nobody waiting for that, was looked at up to this size and no further.
+    fn see_again(&self, unit: &UnitId, size: u64) {
+        if *unit == self.unit {
+            *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner) = size;
         }
     }
 

@@ -98,6 +98,8 @@ async fn serve(
     let piece = serving.piece();
     let count = usize::try_from(piece.count).unwrap_or(usize::MAX);
     let announcements = core.store.announcements();
+    // What is damaged is never served. A partner that repairs itself may need what this node cannot read either: it is told at
+    // once that there is nothing, and asks another.
     let entries = core.store.entries(&piece.unit, piece.from, count, usize::MAX).unwrap_or_else(|error| {
         tracing::error!(unit = %piece.unit, from = piece.from, %error, "the database cannot be read");
         Vec::new()

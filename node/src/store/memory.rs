@@ -14,8 +14,8 @@ use entente_proto::limits::{BUNDLE_ENTRIES, OPENING_BYTES, PAYLOAD_BYTES_MAX};
 use entente_proto::record::{RecordKind, revoked_by};
 
 use super::{
-    Append, Batch, Erasure, Fill, HeadKind, Refused, ScrubDue, ScrubStep, Scrubbed, Store, StoreError, StoredLog,
-    SubmissionId, certified_size,
+    Append, Batch, Erasure, Fill, HeadKind, Refused, Repair, ScrubDue, ScrubStep, Scrubbed, Store, StoreError,
+    StoredLog, SubmissionId, certified_size,
 };
 
 /// How a commit fails.
@@ -129,6 +129,9 @@ impl Store for MemoryStore {
             let result = next.take(batch);
             if result.is_ok() {
                 content = next;
+                for Repair { unit, bundle, .. } in &batch.repairs {
+                    disk.corrupt.retain(|(of, index)| of != unit || index / BUNDLE_ENTRIES != *bundle);
+                }
             }
             results.push(result.map_err(StoreError::from));
         }
@@ -255,6 +258,10 @@ impl Store for MemoryStore {
 
     fn scrub_due(&self) -> Option<ScrubDue> {
         self.lock().content.due
+    }
+
+    fn found_bad(&self) -> Vec<(UnitId, u64)> {
+        self.lock().corrupt.iter().cloned().collect()
     }
 
     fn back_up(&self, _directory: &Path) -> Result<(), StoreError> {

@@ -51,6 +51,9 @@ pub struct Batch {
     /// gaps and level-1 hashes, the erasures that they announced, and the note of the newest checkpoint held. Nothing else
     /// in the batch may concern that log.
     pub rewind: Option<(UnitId, Size)>,
+    /// Bundles that were found not to be readable, to be written again. Where the store still cannot make one whole with what
+    /// it is given, the batch fails with [`StoreError::Corrupt`].
+    pub repairs: Vec<Repair>,
     /// Entries for the ends of logs. Those for one log follow on each other.
     pub appends: Vec<Append>,
     /// Bodies that were missing.
@@ -75,6 +78,7 @@ impl Batch {
     fn units(&self) -> impl Iterator<Item = &UnitId> {
         let appends = self.appends.iter().map(|append| &append.unit);
         let ended = self.erasures.iter().chain(&self.settled).map(|(unit, _)| unit);
+        let ended = ended.chain(self.repairs.iter().map(|repair| &repair.unit));
         let named = self.fills.iter().map(|fill| &fill.unit).chain(self.announced.iter().map(|erasure| &erasure.unit));
         appends.chain(named).chain(ended)
     }
@@ -117,6 +121,20 @@ pub struct Fill {
     pub index: u64,
     /// Opening and payload; they must match the entry's commitment.
     pub body: Body,
+}
+
+/// Entries of a bundle once more, as they were stored before.
+///
+/// They were verified against the tree. What can still be read is kept, so that a body which nobody else may give any more
+/// is not lost; those that are missing stay missing.
+#[derive(Debug, Clone)]
+pub struct Repair {
+    /// The unit whose log it is.
+    pub unit: UnitId,
+    /// The bundle's number.
+    pub bundle: u64,
+    /// Its entries from the first one on, maybe not all, or more than are stored.
+    pub entries: Vec<Entry>,
 }
 
 /// An `Erase` in a log.
@@ -179,8 +197,9 @@ pub struct StoredLog {
 ///   the store goes on.
 /// - **Idempotent**: the same batch again is no fault and changes nothing. So what is unknown is simply given in again.
 /// - **Checked**: every entry read back has a canonical leaf and a body that matches its commitment, and stands where it
-///   was put. What does not is [`StoreError::Corrupt`]: fetch it from a partner. That the leaves are those under the
-///   log's checkpoint is for the reader to check ([`leaf_hashes`](Self::leaf_hashes) against [`StoredLog::level1`]).
+///   was put; a full bundle that is read whole has the level-1 hash that was stored with it. What does not is
+///   [`StoreError::Corrupt`], is [remembered](Self::found_bad), and is to be fetched from a partner. That other leaves are
+///   those under the log's checkpoint is for the reader to check.
 /// - **Withheld**: once an `Erase` is [announced](Batch::announced), no read but
 ///   [`entries_to_fold`](Self::entries_to_fold) gives the body of the record that it names, if the kind in that record's
 ///   header [can end](entente_proto::record::RecordKind::can_end); and so after opening again.
@@ -287,7 +306,17 @@ pub trait Store: Send + Sync {
     /// As [`scrub`](Self::scrub); what was begun is left in the directory then.
     fn back_up(&self, directory: &Path) -> Result<(), StoreError>;
 
-    /// What was found not to be readable since the start, in words: the database must be rebuilt.
+    /// The entries that were found not to be readable and not [repaired](Batch::repairs) since: one of each bundle concerned.
+    fn found_bad(&self) -> Vec<(UnitId, u64)> {
+        Vec::new()
+    }
+
+    /// How many bundles were repaired since the start. It is counted before what was found of them is forgotten.
+    fn repairs(&self) -> u64 {
+        0
+    }
+
+    /// What was found not to be readable since the start and no repair can mend, in words: the database must be rebuilt.
     fn found_broken(&self) -> Option<String> {
         None
     }

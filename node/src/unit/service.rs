@@ -150,7 +150,8 @@ impl Unit for UnitService {
             let _turn = turn;
             let mut pages = query::Pages::new(request);
             loop {
-                let page = match pages.next(&core, PAGE) {
+                // A page that cannot be read is not begun: the same rows come with the next attempt.
+                let page = match core.reading_apart(|| pages.next(&core, PAGE)) {
                     Ok(page) => page,
                     Err(error) => {
                         let _ = rows.blocking_send(Err(words::unreadable(&error)));
@@ -174,7 +175,8 @@ impl Unit for UnitService {
     async fn show(&self, request: Request<wire::ShowRequest>) -> Result<Response<wire::ShowReply>, Status> {
         self.admit(&request, false)?;
         self.listed()?;
-        query::show(&self.core, &request.into_inner().what).map(Response::new)
+        let what = request.into_inner().what;
+        self.core.reading(words::of_the_database, || query::show(&self.core, &what)).await.map(Response::new)
     }
 
     async fn check(&self, request: Request<wire::CheckRequest>) -> Result<Response<wire::CheckReply>, Status> {
@@ -196,7 +198,8 @@ impl Unit for UnitService {
     async fn receipt(&self, request: Request<wire::ReceiptRequest>) -> Result<Response<wire::ReceiptReply>, Status> {
         self.admit(&request, false)?;
         self.listed()?;
-        receipt::make(&self.core, &request.into_inner()).map(Response::new)
+        let request = request.into_inner();
+        self.core.reading(words::of_the_database, || receipt::make(&self.core, &request)).await.map(Response::new)
     }
 
     async fn backup(&self, request: Request<wire::BackupRequest>) -> Result<Response<wire::BackupReply>, Status> {

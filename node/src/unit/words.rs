@@ -2,7 +2,7 @@
 
 use entente_proto::ids::RecordId;
 use entente_proto::wire;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::list::{Change, ListError};
 
@@ -32,6 +32,11 @@ pub(super) fn position(told: &std::collections::BTreeMap<entente_proto::ids::Uni
     let log =
         |(unit, size): (&entente_proto::ids::UnitId, &u64)| wire::LogPosition { unit: unit.to_string(), size: *size };
     wire::Change { position: told.iter().map(log).collect(), ..wire::Change::default() }
+}
+
+/// Whether an answer came about because something in the database cannot be read.
+pub(super) fn of_the_database(answer: &Status) -> bool {
+    matches!(answer.code(), Code::Unavailable | Code::DataLoss)
 }
 
 /// The caller learns that the database is at fault; what exactly stands in the log.

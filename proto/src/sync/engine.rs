@@ -14,6 +14,7 @@ use super::own::{self, Own, Standing};
 use super::peer::Session;
 use super::pull::Pull;
 use super::recovery::Recovery;
+use super::repair::Repair;
 use super::sighting::Sighting;
 use super::{Fault, Frame};
 use crate::charter::CharterChain;
@@ -50,6 +51,8 @@ pub struct Engine {
     pub(super) recovery: Recovery,
     pub(super) sessions: BTreeMap<StreamId, Session>,
     pub(super) pulls: BTreeMap<UnitId, Pull>,
+    /// What is stored and cannot be read: whose log, and which bundle.
+    pub(super) repairs: BTreeMap<(UnitId, u64), Repair>,
     pub(super) list: Option<(Hash, Hash)>,
     pub(super) unstored_bytes: u64,
     pub(super) clock_off_ms: Option<i64>,
@@ -104,6 +107,7 @@ impl Engine {
             logs,
             sessions: BTreeMap::new(),
             pulls: BTreeMap::new(),
+            repairs: BTreeMap::new(),
             list: None,
             unstored_bytes: 0,
             clock_off_ms: None,
@@ -136,7 +140,18 @@ impl Engine {
             }
             Event::Stored { unit, size } => self.stored(now_ms, &unit, size, leaves),
             Event::Filled { unit, index, entry } => self.filled(&unit, index, &entry, leaves),
-            Event::Rewound { unit, left } => self.rewound(now_ms, &unit, *left, leaves),
+            Event::Rewound { unit, left } => {
+                self.forget_repairs(&unit);
+                self.rewound(now_ms, &unit, *left, leaves);
+            }
+            Event::Unreadable { unit, index } => self.unreadable(unit, index),
+            Event::Repaired { unit, bundle, whole } => {
+                self.repaired(now_ms, &unit, bundle, whole);
+                if let Some(log) = self.logs.get_mut(&unit).filter(|log| whole && !log.rewinding) {
+                    // What its leaves were needed for can be judged now.
+                    log.meet(Size::ZERO, leaves);
+                }
+            }
             Event::OwnAppended { entries } => self.own_appended(entries),
             Event::Signed(signed) => self.signed(now_ms, signed, leaves),
             Event::Cosigned { unit, size, root, words } => {
@@ -158,6 +173,7 @@ impl Engine {
         }
         self.settle_forks(now_ms, leaves);
         self.schedule(now_ms);
+        self.ask_for_repairs(now_ms);
         self.update_clock();
         self.settle_owed(leaves);
         self.advance_recovery();
@@ -291,6 +307,8 @@ impl Engine {
             None => (self.own.standing == Standing::Running, self.own.standing.cosigns()),
             Some(_) => (false, false),
         };
+        let readable: BTreeSet<UnitId> =
+            self.logs.keys().filter(|unit| self.reads_all_of(unit).is_some()).cloned().collect();
         for (unit, log) in &mut self.logs {
             if log.certifying.is_none()
                 && let Some(head) = log.to_certify()
@@ -301,7 +319,10 @@ impl Engine {
                 log.certifying = Some(size);
             }
             if *unit != self.setup.unit {
-                if may_cosign && let Some((checkpoint, keys)) = log.to_cosign(now_ms, &self.setup.unit) {
+                if may_cosign
+                    && readable.contains(unit)
+                    && let Some((checkpoint, keys)) = log.to_cosign(now_ms, &self.setup.unit)
+                {
                     log.cosigning = Some(checkpoint.size);
                     self.actions.push(Action::Cosign { unit: unit.clone(), checkpoint, keys });
                 }
@@ -357,7 +378,8 @@ impl Engine {
             heard.peek()?;
         }
         let held = |unit: &UnitId, shown: Size| self.logs.get(unit).is_none_or(|log| log.complete() >= shown);
-        heard.all(|session| self.logs.keys().all(|unit| held(unit, session.holds(unit)))).then_some(())
+        let whole = self.repairs.is_empty();
+        (whole && heard.all(|session| self.logs.keys().all(|unit| held(unit, session.holds(unit))))).then_some(())
     }
 
     /// Every log.

@@ -135,6 +135,22 @@ pub enum Event {
         /// The whole entry.
         entry: Box<Entry>,
     },
+    /// The store cannot read back an entry as it was written.
+    Unreadable {
+        /// Whose log.
+        unit: UnitId,
+        /// The entry's index.
+        index: u64,
+    },
+    /// The store has been given a bundle of entries again.
+    Repaired {
+        /// Whose log.
+        unit: UnitId,
+        /// The bundle's number.
+        bundle: u64,
+        /// Whether it holds all of it now, durably; or else something that it needs did not come.
+        whole: bool,
+    },
     /// The store has cut a log back, durably.
     Rewound {
         /// Whose log.
@@ -211,6 +227,18 @@ pub enum Action {
         index: u64,
         /// The whole entry.
         entry: Entry,
+    },
+    /// Put these entries of one bundle in the place of what is stored of it and cannot be read, then say [`Event::Repaired`].
+    Repair {
+        /// The entries, from the bundle's first one on.
+        run: VerifiedRun,
+    },
+    /// No partner could help with an entry that the store cannot read: the database is to be rebuilt.
+    Unrepairable {
+        /// Whose log.
+        unit: UnitId,
+        /// The entry's index.
+        index: u64,
     },
     /// Store a certified checkpoint, then say [`Event::HeadStored`].
     StoreHead {

@@ -51,6 +51,10 @@
 //! that took another branch than the certified one cuts it off, never below what is certified, and fetches again. Whoever is
 //! sent what does not fit its own branch shows the partner its checkpoints instead of blaming it, if it had not done so.
 //!
+//! # Repair
+//! What was stored once and cannot be read back is asked for as payloads are, with a bounded `Want` that says `payloads`, and
+//! held against the tree in memory. It takes the place of what was stored; until then nothing more of that log is cosigned.
+//!
 //! # Charters
 //! `Hello` names the newest version of the charter that a node has durable. Whoever holds later ones sends them in order,
 //! each in a `Charter` frame of its own, before anything else but its own greeting; the receiver verifies each under those
@@ -85,6 +89,7 @@ mod own;
 mod peer;
 mod pull;
 mod recovery;
+mod repair;
 mod replica;
 mod serve;
 mod sighting;

@@ -48,8 +48,19 @@ pub(super) enum Asked {
     },
     /// A payload that was missing.
     Fill,
+    /// A bundle that was stored and cannot be read.
+    Repair(u64),
     /// Something that is no longer needed.
     Abandoned,
+}
+
+impl Asked {
+    /// What comes for it is not needed. A repair is no part of the pull that is given up.
+    fn abandon(&mut self) {
+        if !matches!(self, Self::Repair(_)) {
+            *self = Self::Abandoned;
+        }
+    }
 }
 
 /// A log that is being fetched from one partner.
@@ -196,9 +207,7 @@ impl Engine {
         self.pulls.remove(unit);
         if let Some(session) = self.sessions.get_mut(&stream) {
             session.distrusted.insert(unit.clone(), now_ms.saturating_add(distrust_ms));
-            for asked in session.asked.get_mut(unit).into_iter().flatten() {
-                *asked = Asked::Abandoned;
-            }
+            session.asked.get_mut(unit).into_iter().flatten().for_each(Asked::abandon);
         }
     }
 
@@ -304,6 +313,14 @@ impl Engine {
             None => return Err(Fault::NotWanted("entries")),
             Some(Asked::Abandoned) => {}
             Some(Asked::Fill) => self.fill(&frame),
+            Some(Asked::Repair(bundle)) => {
+                let bundle = *bundle;
+                if done {
+                    asked.pop_front();
+                }
+                self.take_repair(now_ms, stream, bundle, frame);
+                return Ok(());
+            }
             Some(Asked::Range { .. }) if done && frame.entries.is_empty() => {
                 asked.pop_front();
                 self.abandon(&frame.unit, stream, now_ms, DISTRUST_MS);
@@ -401,7 +418,7 @@ impl Engine {
             let position = log.replica.taken().plus(pull.assembling.len() as u64).map_err(|_| wrong)?;
             if position < end {
                 // Cut short: what was asked for behind it cannot be joined.
-                asked.iter_mut().for_each(|asked| *asked = Asked::Abandoned);
+                asked.iter_mut().for_each(Asked::abandon);
                 pull.next = position;
             }
         }
@@ -459,7 +476,7 @@ impl Engine {
 }
 
 /// How far a partner holds a log. Of one that forked only what it says is certified stands on one branch everywhere.
-fn held(session: &Session, log: &Log) -> Size {
+pub(super) fn held(session: &Session, log: &Log) -> Size {
     match log.forked {
         true => session.heads.get(&log.unit).map_or(Size::ZERO, |head| head.certified),
         false => session.holds(&log.unit),

@@ -18,7 +18,7 @@ use crate::wire::record::Body;
 /// The level of the root of a full bundle: 2^8 leaves.
 const BUNDLE_LEVEL: u32 = 8;
 
-/// Entries that are proven to stand in their unit's log, directly behind what was proven before.
+/// Entries that are proven to stand in their unit's log, directly behind what was proven before, or in the place of what was.
 ///
 /// Only this module makes them, so whoever is handed one may store it.
 #[derive(Debug)]
@@ -220,6 +220,20 @@ impl Replica {
         }
         (self.range, self.tail) = (grown.range, grown.tail);
         Ok(VerifiedRun { unit: self.unit.clone(), from, entries, level1: grown.level1 })
+    }
+
+    /// Entries of one bundle, from its first one on, that were taken before; nothing if they are not those.
+    pub(super) fn taken_before(&self, first: Size, entries: Vec<Entry>) -> Option<VerifiedRun> {
+        let hashes: Vec<Hash> = entries.iter().map(Entry::leaf_hash).collect();
+        let bundle = first.bundles();
+        let same = if bundle < self.taken().bundles() {
+            let known = self.level1(bundle, bundle.checked_add(1)?)?.first()?;
+            hashes.len() as u64 == BUNDLE_ENTRIES && tree::level1(&hashes).ok()? == *known
+        } else {
+            !hashes.is_empty() && self.tail.starts_with(&hashes)
+        };
+        let aligned = first == first.bundled() && bundle <= self.taken().bundles();
+        (same && aligned).then(|| VerifiedRun { unit: self.unit.clone(), from: first, entries, level1: Vec::new() })
     }
 
     /// Whether this is the whole of an entry that was taken without its payload.

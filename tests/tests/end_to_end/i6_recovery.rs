@@ -15,7 +15,7 @@ use crate::PROGRAM;
 const FOUR: [&str; 4] = ["BE", "FR", "NL", "UK"];
 
 /// Refers so many targets in one call and waits until they are certified.
-fn refer_many(node: &Node, name: &str, count: usize) {
+pub(crate) fn refer_many(node: &Node, name: &str, count: usize) {
     let lines: String = (0..count).map(|number| format!("{name}{number}.example\n")).collect();
     let args = ["refer", "--from", "-", "--category", "incites", "--wait", "certified"];
     let _ = node.call_with(&args, lines.as_bytes()).ended(0);

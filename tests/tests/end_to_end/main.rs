@@ -17,6 +17,7 @@ mod i5_renewal;
 mod i5_revocation;
 mod i5_who_may_connect;
 mod i6_recovery;
+mod i6_repair;
 mod i7_erased_is_erased;
 mod i8_bad_input;
 mod newer_rules;

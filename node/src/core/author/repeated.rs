@@ -30,11 +30,20 @@ impl Author {
     fn again(&self, place: u64, draft: &Draft) -> Answer {
         let said = Hash::of(&draft.payload);
         let recent = lock(&self.core.placed).get(&draft.submission).map(|placed| placed.payload);
-        let stored = || {
-            let entry = self.core.store.entry(&self.core.unit, place).ok().flatten()?;
-            entry.payload().map(|payload| Hash::of(payload))
+        let stored = match recent {
+            Some(_) => Ok(None),
+            None => self.core.store.entry(&self.core.unit, place),
         };
-        match recent.or_else(stored) {
+        let Ok(stored) = stored else {
+            // Its client asks with the same id, whatever came of it.
+            return Answer::Refused(format!(
+                "what this submission id was used for, {}/{place}, cannot be read from the database at present: submit it again \
+                 in a moment, under the same id",
+                self.core.unit
+            ));
+        };
+        let stored = stored.and_then(|entry| entry.payload().map(|payload| Hash::of(payload)));
+        match recent.or(stored) {
             Some(payload) if payload == said => Answer::Entered(place),
             Some(_) => Answer::Refused(format!(
                 "this submission id was used before, for another statement, {}/{place}: take a new one",

@@ -21,7 +21,7 @@ impl SledStore {
             self.copy_the_end(&mut copy)
         });
         *lock(&self.since_copy) = None;
-        copied?;
+        copied.inspect_err(|error| self.note_bad_copy(error))?;
         current::write(directory, Generation::FIRST)?;
         disk::sync_parent(directory).map_err(io_error(directory, "sync"))
     }

@@ -88,6 +88,7 @@ impl SledStore {
                 Err(
                     error @ (StoreError::Refused(_) | StoreError::Corrupt { .. } | StoreError::CorruptSubmission(_)),
                 ) => {
+                    self.note_fault(&error);
                     results.push(Err(error));
                 }
                 Err(error) => return Err(error),
@@ -118,6 +119,7 @@ impl SledStore {
             .iter()
             .any(|append| gathered.changes.get(&append.unit).is_some_and(|change| append.from.get() < change.size));
         overlaps
+            || batch.repairs.iter().any(|repair| changed(&repair.unit))
             || batch.fills.iter().any(|fill| changed(&fill.unit))
             || batch.erasures.iter().any(|(unit, _)| changed(unit))
     }
@@ -141,6 +143,9 @@ impl SledStore {
             if let Some(size) = change.cut {
                 self.shorten(unit, size);
             }
+            if !change.repaired.is_empty() {
+                self.cuts.fetch_add(1, Ordering::AcqRel);
+            }
         }
         if changes.values().all(|change| change.opened.is_empty()) {
             return;
@@ -155,6 +160,11 @@ impl SledStore {
     }
 
     fn publish(&self, changes: BTreeMap<UnitId, Change>) {
+        for (unit, change) in &changes {
+            if !change.repaired.is_empty() {
+                self.publish_repaired(unit, change.repaired.iter().copied());
+            }
+        }
         let mut logs = self.logs_mut();
         for (unit, change) in changes {
             let log = logs.entry(unit).or_default();

@@ -70,6 +70,8 @@ impl SledStore {
     /// A log that becomes shorter is shown so before its entries go, so that a reader who finds none knows why.
     pub(super) fn shorten(&self, unit: &UnitId, size: u64) {
         self.cuts.fetch_add(1, Ordering::AcqRel);
+        // What stays and cannot be read is found again.
+        lock(&self.bad).retain(|(of, _), _| of != unit);
         if let Some(log) = self.logs_mut().get_mut(unit) {
             log.size = log.size.min(size);
             log.gaps.retain(|index| *index < size);

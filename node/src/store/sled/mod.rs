@@ -25,6 +25,7 @@ mod current;
 mod cut;
 mod plan;
 mod read;
+mod repair;
 mod scrub;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,7 +90,7 @@ pub struct SledStore {
     due: Mutex<Option<ScrubDue>>,
     /// How often erasures were announced, since the start.
     announcements: AtomicU64,
-    /// How often a log was cut back, since the start.
+    /// How often a log was cut back or written again in parts, since the start.
     cuts: AtomicU64,
     /// Held by whoever changes the database: a commit, or the moment in which a copy takes its place.
     turn: Mutex<()>,
@@ -98,7 +99,11 @@ pub struct SledStore {
     /// What was written since a copy of the database was begun.
     since_copy: Mutex<Option<SinceCopy>>,
     stopped: AtomicBool,
-    /// What was found not to be readable.
+    /// Bundles of which an entry was found not to be readable, each with the first one found.
+    bad: Mutex<BTreeMap<(UnitId, u64), u64>>,
+    /// How many of them were written again.
+    repairs: AtomicU64,
+    /// What was found not to be readable and cannot be fetched by itself.
     broken: OnceLock<String>,
 }
 
@@ -204,6 +209,8 @@ impl SledStore {
             scrubbing: Mutex::default(),
             since_copy: Mutex::default(),
             stopped: AtomicBool::new(false),
+            bad: Mutex::default(),
+            repairs: AtomicU64::new(0),
             broken: OnceLock::new(),
         };
         if !store.is_low().map_err(io_error(directory, "find the free space of"))?
@@ -269,14 +276,6 @@ impl SledStore {
         }
         catch_unwind(AssertUnwindSafe(calls))
             .unwrap_or_else(|panic| Err(StoreError::Failed(format!("it panicked: {}", panic_text(panic.as_ref())))))
-    }
-
-    /// Remembers that something stored is not what was written.
-    fn note_broken(&self, error: &StoreError) {
-        if matches!(error, StoreError::Corrupt { .. } | StoreError::Damaged { .. }) {
-            // The first one counts.
-            let _ = self.broken.set(error.to_string());
-        }
     }
 
     /// Makes what was flushed durable, or ends the process.

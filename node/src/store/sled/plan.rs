@@ -45,6 +45,8 @@ pub(super) struct Change {
     pub(super) erased: BTreeMap<u64, u64>,
     /// Announcements that go.
     pub(super) settled: BTreeSet<u64>,
+    /// Bundles that are written again.
+    pub(super) repaired: BTreeSet<u64>,
 }
 
 impl<'a> Plan<'a> {
@@ -66,6 +68,9 @@ impl<'a> Plan<'a> {
         if let Some((unit, size)) = &batch.rewind {
             batch.rewinds_alone(unit)?;
             plan.rewind(unit, *size)?;
+        }
+        for repair in &batch.repairs {
+            plan.repair(repair)?;
         }
         // Appended by this batch: not in the tree yet, so nothing else in it can speak of them.
         let before: BTreeMap<_, _> = plan.changes.iter().map(|(unit, change)| (unit.clone(), change.size)).collect();
@@ -295,7 +300,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Whether the body of an entry is missing, as far as this plan has come.
-    fn is_gap(&self, unit: &UnitId, index: u64) -> bool {
+    pub(super) fn is_gap(&self, unit: &UnitId, index: u64) -> bool {
         self.changes.get(unit).is_some_and(|change| {
             change.opened.contains(&index) || (!change.closed.contains(&index) && self.store.is_gap(unit, index))
         })

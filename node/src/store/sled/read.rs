@@ -52,7 +52,7 @@ impl Store for SledStore {
 
     fn entries(&self, unit: &UnitId, from: u64, max_count: usize, max_bytes: usize) -> Result<Vec<Entry>, StoreError> {
         self.unless_cut(|| self.read(unit, from, max_count, max_bytes, Reader::Anyone))
-            .inspect_err(|error| self.note_broken(error))
+            .inspect_err(|error| self.note_fault(error))
     }
 
     fn entries_to_fold(
@@ -63,7 +63,7 @@ impl Store for SledStore {
         max_bytes: usize,
     ) -> Result<Vec<Entry>, StoreError> {
         self.unless_cut(|| self.read(unit, from, max_count, max_bytes, Reader::Fold))
-            .inspect_err(|error| self.note_broken(error))
+            .inspect_err(|error| self.note_fault(error))
     }
 
     fn withheld(&self, unit: &UnitId, index: u64) -> Option<u64> {
@@ -120,6 +120,14 @@ impl Store for SledStore {
         self.copy_into(directory)
     }
 
+    fn found_bad(&self) -> Vec<(UnitId, u64)> {
+        lock(&self.bad).iter().map(|((unit, _), index)| (unit.clone(), *index)).collect()
+    }
+
+    fn repairs(&self) -> u64 {
+        self.repairs.load(Ordering::Acquire)
+    }
+
     fn found_broken(&self) -> Option<String> {
         self.broken.get().cloned()
     }
@@ -129,16 +137,16 @@ impl Store for SledStore {
     }
 
     fn leaf_hashes(&self, unit: &UnitId, bundle: u64) -> Result<Vec<Hash>, StoreError> {
-        self.unless_cut(|| self.hashes_of(unit, bundle))
+        self.unless_cut(|| self.hashes_of(unit, bundle)).inspect_err(|error| self.note_fault(error))
     }
 
     fn submission(&self, id: &SubmissionId) -> Result<Option<u64>, StoreError> {
-        let value = self.guard(|| self.base().tree.get(key::submission(id)))?;
+        let value = self.guard(|| self.base().tree.get(key::submission(id))).inspect_err(|e| self.note_fault(e))?;
         let index = |value: sled::IVec| {
             let index = value.as_ref().try_into().map(u64::from_be_bytes);
             index.map_err(|_| StoreError::CorruptSubmission(value.len()))
         };
-        value.map(index).transpose()
+        value.map(index).transpose().inspect_err(|error| self.note_fault(error))
     }
 }
 
@@ -167,6 +175,9 @@ impl SledStore {
             })
         })?;
         self.none_missing(unit, from, hashes.len(), hashes.len() == count)?;
+        if hashes.len() as u64 == BUNDLE_ENTRIES {
+            self.guarded(|| self.check_bundle(unit, bundle, &hashes))?;
+        }
         Ok(hashes)
     }
 
@@ -180,14 +191,24 @@ impl SledStore {
     ) -> Result<Vec<Entry>, StoreError> {
         let size = self.size(unit).get();
         let count = usize::try_from(size.saturating_sub(from)).unwrap_or(usize::MAX).min(max_count);
-        let mut entries = Vec::with_capacity(count.min(4_096));
+        let mut entries: Vec<Entry> = Vec::with_capacity(count.min(4_096));
         let mut bytes = 0_usize;
+        let mut leaves = Vec::new();
         if count == 0 {
             return Ok(entries);
         }
         self.guarded(|| {
             self.each_slot(unit, from, |index, slot| {
+                let leaf = slot.leaf_hash();
                 let entry = self.checked(unit, index, slot, reader)?;
+                // Where a bundle is read from its first entry to its last.
+                if index.is_multiple_of(BUNDLE_ENTRIES) || !leaves.is_empty() {
+                    leaves.push(leaf);
+                }
+                if leaves.len() as u64 == BUNDLE_ENTRIES {
+                    self.check_bundle(unit, index / BUNDLE_ENTRIES, &leaves)?;
+                    leaves.clear();
+                }
                 bytes = bytes.saturating_add(encoded_len(&entry));
                 entries.push(entry);
                 Ok(entries.len() < count && bytes < max_bytes)
@@ -247,7 +268,7 @@ impl SledStore {
     }
 
     /// An entry as stored, with its body from wherever it is, checked.
-    fn checked(&self, unit: &UnitId, index: u64, slot: Slot, reader: Reader) -> Result<Entry, StoreError> {
+    pub(super) fn checked(&self, unit: &UnitId, index: u64, slot: Slot, reader: Reader) -> Result<Entry, StoreError> {
         let fault = |fault: EntryError| corrupt(unit, index, &fault.to_string());
         let (gap, withheld) = self.logs().get(unit).map_or((false, false), |log| {
             (log.gaps.contains(&index), reader == Reader::Anyone && log.withheld.contains_key(&index))

@@ -23,11 +23,9 @@ use std::time::{Duration, Instant};
 
 use entente_proto::ids::UnitId;
 use entente_proto::limits::BUNDLE_ENTRIES;
-use entente_proto::tree;
 
 use super::base::{Base, io_error};
 use super::current::{self, Generation};
-use super::read::corrupt;
 use super::{Options, SledStore, lock};
 use crate::store::space::free_bytes;
 use crate::store::{ScrubDue, ScrubPhase, ScrubStep, Scrubbed, Store as _, StoreError, key};
@@ -110,6 +108,7 @@ impl SledStore {
     pub(super) fn rewrite(&self, go_on: GoOn<'_>) -> Result<Scrubbed, StoreError> {
         let _one = lock(&self.scrubbing);
         let copied = self.begin_copy().and_then(|copy| self.copy_and_swap(copy, go_on));
+        let copied = copied.inspect_err(|error| self.note_bad_copy(error));
         // Whatever happened, nothing follows the copy any more. Its half goes.
         *lock(&self.since_copy) = None;
         let current = *lock(&self.generation);
@@ -119,6 +118,13 @@ impl SledStore {
             tracing::warn!(%error, "an unfinished copy of the database is left behind: the next start deletes it");
         }
         copied
+    }
+
+    /// What cannot be read in a copy cannot be read in the original. A copy that failed otherwise says nothing of it.
+    pub(super) fn note_bad_copy(&self, error: &StoreError) {
+        if matches!(error, StoreError::Corrupt { .. }) {
+            self.note_fault(error);
+        }
     }
 
     fn begin_copy(&self) -> Result<Copy, StoreError> {
@@ -210,7 +216,8 @@ impl SledStore {
                     }
                 }
                 Ok(())
-            })?;
+            })
+            .inspect_err(|error| self.note_fault(error))?;
             let Some((last, _)) = pairs.last() else { return Ok(()) };
             from = Bound::Excluded(last.clone());
             copy.put(pairs)?;
@@ -272,12 +279,7 @@ impl SledStore {
             let entries =
                 copy.store.entries_to_fold(unit, bundle.saturating_mul(BUNDLE_ENTRIES), BUNDLE, usize::MAX)?;
             let hashes: Vec<_> = entries.iter().map(entente_proto::entry::Entry::leaf_hash).collect();
-            let signed = self.guard(|| self.base().tree.get(key::at(key::LEVEL1, unit, bundle)))?;
-            let copied = tree::level1(&hashes).ok();
-            if copied.is_none_or(|copied| signed.is_none_or(|signed| signed != copied.0)) {
-                let index = bundle.saturating_mul(BUNDLE_ENTRIES);
-                return Err(corrupt(unit, index, "its bundle has another root than the one that was signed"));
-            }
+            self.guarded(|| self.check_bundle(unit, bundle, &hashes))?;
             copy.checked.insert(unit.clone(), bundle.saturating_add(1));
             if let Some(go_on) = go_on.as_mut() {
                 copy.step(ScrubPhase::Verifying, *go_on)?;

@@ -95,7 +95,11 @@ fn both_stores_say_and_hold_the_same_whatever_is_committed() {
         }
         for of in ["BE", "FR"] {
             assert!(all(on_disk.store(), of) == all(in_memory.store(), of), "seed {seed}");
-            let folded = |store: &dyn Store| store.entries_to_fold(&unit(of), 0, 100_000, usize::MAX).unwrap();
+            // Less than a bundle at once: what is committed here has no level-1 hashes that it would have to fit.
+            let folded = |store: &dyn Store| -> Vec<Entry> {
+                let stretch = |at: u64| store.entries_to_fold(&unit(of), at * 100, 100, usize::MAX).unwrap();
+                (0..=store.size(&unit(of)).get() / 100).flat_map(stretch).collect()
+            };
             assert!(folded(on_disk.store()) == folded(in_memory.store()), "seed {seed}");
         }
     }

@@ -5,6 +5,7 @@ mod compare;
 mod contract;
 mod cut;
 mod on_disk;
+mod repair;
 mod scrub;
 mod writer;
 

@@ -213,33 +213,39 @@ impl Pages {
         self.ended
     }
 
-    /// The next rows, up to `count` targets looked at.
+    /// The next rows, up to `count` targets looked at. After an error the next call begins with the same ones.
     pub(in crate::unit) fn next(&mut self, core: &Core, count: usize) -> Result<Vec<wire::ListedRow>, ListError> {
         if self.filter.sort != wire::Sort::Target && self.sorted.is_none() {
             self.sorted = Some(self.sort(core, count)?);
         }
         let state = core.list.read_in_order();
         let withheld = Withheld::new(core, &state);
-        let places: Vec<Place> = match &mut self.sorted {
-            Some(sorted) => sorted.drain(..count.min(sorted.len())).collect(),
+        let places: Vec<Place> = match &self.sorted {
+            Some(sorted) => sorted.iter().take(count).cloned().collect(),
             None => {
                 let after = self.filter.after.as_ref().map(|(_, target)| target);
                 targets_after(&state, after, count).into_iter().map(|target| (0, target)).collect()
             }
         };
-        self.ended = places.len() < count;
+        let (mut ended, mut given) = (places.len() < count, self.given);
         let mut rows = Vec::new();
-        for place in places {
-            if self.filter.limit > 0 && self.given >= self.filter.limit {
-                self.ended = true;
+        for place in &places {
+            if self.filter.limit > 0 && given >= self.filter.limit {
+                ended = true;
                 break;
             }
             // What was collected may have changed since.
             if let Some(row) = self.filter.row(core, &state, &withheld, &place.1)? {
-                self.given = self.given.saturating_add(1);
-                rows.push(wire::ListedRow { cursor: cursor(self.filter.sort, &place), ..row });
+                given = given.saturating_add(1);
+                rows.push(wire::ListedRow { cursor: cursor(self.filter.sort, place), ..row });
             }
-            self.filter.after = Some(place);
+        }
+        (self.ended, self.given) = (ended, given);
+        if let Some(sorted) = &mut self.sorted {
+            sorted.drain(..places.len());
+        }
+        if let Some(last) = places.into_iter().next_back() {
+            self.filter.after = Some(last);
         }
         Ok(rows)
     }

@@ -139,7 +139,8 @@ impl Watch {
             let mut next = self.told.get(&unit).copied().unwrap_or_default();
             while next < end {
                 let most = usize::try_from(end - next).unwrap_or(usize::MAX).min(STRETCH);
-                for change in certified(core, &unit, next, most).map_err(Ended::Fault)? {
+                let changes = core.reading_apart(|| certified(core, &unit, next, most));
+                for change in changes.map_err(Ended::Fault)? {
                     next += 1;
                     tell(send, change)?;
                 }
@@ -154,7 +155,7 @@ impl Watch {
                     continue;
                 }
                 *arrived = id.index.saturating_add(1);
-                if let Some(change) = pending(core, &id).map_err(Ended::Fault)? {
+                if let Some(change) = core.reading_apart(|| pending(core, &id)).map_err(Ended::Fault)? {
                     tell(send, change)?;
                 }
             }

@@ -8,4 +8,5 @@ mod forks;
 mod hostile;
 mod network;
 mod recovery;
+mod repair;
 mod world;

@@ -27,6 +27,8 @@ pub(super) struct Disk {
     certified: BTreeMap<UnitId, Vec<u8>>,
     bridges: BTreeMap<UnitId, Vec<u8>>,
     newest: BTreeMap<UnitId, Vec<u8>>,
+    /// Entries that cannot be read back.
+    pub(super) bad: BTreeSet<(UnitId, u64)>,
     pub(super) forks: BTreeMap<UnitId, Vec<u8>>,
     pub(super) journal: Journal,
 }
@@ -59,6 +61,9 @@ impl Disk {
 impl LeafHashes for Disk {
     fn leaf_hashes(&self, unit: &UnitId, bundle: u64) -> Option<Vec<Hash>> {
         let log = self.logs.get(unit)?;
+        if self.bad.iter().any(|(of, index)| of == unit && index / 256 == bundle) {
+            return None;
+        }
         Some(log.iter().skip(bundle as usize * 256).take(256).map(Entry::leaf_hash).collect())
     }
 }
@@ -84,6 +89,8 @@ pub(super) struct Node {
     pub(super) signed: Vec<(Size, Hash)>,
     /// Charters that it kept as evidence, with the words.
     pub(super) evidence: Vec<String>,
+    /// Entries that no partner could give it again.
+    pub(super) unrepairable: Vec<(UnitId, u64)>,
     /// Every checkpoint that it stored as certified.
     pub(super) certified: Vec<(UnitId, Size, Hash)>,
     /// How often it cut a log back.
@@ -155,6 +162,7 @@ impl Node {
             cosigned: BTreeMap::new(),
             signed: Vec::new(),
             evidence: Vec::new(),
+            unrepairable: Vec::new(),
             certified: Vec::new(),
             rewound: 0,
             dishonest: false,
@@ -420,6 +428,7 @@ impl World {
                 }
                 Action::Certified { unit, size } => self.check_certified(at, &unit, size),
                 Action::Evidence { reason, .. } => self.nodes[at].evidence.push(reason),
+                Action::Unrepairable { unit, index } => self.nodes[at].unrepairable.push((unit, index)),
                 Action::Admit { .. } => self.cut_strangers(at),
                 other => self.nodes[at].todo.push_back(Todo::Write(other)),
             }
@@ -484,6 +493,17 @@ impl World {
                 assert_eq!(log[index as usize].leaf(), entry.leaf());
                 log[index as usize] = entry.clone();
                 Event::Filled { unit, index, entry: Box::new(entry) }
+            }
+            Todo::Write(Action::Repair { run }) => {
+                let (unit, first, entries, _) = run.into_parts();
+                let log = node.disk.logs.get_mut(&unit).unwrap();
+                // What no partner may give any more must not be lost.
+                let whole = entries.iter().all(|entry| entry.body().is_some());
+                for (index, entry) in (first.get() as usize..).zip(entries).filter(|_| whole) {
+                    log[index] = entry;
+                    node.disk.bad.remove(&(unit.clone(), index as u64));
+                }
+                Event::Repaired { unit, bundle: first.bundles(), whole }
             }
             Todo::Write(Action::StoreFork { unit, proof }) => {
                 node.disk.forks.insert(unit, proof);
@@ -577,9 +597,16 @@ impl World {
             Some(Outgoing::Entries(mut serving)) => {
                 let piece = serving.piece();
                 let log = node.disk.logs.get(&piece.unit).map(Vec::as_slice).unwrap_or_default();
+                let range = piece.from..piece.from + piece.count;
+                let bad = node.disk.bad.iter().find(|(of, at)| *of == piece.unit && range.contains(at)).cloned();
                 let end = (piece.from + piece.count).min(log.len() as u64);
-                let frames = serving.frames(&log[piece.from as usize..end as usize]);
+                // What cannot be read is not served.
+                let read = if bad.is_some() { &[] } else { &log[piece.from as usize..end as usize] };
+                let frames = serving.frames(read);
                 engine.resume(now, stream, serving);
+                if let Some((unit, index)) = bad {
+                    self.event(at, Event::Unreadable { unit, index });
+                }
                 frames
             }
         };
