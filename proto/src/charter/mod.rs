@@ -112,6 +112,12 @@
 //! Of two texts of one version that both count, none is taken for right: a unit signed twice then. Whoever holds one keeps
 //! the other as evidence and refuses it.
 //!
+//! # How signatures come together
+//!
+//! By hand, in files that are merged; or by records: `Propose` brings the text, and `Approve` the signature lines, which any
+//! node puts together by itself ([`Proposals`]). Who agrees before it signs says so in an `Approve` without lines. Whichever
+//! way, a version counts as soon as its signatures are enough, and the last one puts it in force.
+//!
 //! # Founding anew
 //!
 //! Where no next version can come about (a split vote, lost keys, a unit that is gone among two or three), all units that
@@ -128,6 +134,7 @@ mod error;
 mod fields;
 mod next;
 mod pem;
+mod proposals;
 mod sign;
 mod succession;
 mod text;
@@ -139,6 +146,7 @@ pub use compose::{UnitDescription, UnitDraft};
 pub use diff::{Change, changes};
 pub use error::{ChangeFault, CharterError, Fault, Place, SuccessionFault};
 pub use next::Changes;
+pub use proposals::{BAD_LINES_OF_A_UNIT_MAX, DRAFTS_OF_A_UNIT_MAX, Ignored, Proposal, Proposals, TEXTS_OF_A_UNIT_MAX};
 pub use text::{Base, Terms, Unit};
 pub use verify::{Charter, UnverifiedCharter, Votes};
 

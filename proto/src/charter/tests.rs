@@ -6,6 +6,7 @@ use crate::ids::{NetworkName, UnitId};
 use crate::limits::CHARTER_BYTES_MAX;
 use crate::note::{Algorithm, KeyError, KeyName, MemorySigner, Note, NoteError, NoteSignature, Signer, VerifierKey};
 
+mod proposals;
 mod succession;
 
 const NETWORK: &str = "takedown.example";

@@ -6,11 +6,11 @@ use super::*;
 use crate::ids::Size;
 
 /// Units with keys from seeds that are far enough apart.
-fn members(ids: &[&str]) -> Vec<Member> {
+pub(super) fn members(ids: &[&str]) -> Vec<Member> {
     ids.iter().zip(1..).map(|(id, number)| Member::new(id, number * 10)).collect()
 }
 
-fn founded(members: &[Member]) -> CharterChain {
+pub(super) fn founded(members: &[Member]) -> CharterChain {
     let descriptions: Vec<UnitDescription> = members.iter().map(Member::describe).collect();
     let mut charter = UnverifiedCharter::compose(&descriptions, None).unwrap();
     for member in members {
@@ -19,12 +19,12 @@ fn founded(members: &[Member]) -> CharterChain {
     CharterChain::found(charter.verify_first().unwrap()).unwrap()
 }
 
-fn id(text: &str) -> UnitId {
+pub(super) fn id(text: &str) -> UnitId {
     text.parse().unwrap()
 }
 
 /// Signs with whatever of these units' keys is due.
-fn signed(mut draft: UnverifiedCharter, members: &[&Member]) -> UnverifiedCharter {
+pub(super) fn signed(mut draft: UnverifiedCharter, members: &[&Member]) -> UnverifiedCharter {
     for member in members {
         for signer in member.signers().into_iter().filter(|signer| draft.is_due(signer.key())).collect::<Vec<_>>() {
             draft.sign(&[signer], 2).unwrap();
@@ -34,21 +34,21 @@ fn signed(mut draft: UnverifiedCharter, members: &[&Member]) -> UnverifiedCharte
 }
 
 /// Takes a next version up that these units sign.
-fn follow(chain: &mut CharterChain, changes: &Changes, members: &[&Member]) {
+pub(super) fn follow(chain: &mut CharterChain, changes: &Changes, members: &[&Member]) {
     let draft = signed(chain.compose_next(changes).unwrap(), members);
     let next = chain.verify(UnverifiedCharter::parse(&draft.to_bytes()).unwrap()).unwrap();
     chain.push(next).unwrap();
 }
 
-fn all(members: &[Member]) -> Vec<&Member> {
+pub(super) fn all(members: &[Member]) -> Vec<&Member> {
     members.iter().collect()
 }
 
-fn adding(member: &Member) -> Changes {
+pub(super) fn adding(member: &Member) -> Changes {
     Changes { add: vec![member.describe()], ..Changes::default() }
 }
 
-fn removing(unit: &str) -> Changes {
+pub(super) fn removing(unit: &str) -> Changes {
     Changes { remove: vec![id(unit)], ..Changes::default() }
 }
 
