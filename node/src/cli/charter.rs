@@ -1,4 +1,5 @@
-//! `entente charter`: founding a network, and agreeing on what it is to be next, by files that go from hand to hand.
+//! `entente charter`: founding a network, and agreeing on what it is to be next, by records or by files that go
+//! from hand to hand.
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ use crate::membership::{MembershipError, read_charter};
 
 mod adopt;
 mod new;
+mod proposals;
 mod propose;
 mod rotate;
 mod running;
@@ -41,9 +43,15 @@ pub(crate) enum CharterCommand {
     Propose(propose::ProposeArgs),
     /// Tell all units, as a record, that this unit approves a charter that was proposed
     Approve(propose::ApproveArgs),
-    /// Add this unit's signatures, in place: through the running node, with the home directory of a stopped one, or with a
-    /// directory that holds charter.key alone
+    /// Add this unit's signatures: to what a unit proposes, through the running node, which passes them on to all units; or to
+    /// a file, through the running node, with the home directory of a stopped one, or with a directory that holds charter.key
+    /// alone
     Sign(SignArgs),
+    /// Write what a unit proposes into a file with all signatures so far, for those who sign elsewhere: a unit that joins, or
+    /// a charter key on another machine
+    Export(proposals::ExportArgs),
+    /// Pass on to all units what was signed in a file elsewhere
+    Collect(proposals::CollectArgs),
     /// Bring together signatures that were made on copies of one charter
     Merge(MergeArgs),
     /// Verify a charter that enough have signed and take it up: with the running node, which passes it on, or with the home
@@ -51,15 +59,16 @@ pub(crate) enum CharterCommand {
     Adopt(AdoptArgs),
     /// Verify all versions with nothing but their files
     Verify(verify::Args),
-    /// Show who belongs, who has signed, and how many must cosign
+    /// Show who belongs, who has signed, and how many must cosign; and what units propose
     Show(ShowArgs),
 }
 
 /// `charter sign`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct SignArgs {
-    /// The charter
-    file: PathBuf,
+    /// A charter in a file; or what a unit proposes, by the id of its record, such as BE/17, or by the digest of its text
+    #[arg(value_name = "FILE, ID or DIGEST")]
+    what: PathBuf,
     /// For a later version, where the key is kept apart: a directory with the versions before it as 1.note, 2.note and so on
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
@@ -87,8 +96,10 @@ pub(crate) struct AdoptArgs {
 /// `charter show`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ShowArgs {
-    /// A charter, signed or not [default: the one that the home directory has taken up]
-    file: Option<PathBuf>,
+    /// A charter in a file, signed or not; or what a unit proposes, by the id of its record or the digest of its text
+    /// [default: the charter that the home directory has taken up, and what units propose]
+    #[arg(value_name = "FILE, ID or DIGEST")]
+    what: Option<PathBuf>,
     /// Tell only what it says otherwise than this one
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
@@ -105,6 +116,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
         CharterCommand::Propose(args) => propose::propose(args, global),
         CharterCommand::Approve(args) => propose::approve(args, global),
         CharterCommand::Sign(args) => sign::run(args, global, &SystemClock),
+        CharterCommand::Export(args) => proposals::export(args, global),
+        CharterCommand::Collect(args) => proposals::collect(args, global),
         CharterCommand::Merge(args) => merge(args),
         CharterCommand::Adopt(args) => adopt::run(args, global),
         CharterCommand::Verify(args) => verify::run(args, global),

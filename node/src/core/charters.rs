@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use entente_proto::charter::{Charter, CharterChain, UnverifiedCharter};
+use entente_proto::charter::{Charter, CharterChain, Terms, UnverifiedCharter};
 use entente_proto::ids::UnitId;
 use entente_proto::list::Fold;
 use entente_proto::note::{KeyName, Signer, VerifierKey};
@@ -119,23 +119,37 @@ impl Core {
         self.warn_of_missing_keys(&chain);
         tracing::info!(version, digest = %chain.newest().digest(), "a new charter governs");
         *self.charters.write().unwrap_or_else(PoisonError::into_inner) = chain.clone();
-        self.list.charters(chain);
+        self.list.charters(chain.clone());
         self.tell(Event::CharterStored { version }, None);
+        self.follow_proposals(chain);
     }
 
     /// Says which of the own keys that a charter names are not here.
     pub(super) fn warn_of_missing_keys(&self, chain: &CharterChain) {
-        let Some(own) = chain.newest().unit(&self.unit) else {
+        if chain.newest().unit(&self.unit).is_none() {
             tracing::warn!(
                 "the charter does not list this unit any more: its log ends, and when all others have taken it up nobody connects"
             );
-            return;
-        };
-        for key in [&own.log_key, &own.mirror_key] {
-            if self.signer(key).is_none() {
-                tracing::error!(%key, "the charter names a key of this unit that is not in its home directory: what it must sign stays unsigned");
-            }
         }
+        if let Err(missing) = self.has_keys_of(chain.newest().terms()) {
+            tracing::error!("{missing}");
+        }
+    }
+
+    /// Whether this node could go on under a charter that people bring: its key files are read anew for that.
+    ///
+    /// # Errors
+    /// In words, which key is missing.
+    pub fn may_run_under(&self, terms: &Terms) -> Result<(), String> {
+        missing_keys(terms, &self.unit, &self.charter_files.signers()?)
+    }
+
+    /// Whether the log and the mirror key that a charter gives to this unit are in its home directory.
+    ///
+    /// # Errors
+    /// In words, which is not, and what to do.
+    pub fn has_keys_of(&self, terms: &Terms) -> Result<(), String> {
+        missing_keys(terms, &self.unit, &self.signers.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Certificates of the units of these versions count from now on.
@@ -179,20 +193,22 @@ impl Core {
         mut charter: UnverifiedCharter,
     ) -> Result<(UnverifiedCharter, Vec<KeyName>), String> {
         let keys = self.charter_files.signers()?;
-        if let Some(own) = charter.terms().units.get(&self.unit) {
-            for key in [&own.log_key, &own.mirror_key] {
-                if !keys.iter().any(|signer| signer.key() == key) {
-                    return Err(format!(
-                        "the charter names {key} as a key of this unit, and it is not in the node's home directory: whoever \
-                         composed it had another unit.toml"
-                    ));
-                }
-            }
-        }
+        missing_keys(charter.terms(), &self.unit, &keys)?;
+        self.may_sign(&charter)?;
         let due: Vec<&dyn Signer> = keys.iter().map(|key| &**key).filter(|key| charter.is_due(key.key())).collect();
         if due.iter().all(|signer| charter.has_signed(signer.key())) {
             return Ok((charter, Vec::new()));
         }
+        self.put_name_to(&charter).await?;
+        let signed = charter.sign(&due, self.clock.now_ms() / 1_000).map_err(|error| error.to_string())?;
+        Ok((charter, signed))
+    }
+
+    /// Makes durable that this text, and for ever no other, is what this unit signs for its version.
+    ///
+    /// # Errors
+    /// In words: another text was signed, or the node is stopping.
+    pub(super) async fn put_name_to(&self, charter: &UnverifiedCharter) -> Result<(), String> {
         let record = JournalRecord::CharterSigned { version: charter.terms().version.into(), digest: charter.digest() };
         let (told, durable) = oneshot::channel();
         let done = move || {
@@ -200,8 +216,23 @@ impl Core {
             let _ = told.send(());
         };
         self.journal.append(&[record], Box::new(done)).map_err(|error| error.to_string())?;
-        durable.await.map_err(|_| "the node is stopping".to_owned())?;
-        let signed = charter.sign(&due, self.clock.now_ms() / 1_000).map_err(|error| error.to_string())?;
-        Ok((charter, signed))
+        durable.await.map_err(|_| "the node is stopping".to_owned())
     }
+}
+
+fn missing_keys(terms: &Terms, unit: &UnitId, signers: &[Arc<dyn Signer>]) -> Result<(), String> {
+    let Some(own) = terms.units.get(unit) else { return Ok(()) };
+    let roles = [("log", &own.log_key), ("mirror", &own.mirror_key)];
+    let missing = roles.into_iter().filter(|(_, key)| !signers.iter().any(|signer| signer.key() == *key));
+    let missing: Vec<String> = missing.map(|(role, key)| format!("{key} as this unit's {role} key")).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "version {} of the charter names {}, which is not in the node's home directory: whoever composed it had another unit.toml, \
+         or the file is lost. Without it nothing that this key must sign is signed, and the node does not start again. Put the \
+         file into keys/ and start the node anew, or have a charter give this unit another key",
+        terms.version,
+        missing.join(" and ")
+    ))
 }

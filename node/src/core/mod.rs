@@ -18,6 +18,7 @@ mod drive;
 mod erasure;
 mod fork;
 mod load;
+mod proposals;
 mod repair;
 mod scrub;
 mod start;
@@ -29,7 +30,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
-use entente_proto::charter::CharterChain;
+use entente_proto::charter::{CharterChain, Proposals};
 use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
@@ -94,6 +95,8 @@ pub struct Core {
     journal: Arc<journal::Writer>,
     charters: RwLock<CharterChain>,
     charter_files: Box<dyn Charters>,
+    /// What units say of charters to come.
+    proposals: Mutex<Proposals>,
     charter_changed: watch::Sender<u32>,
     signers: RwLock<Vec<Arc<dyn Signer>>>,
     engine: Mutex<Engine>,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use entente_proto::charter::CharterChain;
+use entente_proto::charter::{CharterChain, Proposals};
 use entente_proto::checkpoint::CosignedCheckpoint;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
@@ -130,6 +130,7 @@ pub fn start(parts: Parts, loaded: Loaded) -> Result<Running, StartError> {
         store_writer,
         journal,
         charter_changed: watch::channel(charters.newest().version()).0,
+        proposals: Mutex::new(Proposals::new(charters.clone())),
         charters: RwLock::new(charters),
         charter_files,
         signers: RwLock::new(signers),
@@ -182,6 +183,7 @@ pub fn start(parts: Parts, loaded: Loaded) -> Result<Running, StartError> {
 /// What the folding thread is given of the node.
 fn around(core: &Arc<Core>) -> list::Around {
     let (frontier, folded, damaged, ending) = (core.clone(), core.clone(), core.clone(), core.clone());
+    let heard = core.clone();
     list::Around {
         list: core.list.clone(),
         store: core.store.clone(),
@@ -196,6 +198,7 @@ fn around(core: &Arc<Core>) -> list::Around {
         }),
         folded: Box::new(move |frontier, digest| folded.tell(Event::Folded { frontier, digest }, None)),
         ended: Box::new(move |unit, ended| erasure::settle(&ending, unit, ended)),
+        spoken: Box::new(move |id, body| heard.spoken(id, body)),
         damaged: Box::new(move |reason| damaged.tell(Event::Damaged { reason }, None)),
     }
 }

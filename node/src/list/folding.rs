@@ -12,6 +12,7 @@ use entente_proto::ids::{RecordId, Size, UnitId};
 use entente_proto::list::{DigestError, Fold, Frontier, Prepared, Standing, Status};
 use entente_proto::record::{self, RecordKind, Target};
 use entente_proto::sync::erased_by;
+use entente_proto::wire::record::Body;
 
 use super::{Change, ListError, Listing, News, Stored, is_mended};
 use crate::store::{Refused, Store, StoreError};
@@ -24,6 +25,9 @@ const DIGEST_SHARE: u32 = 8;
 
 /// Is told whose log it is, and what its erasures name.
 pub type TellEnded = dyn Fn(&UnitId, &[Ended]) + Send;
+
+/// Is told of a record, and what it says.
+pub type TellSpoken = dyn Fn(&RecordId, &Body) + Send;
 
 /// What the thread needs to know of the node.
 pub struct Around {
@@ -39,6 +43,8 @@ pub struct Around {
     pub folded: Box<dyn Fn(Hash, Hash) + Send>,
     /// Told of erasures that were certified and folded: nothing that the fold counts needs what they name.
     pub ended: Box<TellEnded>,
+    /// Told of what units say of charters to come, certified or not; of a record perhaps more than once.
+    pub spoken: Box<TellSpoken>,
     /// Told when stored entries turn out not to be readable.
     pub damaged: Box<dyn Fn(String) + Send>,
 }
@@ -308,6 +314,7 @@ impl Folding {
         let mut end = from;
         let mut result = Ok(());
         let prepared = read(unit, from, entries);
+        let noted = self.logs.get(unit).map_or(0, |log| log.noted);
         {
             let mut state = list.state.write().unwrap_or_else(PoisonError::into_inner);
             // Asked under the lock: whoever watches has looked how far it is folded before this, or will find it folded.
@@ -344,6 +351,7 @@ impl Folding {
             state.folded.insert(unit.clone(), end);
             state.pending.certified(unit, end);
         }
+        self.tell_spoken(unit, from, end, entries, noted);
         if let Some(log) = self.logs.get_mut(unit) {
             log.folded = end;
             log.noted = log.noted.max(end);
@@ -381,11 +389,25 @@ impl Folding {
                 });
             }
         }
+        self.tell_spoken(unit, from, u64::MAX, entries, from);
         if let Some(log) = self.logs.get_mut(unit) {
             log.noted = from + entries.len() as u64;
         }
         published.into_iter().for_each(|change| list.publish(change));
         Ok(())
+    }
+
+    /// Tells what these entries say of charters, but for those that were noted, and told, before.
+    fn tell_spoken(&self, unit: &UnitId, from: u64, end: u64, entries: &[Entry], noted: u64) {
+        let of_charters = [RecordKind::Propose, RecordKind::Approve].map(RecordKind::number);
+        for (index, entry) in (from..end).zip(entries).filter(|(index, _)| *index >= noted) {
+            if of_charters.contains(&entry.header().kind)
+                && let Some(payload) = entry.payload()
+                && let Ok(statement) = record::parse(entry.header().kind, payload)
+            {
+                (self.around.spoken)(&RecordId { unit: unit.clone(), index }, statement.body());
+            }
+        }
     }
 
     /// The entries of a log that an uncertified `Erase` names. Hardly ever are there any.

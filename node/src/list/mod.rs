@@ -25,7 +25,7 @@ use entente_proto::record::Target;
 use entente_proto::wire;
 use tokio::sync::broadcast;
 
-pub use folding::{Around, Ended, TellEnded, run};
+pub use folding::{Around, Ended, TellEnded, TellSpoken, run};
 pub use pending::Pending;
 
 use crate::store::{Store, StoreError};

@@ -68,6 +68,7 @@ fn listing_of(
         frontier: Box::new(move || BTreeMap::from([(unit("BE"), (certified, Hash::of(b"root")))])),
         folded: Box::new(move |_, digest| digests.send(digest).unwrap()),
         ended: Box::new(move |_, ended| endings.send(ended.to_vec()).unwrap()),
+        spoken: Box::new(|_, _| {}),
         damaged: Box::new(|reason| panic!("{reason}")),
     };
     std::thread::spawn(move || run(around, &news));

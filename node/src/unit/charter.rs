@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use entente_proto::charter::UnverifiedCharter;
+use entente_proto::charter::{CharterError, UnverifiedCharter};
+use entente_proto::ids::RecordId;
 use entente_proto::wire;
 use entente_proto::wire::charter_request::What;
 use tonic::Status;
 
+use super::proposals;
+use super::words::record_ref;
 use crate::core::Core;
 use crate::membership;
 
@@ -16,37 +19,87 @@ const STORE: Duration = Duration::from_secs(20);
 
 pub(super) async fn answer(core: &Arc<Core>, request: wire::CharterRequest) -> Result<wire::CharterReply, Status> {
     match request.what {
-        Some(What::Sign(note)) => sign(core, &note).await,
+        Some(What::Sign(note)) => sign(core, following(core, &note)?).await,
+        Some(What::SignProposal(what)) => sign(core, proposed(core, &what)?).await,
+        Some(What::Collect(note)) => collect(core, following(core, &note)?).await,
         Some(What::Adopt(note)) => adopt(core, &note).await,
         None => Err(Status::invalid_argument("nothing is asked of the node")),
     }
 }
 
-async fn sign(core: &Arc<Core>, note: &[u8]) -> Result<wire::CharterReply, Status> {
-    let refused = |error: &dyn std::fmt::Display| Status::failed_precondition(error.to_string());
-    let charter = UnverifiedCharter::parse(note).and_then(|charter| core.charters().draft(charter));
-    let charter = charter.map_err(|error| refused(&error))?;
-    membership::check_authorities(&core.charters(), charter.terms()).map_err(|error| refused(&error))?;
-    let (charter, signed) = core.sign_charter(charter).await.map_err(Status::failed_precondition)?;
-    Ok(wire::CharterReply {
+fn refused(error: impl std::fmt::Display) -> Status {
+    Status::failed_precondition(error.to_string())
+}
+
+/// A charter that may follow the newest version.
+fn following(core: &Core, note: &[u8]) -> Result<UnverifiedCharter, Status> {
+    let charter = UnverifiedCharter::parse(note).and_then(|charter| core.charters().draft(charter)).map_err(refused)?;
+    membership::check_authorities(&core.charters(), charter.terms()).map_err(refused)?;
+    Ok(charter)
+}
+
+/// A charter that a unit proposes.
+fn proposed(core: &Core, what: &str) -> Result<UnverifiedCharter, Status> {
+    let note = core.proposals(|open| {
+        let proposal = proposals::find(open, what)?;
+        let fault = || refused(proposal.fault.as_deref().unwrap_or_default());
+        proposal.charter.map(UnverifiedCharter::to_bytes).ok_or_else(fault)
+    })?;
+    following(core, &note)
+}
+
+async fn sign(core: &Arc<Core>, charter: UnverifiedCharter) -> Result<wire::CharterReply, Status> {
+    let digest = charter.digest();
+    let (charter, signed) = core.sign_charter(charter).await.map_err(refused)?;
+    // A file may come first, or go from hand to hand alone.
+    let is_proposed = core.proposals(|open| open.find(&digest).is_some());
+    let records = if is_proposed { publish(core, charter.clone()).await? } else { Vec::new() };
+    Ok(reply(core, &charter, signed.iter().map(ToString::to_string).collect(), records))
+}
+
+async fn collect(core: &Arc<Core>, charter: UnverifiedCharter) -> Result<wire::CharterReply, Status> {
+    let known = core.proposals(|open| {
+        let lines = open.find(&charter.digest()).and_then(|found| found.charter.map(|held| held.signature_lines()));
+        lines.unwrap_or_default()
+    });
+    let new = charter.signature_lines().into_iter().filter(|line| !known.contains(line));
+    let names = new.filter_map(|line| line.split(' ').nth(1).map(str::to_owned)).collect();
+    let records = publish(core, charter.clone()).await?;
+    Ok(reply(core, &charter, names, records))
+}
+
+async fn publish(core: &Arc<Core>, charter: UnverifiedCharter) -> Result<Vec<Option<u64>>, Status> {
+    core.publish_signatures(charter).await.map_err(refused)
+}
+
+fn reply(
+    core: &Core,
+    charter: &UnverifiedCharter,
+    signed: Vec<String>,
+    records: Vec<Option<u64>>,
+) -> wire::CharterReply {
+    let id = |index: u64| record_ref(&RecordId { unit: core.unit.clone(), index });
+    wire::CharterReply {
         version: charter.terms().version.into(),
         note: charter.to_bytes(),
-        signed: signed.iter().map(ToString::to_string).collect(),
-    })
+        signed,
+        waiting: records.iter().filter(|record| record.is_none()).count() as u64,
+        records: records.into_iter().flatten().map(id).collect(),
+    }
 }
 
 async fn adopt(core: &Arc<Core>, note: &[u8]) -> Result<wire::CharterReply, Status> {
-    let refused = |error: &dyn std::fmt::Display| Status::failed_precondition(error.to_string());
     let charters = core.charters();
-    let charter = UnverifiedCharter::parse(note).map_err(|error| refused(&error))?;
+    let charter = UnverifiedCharter::parse(note).map_err(refused)?;
     let version = charter.terms().version;
     let held = charters.version(version).filter(|held| held.digest() == charter.digest());
-    let reply = |note: &[u8]| wire::CharterReply { version: version.into(), note: note.to_vec(), signed: Vec::new() };
+    let reply = |note: &[u8]| wire::CharterReply { version: version.into(), note: note.to_vec(), ..Default::default() };
     if let Some(held) = held {
         return Ok(reply(held.note()));
     }
-    let charter = charters.verify(charter).map_err(|error| refused(&error))?;
-    membership::check_authorities(&charters, charter.terms()).map_err(|error| refused(&error))?;
+    let charter = charters.verify(charter).map_err(|error: CharterError| refused(error))?;
+    membership::check_authorities(&charters, charter.terms()).map_err(refused)?;
+    core.may_run_under(charter.terms()).map_err(refused)?;
     let note = charter.note().to_vec();
     let mut changes = core.charter_changes();
     core.bring_charter(charter);

@@ -3,6 +3,7 @@
 mod charter;
 mod fork;
 mod holds;
+mod proposals;
 mod query;
 mod receipt;
 mod scrub;

@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::submit::Desk;
-use super::{charter, fork, query, receipt, scrub, status, submit, words};
+use super::{charter, fork, proposals, query, receipt, scrub, status, submit, words};
 use crate::backup;
 use crate::certificates::Certificates;
 use crate::core::Core;
@@ -215,6 +215,14 @@ impl Unit for UnitService {
     async fn charter(&self, request: Request<wire::CharterRequest>) -> Result<Response<wire::CharterReply>, Status> {
         self.operate(&request, "a charter")?;
         charter::answer(&self.core, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn proposals(
+        &self,
+        request: Request<wire::ProposalsRequest>,
+    ) -> Result<Response<wire::ProposalsReply>, Status> {
+        self.admit(&request, false)?;
+        proposals::answer(&self.core, &request.into_inner().what).map(Response::new)
     }
 
     async fn fork(&self, request: Request<wire::ForkRequest>) -> Result<Response<wire::ForkReply>, Status> {

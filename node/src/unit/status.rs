@@ -10,7 +10,7 @@ use entente_proto::ids::UnitId;
 use entente_proto::sync::{LogView, Stage, Standing};
 use entente_proto::wire;
 
-use super::fork;
+use super::{fork, proposals};
 use crate::certificates::Known;
 use crate::core::Core;
 use crate::guard::{GuardList, Lists};
@@ -158,6 +158,8 @@ fn agrees(own: Option<(Hash, Hash)>, theirs: Option<(Hash, Hash)>) -> Option<boo
 fn warnings(core: &Core, logs: &[LogView], peers: &[wire::PeerStatus], needed: usize, others: usize) -> Vec<String> {
     let mut warnings = Vec::new();
     warnings.extend(logs.iter().filter_map(|log| fork::warning(core, log)));
+    warnings.extend(core.has_keys_of(core.charter().terms()).err());
+    warnings.extend(proposals::warnings(core));
     for peer in peers.iter().filter(|peer| peer.agrees == Some(false)) {
         warnings.push(format!(
             "{} computes another list from the same logs: do not act on the list; compare the releases of both nodes",

@@ -100,9 +100,10 @@ enum Text {
 }
 
 /// One unit's words on one text.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Words {
-    digest: Hash,
+    /// When the unit last spoke of it, in the order of what it said.
+    spoken: u64,
     proposed: Option<u64>,
     approved: Option<u64>,
     /// Lines that wait for the text, or for the versions before it.
@@ -112,8 +113,10 @@ struct Words {
 /// What is kept of one unit.
 #[derive(Debug, Default)]
 struct Room {
-    /// On the newest texts, the newest last.
-    words: Vec<Words>,
+    /// On the newest texts, by digest.
+    words: BTreeMap<Hash, Words>,
+    /// How often it spoke of one.
+    spoken: u64,
     drafts: usize,
     bad_lines: usize,
 }
@@ -210,31 +213,29 @@ impl Proposals {
 
     /// Every text that somebody speaks of and that is not settled, by digest.
     pub fn open(&self) -> impl Iterator<Item = Proposal<'_>> {
-        let digests: BTreeSet<Hash> =
-            self.rooms.values().flat_map(|room| &room.words).map(|said| said.digest).collect();
+        let digests: BTreeSet<Hash> = self.rooms.values().flat_map(|room| room.words.keys()).copied().collect();
         digests.into_iter().map(|digest| self.proposal(digest))
     }
 
     /// One of them.
     #[must_use]
     pub fn find(&self, digest: &Hash) -> Option<Proposal<'_>> {
-        let mut spoken = self.rooms.values().flat_map(|room| &room.words);
-        spoken.any(|words| words.digest == *digest).then(|| self.proposal(*digest))
+        self.rooms.values().any(|room| room.words.contains_key(digest)).then(|| self.proposal(*digest))
     }
 
     /// The text that a record speaks of.
     #[must_use]
     pub fn digest_of(&self, id: &RecordId) -> Option<Hash> {
         let words = &self.rooms.get(&id.unit)?.words;
-        let by = |said: &&Words| [said.proposed, said.approved].contains(&Some(id.index));
-        words.iter().find(by).map(|said| said.digest)
+        let by = |said: &Words| [said.proposed, said.approved].contains(&Some(id.index));
+        words.iter().find(|(_, said)| by(said)).map(|(digest, _)| *digest)
     }
 
     /// A text of a version that a key of this unit has signed. Where the journal is lost this is what is left of it.
     #[must_use]
     pub fn signed_by(&self, unit: &UnitId, version: u32) -> Option<Hash> {
         self.drafts()
-            .find(|draft| draft.terms().version == version && has_signed(draft, unit))
+            .find(|draft| draft.terms().version == version && draft.is_signed_by(unit))
             .map(|draft| draft.digest())
     }
 
@@ -300,7 +301,7 @@ impl Proposals {
     /// Forgets what was said of a text.
     fn settle(&mut self, digest: Hash) {
         for room in self.rooms.values_mut() {
-            room.words.retain(|words| words.digest != digest);
+            room.words.remove(&digest);
         }
         if self.gone.len() < GONE_MAX {
             self.gone.insert(digest);
@@ -325,16 +326,20 @@ impl Proposals {
     /// A unit's words on a text; those on its oldest one go if there are too many.
     fn words(&mut self, unit: &UnitId, digest: Hash) -> &mut Words {
         let room = self.rooms.entry(unit.clone()).or_default();
-        let held = room.words.iter().position(|words| words.digest == digest).map(|at| room.words.remove(at));
-        let words = held.unwrap_or(Words { digest, proposed: None, approved: None, lines: Vec::new() });
-        if room.words.len() >= TEXTS_OF_A_UNIT_MAX {
-            let dropped = room.words.remove(0).digest;
-            let kept = |room: &Room| room.words.iter().any(|words| words.digest == dropped);
-            if !self.rooms.values().any(kept) {
-                self.texts.remove(&dropped);
+        if !room.words.contains_key(&digest) && room.words.len() >= TEXTS_OF_A_UNIT_MAX {
+            let oldest = room.words.iter().min_by_key(|(_, words)| words.spoken).map(|(digest, _)| *digest);
+            if let Some(oldest) = oldest {
+                room.words.remove(&oldest);
+                if !self.rooms.values().any(|room| room.words.contains_key(&oldest)) {
+                    self.texts.remove(&oldest);
+                }
             }
         }
-        self.rooms.entry(unit.clone()).or_default().words.push_mut(words)
+        let room = self.rooms.entry(unit.clone()).or_default();
+        room.spoken = room.spoken.saturating_add(1);
+        let words = room.words.entry(digest).or_default();
+        words.spoken = room.spoken;
+        words
     }
 
     /// Puts the lines that wait under a text that may follow. Gives by unit how many brought nothing, and why the first did.
@@ -342,7 +347,7 @@ impl Proposals {
         let mut bad = BTreeMap::new();
         let Some(Text::Draft(draft)) = self.texts.get_mut(&digest) else { return bad };
         for (unit, room) in &mut self.rooms {
-            let Some(words) = room.words.iter_mut().find(|words| words.digest == digest) else { continue };
+            let Some(words) = room.words.get_mut(&digest) else { continue };
             for line in std::mem::take(&mut words.lines) {
                 let Err(reason) = add(draft, &line, room.bad_lines) else { continue };
                 room.bad_lines = room.bad_lines.saturating_add(1);
@@ -356,7 +361,7 @@ impl Proposals {
     fn proposal(&self, digest: Hash) -> Proposal<'_> {
         let of = |pick: fn(&Words) -> Option<u64>| -> Vec<RecordId> {
             let word = |(unit, room): (&UnitId, &Room)| {
-                let index = room.words.iter().find(|words| words.digest == digest).and_then(pick)?;
+                let index = room.words.get(&digest).and_then(pick)?;
                 Some(RecordId { unit: unit.clone(), index })
             };
             self.rooms.iter().filter_map(word).collect()
@@ -395,13 +400,15 @@ fn add(draft: &mut UnverifiedCharter, line: &NoteSignature, bad_lines: usize) ->
     draft.add_all(std::slice::from_ref(line)).map(drop).map_err(|error| error.to_string())
 }
 
-/// Whether a key has signed that is this unit's: in the text, or in the version before.
-fn has_signed(draft: &UnverifiedCharter, unit: &UnitId) -> bool {
-    let of_unit = [draft.before(), Some(draft.terms())].into_iter().flatten().filter_map(|terms| terms.units.get(unit));
-    of_unit.flat_map(|unit| unit.keys()).any(|key| draft.has_signed(key))
-}
-
 impl UnverifiedCharter {
+    /// Whether a key has signed that is this unit's: in the text, or in the version before.
+    #[must_use]
+    pub fn is_signed_by(&self, unit: &UnitId) -> bool {
+        let of_unit =
+            [self.before(), Some(self.terms())].into_iter().flatten().filter_map(|terms| terms.units.get(unit));
+        of_unit.flat_map(|unit| unit.keys()).any(|key| self.has_signed(key))
+    }
+
     /// The names of this unit's keys that are to sign and have not yet: the charter key that votes, and the keys that are
     /// new.
     #[must_use]

@@ -31,7 +31,7 @@ fn adopt(network: &Network, file: &Path, at: &str, units: &[&str], version: u64)
     until_taken_up(network, units, version);
 }
 
-fn until_taken_up(network: &Network, units: &[&str], version: u64) {
+pub(crate) fn until_taken_up(network: &Network, units: &[&str], version: u64) {
     for unit in units {
         let node = network.node(unit);
         until_so(&format!("{unit} has version {version} and every log has turned to it"), || {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what is not there fails the test")]
 
 mod asking;
+mod charter_records;
 mod charters;
 mod command_line;
 mod desk;

@@ -8,6 +8,7 @@ use entente_proto::limits::PROPOSAL_BYTES_MAX;
 use entente_proto::wire::record::Body;
 use entente_proto::wire::{Approve, Propose};
 
+use super::proposals::{self, Named, named};
 use super::refused;
 use crate::cli::Global;
 use crate::cli::answers::{Entering, enter};
@@ -31,9 +32,9 @@ pub(crate) struct ProposeArgs {
 /// `charter approve`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ApproveArgs {
-    /// The next version, in a file, or the digest of its text
-    #[arg(value_name = "FILE or DIGEST")]
-    what: String,
+    /// A proposal: the id of its record, such as BE/17, or the digest of its text; or the next version in a file
+    #[arg(value_name = "ID, DIGEST or FILE")]
+    what: PathBuf,
     #[command(flatten)]
     entering: Entering,
 }
@@ -47,9 +48,13 @@ pub(super) fn propose(args: &ProposeArgs, global: &Global) -> Result<(), CliErro
 }
 
 pub(super) fn approve(args: &ApproveArgs, global: &Global) -> Result<(), CliError> {
-    let digest = match Hash::from_hex(&args.what) {
-        Some(digest) => digest,
-        None => following(&PathBuf::from(&args.what), global)?.digest(),
+    let digest = match named(&args.what) {
+        Named::File(file) => following(&file, global)?.digest(),
+        Named::Proposal(what) => {
+            let proposal = proposals::one(global, &what)?;
+            proposals::tell_changes(&proposal);
+            proposals::charter_of(&proposal)?.digest()
+        }
     };
     record(global, &args.entering, digest, Body::Approve(Approve { digest: digest.0.to_vec(), signatures: Vec::new() }))
 }

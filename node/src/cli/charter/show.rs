@@ -5,17 +5,31 @@ use entente_proto::charter::{Terms, Unit, UnverifiedCharter, changes};
 use entente_proto::note::VerifierKey;
 use serde::Serialize;
 
-use super::{ShowArgs, still_missing};
+use entente_proto::wire;
+
+use super::proposals::{self, Named, named};
+use super::{ShowArgs, running, still_missing};
 use crate::cli::Global;
 use crate::cli::error::CliError;
-use crate::cli::output::{Output, table};
-use crate::home::Home;
+use crate::cli::output::{Output, say, table};
+use crate::home::{Home, HomeError};
 use crate::membership::{load_charters, read_charter};
 
 pub(super) fn run(args: &ShowArgs, global: &Global) -> Result<(), CliError> {
-    let charter = match &args.file {
-        Some(file) => in_its_place(read_charter(file)?, global),
+    let mut open = None;
+    let charter = match args.what.as_deref().map(named) {
+        Some(Named::File(file)) => in_its_place(read_charter(&file)?, global),
+        Some(Named::Proposal(what)) => {
+            let reply = running::proposals(global, &what)?;
+            let charter = reply.proposals.first().map(proposals::charter_of);
+            open = Some(reply);
+            in_its_place(
+                charter.ok_or_else(|| CliError::Refused(format!("the node knows no proposal {what}")))??,
+                global,
+            )
+        }
         None => {
+            open = open_proposals(global)?;
             let home = Home::open(global.home()?).map_err(super::refused)?;
             let charters = load_charters(&home)?;
             in_its_place(read_charter(&home.charter(charters.newest().version()))?, global)
@@ -26,11 +40,29 @@ pub(super) fn run(args: &ShowArgs, global: &Global) -> Result<(), CliError> {
     }
     let mut out = Output::new(global.json);
     if global.json {
-        out.document(&Shown::of(&charter))?;
+        let listed = |open: wire::ProposalsReply| open.proposals.iter().map(Into::into).collect();
+        out.document(&Shown { proposals: open.map(listed), ..Shown::of(&charter) })?;
     } else {
         print(&mut out, &charter)?;
+        open.map_or(Ok(()), |open| proposals::print(&mut out, &open))?;
     }
     out.flush()
+}
+
+/// What units propose, where a node runs here that knows it.
+fn open_proposals(global: &Global) -> Result<Option<wire::ProposalsReply>, CliError> {
+    let home = Home::open(global.home()?).map_err(super::refused)?;
+    if !matches!(home.lock(), Err(HomeError::Locked(_))) {
+        return Ok(None);
+    }
+    match running::proposals(global, "") {
+        Ok(open) => Ok(Some(open)),
+        // Another command may hold the home directory; the charter can be shown all the same.
+        Err(error) => {
+            say(format_args!("what units propose is not shown: {error}"));
+            Ok(None)
+        }
+    }
 }
 
 /// With the version before at hand, in the home directory, one sees who of its units has signed.
@@ -138,6 +170,8 @@ struct Shown {
     complete: bool,
     missing: Vec<String>,
     units: Vec<ShownUnit>,
+    /// What units propose; nothing where no node runs.
+    proposals: Option<Vec<proposals::Shown>>,
 }
 
 #[derive(Serialize)]
@@ -199,6 +233,7 @@ impl Shown {
                     ca: ca_digests(unit),
                 })
                 .collect(),
+            proposals: None,
         }
     }
 }

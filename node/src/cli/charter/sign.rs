@@ -12,6 +12,7 @@ use entente_proto::note::{KeyName, Signer};
 use entente_proto::wire;
 use entente_proto::wire::charter_request::What;
 
+use super::proposals::{self, Named, named};
 use super::{SignArgs, refused, running, still_missing, words};
 use crate::cli::Global;
 use crate::cli::error::CliError;
@@ -25,9 +26,12 @@ use crate::membership::{self, MembershipError, OwnKeys, SignedVersions, read_cha
 
 pub(super) fn run(args: &SignArgs, global: &Global, clock: &dyn Clock) -> Result<(), CliError> {
     let home = global.home()?;
+    if let Named::Proposal(what) = named(&args.what) {
+        return proposals::sign(global, &what);
+    }
     // Units that sign one file at one time must not lose each other's signatures.
-    let file = lock_file(&args.file)?;
-    let mut charter = read_charter(&args.file)?;
+    let file = lock_file(&args.what)?;
+    let mut charter = read_charter(&args.what)?;
     let locked = matches!(Home::open(home), Ok(home) if matches!(home.lock(), Err(HomeError::Locked(_))));
     if locked && charter.terms().version > 1 {
         return with_running(args, &file, charter, global);
@@ -36,7 +40,7 @@ pub(super) fn run(args: &SignArgs, global: &Global, clock: &dyn Clock) -> Result
     membership::members(charter.terms(), &BTreeSet::new())?;
     let mut own = Own::open(home, &charter)?;
     if own.signers(&charter).iter().all(|signer| charter.has_signed(signer.key())) {
-        return say(&args.file, "has all the signatures that are due from here", &charter);
+        return say(&args.what, "has all the signatures that are due from here", &charter);
     }
     // Durable before said: from here on no other text is signed for this version, even if the power fails now.
     own.record(&charter)?;
@@ -44,7 +48,7 @@ pub(super) fn run(args: &SignArgs, global: &Global, clock: &dyn Clock) -> Result
     let names = charter.sign(&signers, clock.now_ms() / 1_000).map_err(words)?;
     replace(args, &file, &charter)?;
     let names: Vec<&str> = names.iter().map(KeyName::as_str).collect();
-    say(&args.file, &format!("is signed by {}", names.join(", ")), &charter)
+    say(&args.what, &format!("is signed by {}", names.join(", ")), &charter)
 }
 
 /// A later version is read under those before it, which this home directory has or `--from` names. A unit that joins may
@@ -76,16 +80,21 @@ fn with_running(args: &SignArgs, file: &File, charter: UnverifiedCharter, global
     let reply = running::ask(global, request)?;
     let mut charter = charter;
     charter.merge(&UnverifiedCharter::parse(&reply.note).map_err(words)?).map_err(words)?;
-    if reply.signed.is_empty() {
-        return say(&args.file, "has all the signatures that are due from here", &charter);
-    }
-    replace(args, file, &charter)?;
-    say(&args.file, &format!("is signed by {}", reply.signed.join(", ")), &charter)
+    let said = if reply.signed.is_empty() {
+        "has all the signatures that are due from here".to_owned()
+    } else {
+        replace(args, file, &charter)?;
+        format!("is signed by {}", reply.signed.join(", "))
+    };
+    say(&args.what, &said, &charter)?;
+    let mut out = Output::new(false);
+    proposals::tell_records(&mut out, &reply)?;
+    out.flush()
 }
 
 fn replace(args: &SignArgs, file: &File, charter: &UnverifiedCharter) -> Result<(), CliError> {
-    let mode = file.metadata().map_err(|e| CliError::file(&args.file, "read", &e))?.permissions().mode() & 0o777;
-    replace_file(&args.file, &charter.to_bytes(), mode).map_err(|e| CliError::file(&args.file, "write", &e))
+    let mode = file.metadata().map_err(|e| CliError::file(&args.what, "read", &e))?.permissions().mode() & 0o777;
+    replace_file(&args.what, &charter.to_bytes(), mode).map_err(|e| CliError::file(&args.what, "write", &e))
 }
 
 fn say(file: &Path, what: &str, charter: &UnverifiedCharter) -> Result<(), CliError> {

@@ -125,6 +125,13 @@ impl Unit for Fake {
         Err(Status::unimplemented("charter"))
     }
 
+    async fn proposals(
+        &self,
+        _: Request<entente_proto::wire::ProposalsRequest>,
+    ) -> Result<Response<entente_proto::wire::ProposalsReply>, Status> {
+        Err(Status::unimplemented("proposals"))
+    }
+
     async fn scrub(&self, _: Request<ScrubRequest>) -> Result<Response<Self::ScrubStream>, Status> {
         Ok(Response::new(tokio_stream::empty()))
     }
