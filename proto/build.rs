@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
-const FILES: [&str; 5] = ["log.proto", "record.proto", "list.proto", "sync.proto", "unit.proto"];
+const FILES: [&str; 6] = ["log.proto", "record.proto", "list.proto", "operation.proto", "sync.proto", "unit.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     for file in FILES {

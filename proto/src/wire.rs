@@ -2,7 +2,7 @@
 //!
 //! Nothing here is checked: the other modules turn these messages into types that hold what they promise.
 //!
-//! What two units must agree on is in the first four files, which follow; `unit.proto`, the API of a unit's own officers,
+//! What two units must agree on is in the first five files, which follow; `unit.proto`, the API of a unit's own officers,
 //! is not shown. All lie in `proto/protos`.
 //!
 //! # log.proto
@@ -21,6 +21,12 @@
 //!
 //! ```text
 #![doc = include_str!("../protos/list.proto")]
+//! ```
+//!
+//! # operation.proto
+//!
+//! ```text
+#![doc = include_str!("../protos/operation.proto")]
 //! ```
 //!
 //! # sync.proto

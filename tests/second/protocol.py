@@ -553,7 +553,7 @@ def ascending(values: list[Any]) -> bool:
 
 
 def distinct_units(logs: list[Message]) -> bool:
-    return ascending([(log["unit"], log.get("index", 0)) for log in logs])
+    return ascending([log["unit"] for log in logs])
 
 
 # The kinds of values with limits of their own: a type of the schema, starred where repeated, and what must hold.
@@ -579,7 +579,8 @@ KINDS: dict[str, tuple[str, Check]] = {
     "codes": ("uint32*", lambda v: ascending(v) and all(code <= 3 for code in v)),
     "items": ("EvidenceItem*", lambda v: len(v) <= 64),
     "lines": ("string*", lambda v: len(v) <= 128 and all(text(512)[1](line) for line in v)),
-    "refs": ("RecordRef*", distinct_units),
+    "indexes": ("uint64*", lambda v: v and ascending(v) and v[-1] < LOG_SIZE_END),
+    "referrals": ("Referrals*", distinct_units),
     "frontier": ("FrontierLog*", distinct_units),
     "RecordRef!": ("RecordRef", lambda v: v is not None),
     "EvidenceItem!": ("EvidenceItem", lambda v: v is not None),
@@ -606,22 +607,23 @@ FIELDS = {
     "Link": "first:target second:target relation:1-3",
     "Evidence": "item:EvidenceItem! description:text4096 target:target? operation:RecordRef",
     "Custody": "item:RecordRef! step:1-2 other:unit at_ms:time sha256:hash text:text1024",
-    "Operation": "title:text256 invited:units targets:RecordRef* go_ms:time ready_quorum:0-100",
+    "Referrals": "unit:unit indexes:indexes",
+    "Operation": "title:text256 invited:units targets:referrals go_ms:time ready_quorum:0-100",
     "OperationStep": "operation:RecordRef! invite:OperationInvite join:OperationJoin decline:OperationDecline "
     "add:OperationTargets remove:OperationTargets freeze:OperationFreeze ready:OperationReady go:OperationGo "
     "abort:OperationAbort executed:OperationExecuted close:OperationClose assign:OperationAssign",
     "OperationInvite": "units:units",
     "OperationJoin": "text:text1024",
     "OperationDecline": "reason:text1024",
-    "OperationTargets": "targets:RecordRef*",
-    "OperationFreeze": "targets:refs digest:hash",
+    "OperationTargets": "targets:referrals",
+    "OperationFreeze": "targets:referrals digest:hash frontier:frontier",
     "OperationReady": "digest:hash",
     "FrontierLog": "unit:unit size:index root:hash",
-    "OperationGo": "digest:hash at_ms:time charter:hash frontier:frontier overrides:RecordRef*",
+    "OperationGo": "digest:hash at_ms:time charter:hash frontier:frontier overrides:RecordRef* excluded:referrals",
     "OperationAbort": "reason:text1024",
     "OperationExecuted": "target:RecordRef! at_ms:time result:1-3 text:text1024",
-    "OperationClose": "text:text4096",
-    "OperationAssign": "unit:unit targets:RecordRef*",
+    "OperationClose": "text:text4096 frontier:frontier",
+    "OperationAssign": "unit:unit targets:referrals",
     "Erase": "index:index reason:1-4",
     "Adopt": "version:positive digest:hash",
     "Propose": "text:charter digest:hash",
@@ -917,3 +919,13 @@ def list_bytes(frontier: bytes, row_hashes: dict[str, bytes]) -> bytes:
     for target, row_hash in sorted(row_hashes.items()):
         out += len(target).to_bytes(4) + target.encode() + row_hash
     return out
+
+
+def frozen_digest(operation: RecordId, targets: list[RecordId]) -> bytes:
+    """The digest of the targets of an operation, as they are fixed: ascending by unit, then index."""
+    require(targets and ascending(targets), "targets that do not ascend")
+    out = b"entente operation 1\n"
+    for at, (unit, index) in enumerate([operation, *targets]):
+        out += len(unit).to_bytes(2) + unit.encode() + index.to_bytes(8)
+        out += len(targets).to_bytes(8) if at == 0 else b""
+    return sha256(out)

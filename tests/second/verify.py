@@ -177,6 +177,14 @@ def check_quorum(v: Vectors) -> str:
     return f"m from 0 to {len(said) - 1}"
 
 
+def check_operation(v: Vectors) -> str:
+    said = v.json("operation.json")["frozen"]
+    for item in said:
+        targets = [(of["unit"], index) for of in item["targets"] for index in of["indexes"]]
+        same("frozen targets", protocol.frozen_digest((item["unit"], item["index"]), targets).hex(), item["digest"])
+    return f"{len(said)} digests of frozen targets"
+
+
 def check_charter(v: Vectors) -> str:
     said = v.json("charter/charter.json")
     charter, units = protocol.read_charter(v.read(said["file"])), []
@@ -315,6 +323,7 @@ PARTS: dict[str, tuple[Callable[[Vectors], str], str | None, list[str]]] = {
     "keys": (check_keys, "keys.json", []),
     "notes": (check_notes, "notes/notes.json", []),
     "quorum": (check_quorum, "quorum.json", []),
+    "operation": (check_operation, "operation.json", []),
     "charter": (check_charter, "charter/charter.json", ["charter/1.note", "charter/ca/*"]),
     "succession": (check_succession, "charter/succession.json", ["charter/succession/*.note"]),
     "checkpoints": (check_checkpoints, "checkpoints/checkpoints.json", ["checkpoints/[!o]*.note", "checkpoints/one*"]),

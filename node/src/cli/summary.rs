@@ -1,13 +1,14 @@
 //! What a record says, in one line for people.
 
+use entente_proto::wire::operation_step::Step;
 use entente_proto::wire::record::Body;
 use entente_proto::wire::{
-    Answer, Availability, Basis, Category, CustodyStep, EraseReason, Ground, Late, ListedRow, Overdue, Record,
-    RecordRef, Refer, Relation, Relative, Stance, Status, Tlp,
+    Answer, Availability, Basis, Category, CustodyStep, EraseReason, ExecutedResult, Ground, Late, ListedRow,
+    OperationStep, Overdue, Record, RecordRef, Refer, Referrals, Relation, Relative, Stance, Status, Tlp,
 };
 
 use super::json::status_word;
-use super::words::{moment, plain, record_id, word};
+use super::words::{Hex, moment, plain, record_id, word};
 
 /// A record in one line.
 pub(crate) fn summary(record: Option<&Record>) -> String {
@@ -59,7 +60,7 @@ pub(crate) fn summary(record: Option<&Record>) -> String {
             with(format!("{step} {item} {to} {} {at}", plain(&custody.other)), &custody.text)
         }
         Body::Operation(operation) => with("proposes an operation".to_owned(), &operation.title),
-        Body::OperationStep(step) => format!("a step of operation {}", on(step.operation.as_ref())),
+        Body::OperationStep(step) => step_summary(step),
         Body::Erase(erase) => {
             format!("erases its record {}: {}", erase.index, word::<EraseReason>(erase.reason).unwrap_or("unknown"))
         }
@@ -176,4 +177,30 @@ pub(crate) fn who(listed: &ListedRow) -> String {
     }
     parts.extend(listed.late.iter().map(|one| format!("OVERDUE: {}", late(one))));
     parts.join("; ")
+}
+
+/// A step of an operation in a line.
+fn step_summary(said: &OperationStep) -> String {
+    let of = said.operation.as_ref().map(record_id).unwrap_or_default();
+    let Some(step) = &said.step else { return format!("a step of operation {of}") };
+    let count = |lists: &[Referrals]| lists.iter().map(|of| of.indexes.len()).sum::<usize>();
+    let (does, text) = match step {
+        Step::Invite(invite) => (format!("invites {}", plain(&invite.units.join(", "))), ""),
+        Step::Join(join) => ("joins".into(), join.text.as_str()),
+        Step::Decline(decline) => ("declines".into(), decline.reason.as_str()),
+        Step::Add(list) => (format!("adds {} targets", count(&list.targets)), ""),
+        Step::Remove(list) => (format!("takes out {} targets", count(&list.targets)), ""),
+        Step::Freeze(freeze) => (format!("fixes {} targets as {}", count(&freeze.targets), Hex(&freeze.digest)), ""),
+        Step::Ready(ready) => (format!("is ready for {}", Hex(&ready.digest)), ""),
+        Step::Go(go) => (format!("says go for {}", moment(go.at_ms)), ""),
+        Step::Abort(abort) => ("calls it off".into(), abort.reason.as_str()),
+        Step::Executed(executed) => {
+            let result = word::<ExecutedResult>(executed.result).unwrap_or("unknown");
+            let on = executed.target.as_ref().map(record_id).unwrap_or_default();
+            (format!("{result} {on} {}", moment(executed.at_ms)), executed.text.as_str())
+        }
+        Step::Close(close) => ("closes it".into(), close.text.as_str()),
+        Step::Assign(assign) => (format!("assigns {} targets to {}", count(&assign.targets), plain(&assign.unit)), ""),
+    };
+    with(format!("operation {of}: {does}"), text)
 }

@@ -20,12 +20,9 @@ impl Fold {
         }
         if let Some(slot) = self.slot_mut(key) {
             slot.set_end(how, by.index());
-            if how == End::Erased {
-                // Nothing of what it said is kept. Its place in its chain stays: the chain goes on behind it.
-                slot.set_about(About::Nothing);
-                if slot.kind() == RecordKind::Observe {
-                    slot.set_observed_ms(u64::MAX);
-                }
+            // Its place in its chain stays: the chain goes on behind it.
+            if how == End::Erased && slot.kind() == RecordKind::Observe {
+                slot.set_observed_ms(u64::MAX);
             }
         }
         self.unsay(key, before, counted, home, how == End::Erased, changes);

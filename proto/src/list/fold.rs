@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Status;
 use super::check::Index;
+use super::operation::Operations;
 use super::row::{ALONE, referral_hash, referral_row, row_hash};
 use super::slot::{Base, Key, Slot};
 use super::targets::{Entry, Targets};
@@ -189,6 +190,7 @@ pub struct Fold {
     pub(super) links: BTreeSet<(u32, Key)>,
     pub(super) counts: Counts,
     pub(super) index: Index,
+    pub(super) operations: Operations,
 }
 
 impl Fold {
@@ -210,6 +212,7 @@ impl Fold {
             links: BTreeSet::new(),
             counts: Counts::default(),
             index: Index::default(),
+            operations: Operations::default(),
         })
     }
 
@@ -333,10 +336,14 @@ impl Fold {
         self.logs.get(number).and_then(|log| u64::try_from(log.slots.len()).ok()).unwrap_or_default()
     }
 
+    /// The number of the unit with this id, which is not checked.
+    pub(super) fn number_named(&self, unit: &str) -> Option<usize> {
+        self.logs.binary_search_by(|log| log.unit.as_str().cmp(unit)).ok()
+    }
+
     /// The key of a record that a sound statement names; `None` if its unit is not in the charter.
     pub(super) fn key_of(&self, id: &RecordRef) -> Option<Key> {
-        let number = self.logs.binary_search_by(|log| log.unit.as_str().cmp(id.unit.as_str())).ok()?;
-        Some(Key::new(number, id.index))
+        Some(Key::new(self.number_named(&id.unit)?, id.index))
     }
 
     pub(super) fn slot(&self, key: Key) -> Option<&Slot> {

@@ -54,7 +54,8 @@
 //! | `Observe` | its `observed_ms` is not later than its header's time; else it is inert. |
 //! | `Link` | - |
 //!
-//! All other kinds have no effect on rows in this version.
+//! All other kinds have no effect on rows in this version. What operations and their steps do is on a page of its own:
+//! [`operation`].
 //!
 //! # Rows
 //!
@@ -136,6 +137,7 @@ pub mod complete;
 mod digest;
 mod end;
 mod fold;
+pub mod operation;
 mod order;
 mod query;
 mod row;

@@ -162,7 +162,7 @@ impl Fold {
     }
 
     /// The statements that speak of a referral or dispatch, of whatever kind, erased ones excepted.
-    fn children(&self, slot: &Slot) -> impl Iterator<Item = (Key, &Slot)> {
+    pub(super) fn children(&self, slot: &Slot) -> impl Iterator<Item = (Key, &Slot)> {
         std::iter::successors(slot.first_child(), |key| self.slot(*key)?.next.some())
             .filter_map(|key| Some((key, self.slot(key)?)))
             .filter(|(_, slot)| slot.end() != End::Erased)

@@ -30,9 +30,14 @@ impl Fold {
                 }
             }
             (Body::Observe(observe), Some(target)) => self.observe(key, time_ms, &observe, &target, changes),
-            (Body::Evidence(_), Some(target)) => {
-                self.name(key, &target, false, changes, |_| {});
+            (Body::Evidence(evidence), target) => {
+                if let Some(target) = target {
+                    self.name(key, &target, false, changes, |_| {});
+                }
+                self.seize(key, evidence.operation.as_ref());
             }
+            (Body::Operation(_), _) => self.operations.begin(key),
+            (Body::OperationStep(step), _) => self.step(key, &step),
             (Body::Link(link), _) => {
                 self.link(key, &Target::checked(&link.first), &Target::checked(&link.second), changes)
             }

@@ -80,6 +80,7 @@ pub(super) enum About {
 /// One record.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slot {
+    /// What it speaks of. Of an erased record: the index of the record that withdrew it before.
     about: u64,
     /// The next record that speaks of the same target or record; the chain begins there.
     pub(super) next: Key,
@@ -105,7 +106,7 @@ impl Slot {
 
     /// What it speaks of. Nothing for an erased record.
     pub(super) fn about(&self) -> About {
-        if self.about == u64::MAX {
+        if self.about == u64::MAX || self.end == End::Erased {
             return About::Nothing;
         }
         let low = u32::try_from(self.about & u64::from(u32::MAX)).unwrap_or_default();
@@ -153,7 +154,25 @@ impl Slot {
         u64::from_be_bytes([0, 0, 0, a, b, c, d, e])
     }
 
+    /// The index of the record that took it back first, whatever became of it later; `None` if none did.
+    pub(super) fn first_ended_by(&self) -> Option<u64> {
+        match self.end {
+            End::No => None,
+            End::Erased if self.about != u64::MAX => Some(self.about),
+            _ => Some(self.ended_by()),
+        }
+    }
+
+    /// Whether it was withdrawn before it was erased, or withdrawn alone.
+    pub(super) fn was_withdrawn(&self) -> bool {
+        self.end == End::Withdrawn || self.end == End::Erased && self.about != u64::MAX
+    }
+
+    /// Withdrawn or erased. Nothing of what an erased record said is kept.
     pub(super) fn set_end(&mut self, end: End, by: u64) {
+        if end == End::Erased {
+            self.about = if self.end == End::Withdrawn { self.ended_by() } else { u64::MAX };
+        }
         let [_, _, _, bytes @ ..] = by.to_be_bytes();
         self.end = end;
         self.ended_by = bytes;
@@ -189,7 +208,16 @@ mod tests {
         slot.set_about(About::Targets(7, u32::MAX - 1));
         assert_eq!(slot.about(), About::Targets(7, u32::MAX - 1));
         slot.set_end(End::Erased, last);
-        assert_eq!((slot.end(), slot.ended_by()), (End::Erased, last));
+        assert_eq!((slot.end(), slot.ended_by(), slot.first_ended_by()), (End::Erased, last, Some(last)));
+        assert_eq!((slot.about(), slot.was_withdrawn()), (About::Nothing, false));
+        let mut slot = Slot::new(RecordKind::Refer, Base::Sound);
+        slot.set_about(About::Target(3));
+        assert_eq!(slot.first_ended_by(), None);
+        slot.set_end(End::Withdrawn, 7);
+        assert_eq!((slot.first_ended_by(), slot.about()), (Some(7), About::Target(3)));
+        slot.set_end(End::Erased, 9);
+        assert_eq!((slot.ended_by(), slot.first_ended_by(), slot.was_withdrawn()), (9, Some(7), true));
+        assert_eq!(slot.about(), About::Nothing);
         let mut slot = Slot::new(RecordKind::Opinion, Base::Objection);
         slot.set_about(About::Record(key));
         assert_eq!((slot.about(), slot.first_child()), (About::Record(key), None));

@@ -4,7 +4,7 @@ use super::grammar::{self, GrammarFault};
 use super::statement::SetAside;
 use crate::ids::UnitId;
 use crate::limits::LOG_SIZE_END;
-use crate::wire::RecordRef;
+use crate::wire::{FrontierLog, RecordRef, Referrals};
 
 /// The end of times that a statement may name, in Unix milliseconds (exclusive): the year 10000, so that every reader
 /// can print them.
@@ -146,6 +146,29 @@ pub(super) fn required(id: Option<&RecordRef>) -> Result<(), Fault> {
 /// Names of records, in any order.
 pub(super) fn references(list: &[RecordRef]) -> Result<(), Fault> {
     list.iter().try_for_each(reference)
+}
+
+/// Referrals by unit.
+pub(super) fn referrals(list: &[Referrals]) -> Result<(), Fault> {
+    for of in list {
+        unit(&of.unit)?;
+        if of.indexes.is_empty() {
+            return Err(Fault::Missing);
+        }
+        of.indexes.iter().try_for_each(|at| index(*at))?;
+        ascending(&of.indexes)?;
+    }
+    ascending(list.iter().map(|of| &of.unit))
+}
+
+/// Sizes and roots of logs.
+pub(super) fn frontier(logs: &[FrontierLog]) -> Result<(), Fault> {
+    for log in logs {
+        unit(&log.unit)?;
+        index(log.size)?;
+        hash(&log.root)?;
+    }
+    ascending(logs.iter().map(|log| &log.unit))
 }
 
 /// A list that ascends, each element once.

@@ -2,8 +2,8 @@
 //! at the head of [`statement`](super::statement) does not.
 
 use super::check::{
-    At, Fault, ascending, ascii, count, hash, index, reference, references, required, target, text, time, unit, units,
-    within,
+    At, Fault, ascending, ascii, count, frontier, hash, index, reference, references, referrals, required, target,
+    text, time, unit, units, within,
 };
 use super::statement::SetAside;
 use crate::hash::Hash;
@@ -202,7 +202,7 @@ fn check_custody(custody: &Custody) -> Result<(), SetAside> {
 fn check_operation(operation: &Operation) -> Result<(), SetAside> {
     text(&operation.title, 256).at("operation.title")?;
     units(&operation.invited).at("operation.invited")?;
-    references(&operation.targets).at("operation.targets")?;
+    referrals(&operation.targets).at("operation.targets")?;
     time(operation.go_ms).at("operation.go_ms")?;
     within(usize::try_from(operation.ready_quorum).unwrap_or(usize::MAX), 0, UNITS_MAX).at("operation.ready_quorum")
 }
@@ -214,12 +214,12 @@ fn check_step(step: &OperationStep) -> Result<(), SetAside> {
         Some(Step::Invite(invite)) => units(&invite.units).at("operation_step.invite.units"),
         Some(Step::Join(join)) => text(&join.text, 1_024).at("operation_step.join.text"),
         Some(Step::Decline(decline)) => text(&decline.reason, 1_024).at("operation_step.decline.reason"),
-        Some(Step::Add(add)) => references(&add.targets).at("operation_step.add.targets"),
-        Some(Step::Remove(remove)) => references(&remove.targets).at("operation_step.remove.targets"),
+        Some(Step::Add(add)) => referrals(&add.targets).at("operation_step.add.targets"),
+        Some(Step::Remove(remove)) => referrals(&remove.targets).at("operation_step.remove.targets"),
         Some(Step::Freeze(freeze)) => {
-            references(&freeze.targets).at("operation_step.freeze.targets")?;
-            ascending(freeze.targets.iter().map(|id| (&id.unit, id.index))).at("operation_step.freeze.targets")?;
-            hash(&freeze.digest).at("operation_step.freeze.digest")
+            referrals(&freeze.targets).at("operation_step.freeze.targets")?;
+            hash(&freeze.digest).at("operation_step.freeze.digest")?;
+            frontier(&freeze.frontier).at("operation_step.freeze.frontier")
         }
         Some(Step::Ready(ready)) => hash(&ready.digest).at("operation_step.ready.digest"),
         Some(Step::Go(go)) => check_go(go),
@@ -230,10 +230,13 @@ fn check_step(step: &OperationStep) -> Result<(), SetAside> {
             within(executed.result, 1, 3).at("operation_step.executed.result")?;
             text(&executed.text, 1_024).at("operation_step.executed.text")
         }
-        Some(Step::Close(close)) => text(&close.text, 4_096).at("operation_step.close.text"),
+        Some(Step::Close(close)) => {
+            text(&close.text, 4_096).at("operation_step.close.text")?;
+            frontier(&close.frontier).at("operation_step.close.frontier")
+        }
         Some(Step::Assign(assign)) => {
             unit(&assign.unit).at("operation_step.assign.unit")?;
-            references(&assign.targets).at("operation_step.assign.targets")
+            referrals(&assign.targets).at("operation_step.assign.targets")
         }
     }
 }
@@ -242,13 +245,9 @@ fn check_go(go: &OperationGo) -> Result<(), SetAside> {
     hash(&go.digest).at("operation_step.go.digest")?;
     time(go.at_ms).at("operation_step.go.at_ms")?;
     hash(&go.charter).at("operation_step.go.charter")?;
-    for log in &go.frontier {
-        unit(&log.unit).at("operation_step.go.frontier.unit")?;
-        index(log.size).at("operation_step.go.frontier.size")?;
-        hash(&log.root).at("operation_step.go.frontier.root")?;
-    }
-    ascending(go.frontier.iter().map(|log| &log.unit)).at("operation_step.go.frontier")?;
-    references(&go.overrides).at("operation_step.go.overrides")
+    frontier(&go.frontier).at("operation_step.go.frontier")?;
+    references(&go.overrides).at("operation_step.go.overrides")?;
+    referrals(&go.excluded).at("operation_step.go.excluded")
 }
 
 fn check_propose(propose: &Propose) -> Result<(), SetAside> {

@@ -33,8 +33,8 @@
 //! matter of [`list`](crate::list), and never sets a payload aside.
 //!
 //! Whatever neither names as required may be absent or empty: `Refer.handling`, `Dispatch.provider`, `Operation.title`,
-//! a list of units or of references, an `EvidenceItem`'s `media_type`. Lists of references other than
-//! `OperationFreeze.targets` have no order and may repeat, and only the payload's size limits them.
+//! a list of units or of references, an `EvidenceItem`'s `media_type`. Lists of references (`RecordRef`) have no order and
+//! may repeat, and only the payload's size limits them and lists of `Referrals`.
 //!
 //! | what | rule |
 //! |---|---|
@@ -52,7 +52,8 @@
 //! | `Opinion.ground` | 1-5 for an objection, 0 for support |
 //! | `Link` | `first` and `second` differ |
 //! | lists of unit ids | at most 100, ascending, each once; `ready_quorum` at most 100 |
-//! | `OperationFreeze.targets`, `OperationGo.frontier` | ascending by unit, then index, each once |
+//! | every list of `Referrals`, of `FrontierLog` | ascending by unit, each once |
+//! | `Referrals.indexes` | at least one, ascending, each once, below 2^40 |
 //! | `OperationStep` | has a step |
 //! | `OperationFreeze.digest`, `OperationReady.digest`, `OperationGo.digest` | judged by their length alone |
 //! | `Adopt.version` | at least 1 |

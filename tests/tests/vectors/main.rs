@@ -20,6 +20,7 @@ mod keys;
 mod leaves;
 mod network;
 mod notes;
+mod operation;
 mod quorum;
 mod receipts;
 mod records;
@@ -63,6 +64,11 @@ fn quorums_are_the_golden_ones() {
 }
 
 #[test]
+fn digests_of_frozen_targets_are_the_golden_ones() {
+    check(operation::files());
+}
+
+#[test]
 fn the_charter_is_the_golden_one_and_broken_ones_are_refused() {
     check(charter::files());
 }
@@ -96,6 +102,7 @@ fn every_committed_file_is_one_that_is_checked() {
         notes::files(),
         checkpoints::files(),
         quorum::files(),
+        operation::files(),
         charter::files(),
         succession::files(),
         records::files(),

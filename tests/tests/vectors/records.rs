@@ -1,9 +1,10 @@
 //! Targets and payloads: what keeps the rules, and what is set aside.
 
+use entente_proto::list::operation;
 use entente_proto::record::{RecordKind, Target, statement};
 use entente_proto::wire::operation_step::Step;
 use entente_proto::wire::record::Body;
-use entente_proto::wire::{self, Record, RecordRef};
+use entente_proto::wire::{self, Record, RecordRef, Referrals};
 use prost::Message as _;
 use serde_json::{Value, json};
 
@@ -211,6 +212,11 @@ pub(crate) fn ids(of: &[&str]) -> Vec<RecordRef> {
     of.iter().filter_map(|id| reference(id)).collect()
 }
 
+/// Referrals as a record lists them, by unit.
+pub(crate) fn referrals(of: &[&str]) -> Vec<Referrals> {
+    operation::referrals(&ids(of))
+}
+
 /// A step of UK's operation.
 pub(crate) fn step(step: Step) -> Body {
     Body::OperationStep(wire::OperationStep { operation: reference("UK/4"), step: Some(step) })
@@ -222,7 +228,7 @@ fn sound() -> Vec<Body> {
     let operation = wire::Operation {
         title: "Amaq".into(),
         invited: vec!["BE".into(), "FR".into()],
-        targets: ids(&["UK/1", "BE/1"]),
+        targets: referrals(&["UK/1", "BE/1"]),
         go_ms: START_MS,
         ready_quorum: 100,
     };
@@ -233,8 +239,9 @@ fn sound() -> Vec<Body> {
         charter: hash(),
         frontier: vec![frontier("BE"), frontier("FR")],
         overrides: ids(&["NL/4"]),
+        excluded: referrals(&["FR/2"]),
     };
-    let targets = || wire::OperationTargets { targets: ids(&["UK/1", "BE/1", "UK/1"]) };
+    let targets = || wire::OperationTargets { targets: referrals(&["UK/1", "BE/1", "UK/3"]) };
     let executed =
         wire::OperationExecuted { target: reference("UK/1"), at_ms: START_MS, result: 3, text: "gone".into() };
     let text = b"network = \"takedown.example\"\n".to_vec();
@@ -299,13 +306,17 @@ fn sound() -> Vec<Body> {
         step(Step::Decline(wire::OperationDecline { reason: "no".into() })),
         step(Step::Add(targets())),
         step(Step::Remove(targets())),
-        step(Step::Freeze(wire::OperationFreeze { targets: ids(&["BE/1", "BE/2", "UK/1"]), digest: hash() })),
+        step(Step::Freeze(wire::OperationFreeze {
+            targets: referrals(&["BE/1", "BE/2", "UK/1"]),
+            digest: hash(),
+            frontier: vec![frontier("BE"), frontier("FR")],
+        })),
         step(Step::Ready(wire::OperationReady { digest: hash() })),
         step(Step::Go(go)),
         step(Step::Abort(wire::OperationAbort::default())),
         step(Step::Executed(executed)),
-        step(Step::Close(wire::OperationClose { text: "done".into() })),
-        step(Step::Assign(wire::OperationAssign { unit: "BE".into(), targets: ids(&["UK/1"]) })),
+        step(Step::Close(wire::OperationClose { text: "done".into(), frontier: vec![frontier("FR")] })),
+        step(Step::Assign(wire::OperationAssign { unit: "BE".into(), targets: referrals(&["UK/1"]) })),
         Body::Erase(wire::Erase { index: 3, reason: 4 }),
         Body::Adopt(wire::Adopt { version: u64::MAX, digest: hash() }),
         Body::Propose(wire::Propose { text, digest }),
@@ -402,20 +413,24 @@ fn at_limits() -> Vec<Body> {
         Body::Operation(wire::Operation {
             title: long(256),
             invited: units(100),
-            targets: vec![RecordRef { unit: "BE".into(), index: 1 }; 200],
+            targets: vec![
+                Referrals { unit: "BE".into(), indexes: (0..20_000).collect() },
+                Referrals { unit: "FR".into(), indexes: vec![(1 << 40) - 1] },
+            ],
             go_ms: time_ms,
             ready_quorum: 100,
         }),
         step(Step::Invite(wire::OperationInvite { units: units(100) })),
-        step(Step::Close(wire::OperationClose { text: long(4_096) })),
+        step(Step::Close(wire::OperationClose { text: long(4_096), frontier: Vec::new() })),
         step(Step::Go(wire::OperationGo {
             digest: vec![0; 32],
             at_ms: time_ms,
             charter: vec![0; 32],
             frontier: Vec::new(),
             overrides: ids(&["UK/1", "BE/1", "UK/1"]),
+            excluded: Vec::new(),
         })),
-        step(Step::Assign(wire::OperationAssign { unit: "BE".into(), targets: ids(&["UK/1", "BE/1", "UK/1"]) })),
+        step(Step::Assign(wire::OperationAssign { unit: "BE".into(), targets: referrals(&["UK/1", "BE/1", "UK/0"]) })),
         propose(vec![b'a'; 65_000]),
         // No text for people: any bytes.
         propose(vec![0, 0x0d, 0xff]),
@@ -455,7 +470,7 @@ fn bare() -> Vec<Body> {
         step(Step::Invite(wire::OperationInvite::default())),
         step(Step::Decline(wire::OperationDecline::default())),
         step(Step::Add(wire::OperationTargets::default())),
-        step(Step::Freeze(wire::OperationFreeze { targets: Vec::new(), digest: hash() })),
+        step(Step::Freeze(wire::OperationFreeze { digest: hash(), ..Default::default() })),
         step(Step::Go(wire::OperationGo { digest: hash(), charter: hash(), ..Default::default() })),
         step(Step::Executed(wire::OperationExecuted { target: on(), result: 1, ..Default::default() })),
         step(Step::Close(wire::OperationClose::default())),

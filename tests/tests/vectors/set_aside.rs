@@ -1,11 +1,11 @@
 //! Payloads that are set aside.
 
 use entente_proto::record::RecordKind;
-use entente_proto::wire;
 use entente_proto::wire::operation_step::Step;
 use entente_proto::wire::record::Body;
+use entente_proto::wire::{self, Referrals};
 
-use crate::records::{approve, full_refer, ids, item, long, payload, propose, reference, step, units};
+use crate::records::{approve, full_refer, ids, item, long, payload, propose, reference, referrals, step, units};
 
 /// Payloads that are set aside, each for one reason.
 pub(crate) fn set_aside() -> Vec<(&'static str, u32, Vec<u8>)> {
@@ -88,7 +88,11 @@ fn beyond_limits() -> Vec<(&'static str, Body)> {
         let units = units.iter().map(|id| (*id).to_owned()).collect();
         step(Step::Invite(wire::OperationInvite { units }))
     };
-    let freeze = |of: &[&str]| step(Step::Freeze(wire::OperationFreeze { targets: ids(of), digest: vec![1; 32] }));
+    let freeze = |of: &[(&str, &[u64])]| {
+        let list = |(unit, indexes): &(&str, &[u64])| Referrals { unit: (*unit).into(), indexes: indexes.to_vec() };
+        let targets = of.iter().map(list).collect();
+        step(Step::Freeze(wire::OperationFreeze { targets, digest: vec![1; 32], frontier: Vec::new() }))
+    };
     vec![
         ("no category", refer(|refer| refer.categories.clear())),
         ("category 0", refer(|refer| refer.categories = vec![0])),
@@ -146,8 +150,11 @@ fn beyond_limits() -> Vec<(&'static str, Body)> {
         ("units that do not ascend", invite(&["UK", "NL"])),
         ("a unit twice", invite(&["NL", "NL"])),
         ("a step that is none", Body::OperationStep(wire::OperationStep { operation: reference("UK/4"), step: None })),
-        ("frozen targets that do not ascend", freeze(&["UK/1", "BE/1"])),
-        ("a frozen target twice", freeze(&["UK/1", "UK/1"])),
+        ("frozen targets that do not ascend", freeze(&[("UK", &[1]), ("BE", &[1])])),
+        ("a frozen target twice", freeze(&[("UK", &[1, 1])])),
+        ("a unit twice among the frozen targets", freeze(&[("UK", &[1]), ("UK", &[2])])),
+        ("a unit of which nothing is frozen", freeze(&[("UK", &[])])),
+        ("a frozen target beyond 2^40", freeze(&[("UK", &[1 << 40])])),
         ("no reason to erase", Body::Erase(wire::Erase { index: 1, reason: 0 })),
         ("a reason to erase that is none", Body::Erase(wire::Erase { index: 1, reason: 5 })),
         ("version 0", Body::Adopt(wire::Adopt { version: 0, digest: vec![1; 32] })),
@@ -203,7 +210,7 @@ fn beyond_bounds() -> Vec<(&'static str, Body)> {
     let go = |at_ms, size| {
         let log = wire::FrontierLog { unit: "BE".into(), size, root: hash() };
         let (digest, charter) = (hash(), hash());
-        step(Step::Go(wire::OperationGo { digest, at_ms, charter, frontier: vec![log], overrides: Vec::new() }))
+        step(Step::Go(wire::OperationGo { digest, at_ms, charter, frontier: vec![log], ..Default::default() }))
     };
     let refer = |change: fn(&mut wire::Refer)| {
         let mut refer = full_refer("domain:amaq.example");
@@ -274,7 +281,10 @@ fn beyond_bounds() -> Vec<(&'static str, Body)> {
         ("a reason to abort of 1,025 bytes", step(Step::Abort(wire::OperationAbort { reason: long(1_025) }))),
         ("a report of 1,025 bytes", executed(1_025, 1)),
         ("a report from the year 10000", executed(0, at_ms)),
-        ("a closing remark of 4,097 bytes", step(Step::Close(wire::OperationClose { text: long(4_097) }))),
+        (
+            "a closing remark of 4,097 bytes",
+            step(Step::Close(wire::OperationClose { text: long(4_097), frontier: Vec::new() })),
+        ),
         ("an erasure of index 2^40", Body::Erase(wire::Erase { index: 1 << 40, reason: 1 })),
         ("a proposal of 65,001 bytes", propose(vec![b'a'; 65_001])),
         ("an approval with 129 signature lines", approve(vec![String::new(); 129])),
@@ -304,10 +314,11 @@ fn impossible() -> Vec<(&'static str, Body)> {
             charter: hash(),
             frontier: units.iter().map(log).collect(),
             overrides: ids(overrides),
+            excluded: Vec::new(),
         }))
     };
     let assign = |unit: &str, targets: &[&str]| {
-        step(Step::Assign(wire::OperationAssign { unit: unit.into(), targets: ids(targets) }))
+        step(Step::Assign(wire::OperationAssign { unit: unit.into(), targets: referrals(targets) }))
     };
     let executed = |target, result| {
         step(Step::Executed(wire::OperationExecuted { target, at_ms: 1, result, text: String::new() }))
@@ -325,23 +336,40 @@ fn impossible() -> Vec<(&'static str, Body)> {
         ("invited units that do not ascend", invited(&["UK", "NL"])),
         ("an invited unit that is none", invited(&["BE-"])),
         ("an operation's target that is none", {
-            Body::Operation(wire::Operation { targets: ids(&["be/1"]), ..Default::default() })
+            Body::Operation(wire::Operation { targets: referrals(&["be/1"]), ..Default::default() })
         }),
         ("a step of no operation", {
             let join = Some(Step::Join(wire::OperationJoin::default()));
             Body::OperationStep(wire::OperationStep { operation: None, step: join })
         }),
-        ("an added target that is none", step(Step::Add(wire::OperationTargets { targets: ids(&["B/1"]) }))),
+        ("an added target that is none", step(Step::Add(wire::OperationTargets { targets: referrals(&["B/1"]) }))),
         ("frozen targets whose indexes do not ascend", {
-            step(Step::Freeze(wire::OperationFreeze { targets: ids(&["UK/2", "UK/1"]), digest: hash() }))
+            let targets = vec![Referrals { unit: "UK".into(), indexes: vec![2, 1] }];
+            step(Step::Freeze(wire::OperationFreeze { targets, digest: hash(), frontier: Vec::new() }))
         }),
         ("a frozen digest of 31 bytes", {
-            step(Step::Freeze(wire::OperationFreeze { targets: Vec::new(), digest: vec![1; 31] }))
+            step(Step::Freeze(wire::OperationFreeze { digest: vec![1; 31], ..Default::default() }))
         }),
         ("no digest to be ready for", step(Step::Ready(wire::OperationReady::default()))),
         ("a frontier that does not ascend", go(&["FR", "BE"], &[])),
         ("a unit twice in a frontier", go(&["BE", "BE"], &[])),
         ("a frontier's unit that is none", go(&["be"], &[])),
+        ("a freeze at a frontier that does not ascend", {
+            let frontier = ["FR", "BE"].map(|unit| wire::FrontierLog { unit: unit.into(), size: 1, root: hash() });
+            step(Step::Freeze(wire::OperationFreeze {
+                digest: hash(),
+                frontier: frontier.into(),
+                ..Default::default()
+            }))
+        }),
+        ("a close at a frontier without a root", {
+            let frontier = vec![wire::FrontierLog { unit: "BE".into(), size: 1, root: Vec::new() }];
+            step(Step::Close(wire::OperationClose { text: String::new(), frontier }))
+        }),
+        ("a target left out that is none", {
+            let (digest, charter, excluded) = (hash(), hash(), referrals(&["b/1"]));
+            step(Step::Go(wire::OperationGo { digest, charter, excluded, ..Default::default() }))
+        }),
         ("an overridden objection that is none", go(&["BE"], &["B/1"])),
         ("targets assigned to a unit in lower case", assign("be", &["UK/1"])),
         ("targets assigned to nobody", assign("", &["UK/1"])),

@@ -8,6 +8,7 @@ use entente_proto::wire::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::step::{operation, step};
 use crate::cli::words::{Hex, moment, moment_unless_zero, record_id, word};
 
 /// A referral.
@@ -257,14 +258,8 @@ fn rest(body: &Body) -> Value {
             "sha256": hex(&custody.sha256),
             "text": custody.text,
         }),
-        Body::Operation(operation) => json!({
-            "title": operation.title,
-            "invited": operation.invited,
-            "targets": operation.targets.iter().map(record_id).collect::<Vec<_>>(),
-            "go": moment_unless_zero(operation.go_ms),
-            "ready_quorum": operation.ready_quorum,
-        }),
-        Body::OperationStep(step) => json!({ "operation": step.operation.as_ref().map(record_id) }),
+        Body::Operation(said) => operation(said),
+        Body::OperationStep(said) => step(said),
         Body::Refer(_)
         | Body::Hold(_)
         | Body::Opinion(_)

@@ -4,6 +4,7 @@
 mod body;
 mod row;
 mod status;
+mod step;
 
 pub(crate) use self::body::{BodyJson, body as body_json, kind as kind_json, kind_word};
 

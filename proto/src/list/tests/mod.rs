@@ -4,6 +4,7 @@ mod check;
 mod covers;
 mod golden;
 mod model;
+mod operation;
 mod random;
 mod rules;
 

@@ -154,7 +154,7 @@ fn a_payload_is_set_aside_for_its_frame() {
 
 #[test]
 fn a_record_beyond_64_kib_cannot_be_written() {
-    let targets = vec![RecordRef { unit: "ABCDEFGHIJKLMNOP".into(), index: 1 << 39 }; 3_000];
+    let targets = vec![wire::Referrals { unit: "BE".into(), indexes: (1 << 39..(1 << 39) + 12_000).collect() }];
     let operation = wire::Operation { targets, ..Default::default() };
     assert!(matches!(encode(&record(Body::Operation(operation))), Err(SetAside::Size(_))));
 }
@@ -330,14 +330,21 @@ fn each_limit_of_a_step_has_its_refusal() {
     let id = |unit: &str, index| RecordRef { unit: unit.into(), index };
     let invite = wire::OperationInvite { units: vec!["FR".into(), "BE".into()] };
     assert_eq!(step(Step::Invite(invite)), ("operation_step.invite.units", NotAscending));
-    let targets = wire::OperationTargets { targets: vec![id("x", 0)] };
+    let list = |unit: &str, indexes: &[u64]| wire::Referrals { unit: unit.into(), indexes: indexes.to_vec() };
+    let targets = wire::OperationTargets { targets: vec![list("x", &[0])] };
     assert_eq!(step(Step::Add(targets.clone())), ("operation_step.add.targets", Unit));
     assert_eq!(step(Step::Remove(targets)), ("operation_step.remove.targets", Unit));
-    for targets in [vec![id("BE", 1), id("BE", 1)], vec![id("FR", 1), id("BE", 2)]] {
-        let freeze = wire::OperationFreeze { targets, digest: hash.clone() };
-        assert_eq!(step(Step::Freeze(freeze)), ("operation_step.freeze.targets", NotAscending));
+    for (targets, fault) in [
+        (vec![list("BE", &[1, 1])], NotAscending),
+        (vec![list("FR", &[1]), list("BE", &[2])], NotAscending),
+        (vec![list("BE", &[1]), list("BE", &[2])], NotAscending),
+        (vec![list("BE", &[])], Missing),
+        (vec![list("BE", &[1 << 40])], Range),
+    ] {
+        let freeze = wire::OperationFreeze { targets, digest: hash.clone(), frontier: vec![] };
+        assert_eq!(step(Step::Freeze(freeze)), ("operation_step.freeze.targets", fault));
     }
-    let freeze = wire::OperationFreeze { targets: vec![], digest: vec![1] };
+    let freeze = wire::OperationFreeze { digest: vec![1], ..Default::default() };
     assert_eq!(step(Step::Freeze(freeze)), ("operation_step.freeze.digest", short));
     let ready = wire::OperationReady { digest: vec![1] };
     assert_eq!(step(Step::Ready(ready)), ("operation_step.ready.digest", short));
@@ -346,10 +353,17 @@ fn each_limit_of_a_step_has_its_refusal() {
     let with = |frontier| Step::Go(wire::OperationGo { frontier, ..go.clone() });
     assert_eq!(step(with(vec![log("FR"), log("BE")])), ("operation_step.go.frontier", NotAscending));
     let large = wire::FrontierLog { size: 1 << 40, ..log("BE") };
-    assert_eq!(step(with(vec![large])), ("operation_step.go.frontier.size", Range));
+    assert_eq!(step(with(vec![large])), ("operation_step.go.frontier", Range));
+    let excluded = vec![list("x", &[1])];
+    assert_eq!(step(Step::Go(wire::OperationGo { excluded, ..go.clone() })), ("operation_step.go.excluded", Unit));
+    let twice = vec![log("BE"), log("BE")];
+    let freeze = wire::OperationFreeze { digest: hash.clone(), frontier: twice.clone(), ..Default::default() };
+    assert_eq!(step(Step::Freeze(freeze)), ("operation_step.freeze.frontier", NotAscending));
+    let close = wire::OperationClose { text: String::new(), frontier: twice };
+    assert_eq!(step(Step::Close(close)), ("operation_step.close.frontier", NotAscending));
     let executed = wire::OperationExecuted { target: Some(id("BE", 1)), result: 0, ..Default::default() };
     assert_eq!(step(Step::Executed(executed)), ("operation_step.executed.result", Range));
-    let close = wire::OperationClose { text: "a".repeat(4_097) };
+    let close = wire::OperationClose { text: "a".repeat(4_097), frontier: vec![] };
     assert_eq!(step(Step::Close(close)), ("operation_step.close.text", TooLong { have: 4_097, most: 4_096 }));
     let assign = wire::OperationAssign { unit: "be".into(), targets: vec![] };
     assert_eq!(step(Step::Assign(assign)), ("operation_step.assign.unit", Unit));
