@@ -236,6 +236,30 @@ fn load_charters_in(directory: &Path) -> Result<Option<CharterChain>, Membership
     Ok(Some(charters))
 }
 
+/// All versions of a charter, from the first on, in files of any name: each verified under those before it. Or one directory,
+/// as for [`load_charters_of`].
+///
+/// # Errors
+/// As [`load_charters`].
+pub fn read_charters(files: &[PathBuf]) -> Result<CharterChain, MembershipError> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |fault| MembershipError::Text { path, fault }
+    };
+    let (first, later) = match files {
+        [directory] if directory.is_dir() => return load_charters_of(directory),
+        [first, later @ ..] => (first, later),
+        [] => return Err(MembershipError::NoCharter(PathBuf::new())),
+    };
+    let founded = read_charter(first)?.verify_first().map_err(at(first))?;
+    let mut charters = CharterChain::found(founded).map_err(at(first))?;
+    for path in later {
+        let next = charters.verify(read_charter(path)?).map_err(at(path))?;
+        charters.push(next).map_err(at(path))?;
+    }
+    Ok(charters)
+}
+
 /// Checks that a node with these keys may run under these charters: that the newest names them, or for a unit that left the
 /// last one that lists it.
 ///

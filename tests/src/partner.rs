@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes};
 use entente_certs::signer::KeyFileSigner;
+use entente_node::membership::load_charter;
 use entente_proto::checkpoint::{Checkpoint, CosignedCheckpoint, SignedCheckpoint};
 use entente_proto::entry::{self, Entry, Run};
 use entente_proto::hash::Hash;
@@ -47,13 +48,14 @@ impl<'a> Partner<'a> {
     /// The greeting that a node of this unit would send.
     #[must_use]
     pub fn hello(&self) -> wire::Hello {
+        let charter = load_charter(&self.node.home).unwrap();
         wire::Hello {
             major: entente_proto::sync::MAJOR,
             minor: entente_proto::sync::MINOR,
             network: NAME.to_owned(),
             unit: self.node.unit.to_string(),
-            charter_version: self.network.charter().version().into(),
-            charter_digest: self.network.charter().digest().0.to_vec(),
+            charter_version: charter.version().into(),
+            charter_digest: charter.digest().0.to_vec(),
             time_ms: now_ms(),
             recovering: false,
             rebuilding: false,

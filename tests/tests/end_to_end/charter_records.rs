@@ -13,14 +13,14 @@ use crate::charters::until_taken_up;
 const THREE: [&str; 3] = ["BE", "FR", "NL"];
 
 /// A unit composes the version after its own, in a file that stays with it.
-fn compose(node: &Node, name: &str, args: &[&str]) -> PathBuf {
+pub(crate) fn compose(node: &Node, name: &str, args: &[&str]) -> PathBuf {
     let (home, out) = (node.directory().to_str().unwrap(), node.directory().join(name));
     let _ = node.call(&[&["charter", "new", "--from", home, "--out", out.to_str().unwrap()], args].concat()).ended(0);
     out
 }
 
 /// Proposes what is in a file, and gives the record's id.
-fn propose(node: &Node, file: &Path) -> String {
+pub(crate) fn propose(node: &Node, file: &Path) -> String {
     let said = node.call(&["charter", "propose", file.to_str().unwrap(), "--wait", "certified"]).ended(0).document();
     said["id"].as_str().unwrap().to_owned()
 }
@@ -32,13 +32,13 @@ fn proposals(node: &Node) -> Vec<Value> {
 }
 
 /// Waits until a node shows a proposal of which this holds.
-fn until_shown(node: &Node, id: &str, holds: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn until_shown(node: &Node, id: &str, holds: impl Fn(&Value) -> bool) -> Value {
     until(&format!("{} shows {id} as it should", node.unit), || {
         proposals(node).into_iter().find(|shown| shown["proposed"][0] == id && holds(shown))
     })
 }
 
-fn sign(node: &Node, id: &str) -> String {
+pub(crate) fn sign(node: &Node, id: &str) -> String {
     node.call(&["charter", "sign", id]).ended(0).out
 }
 

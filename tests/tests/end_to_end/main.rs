@@ -16,6 +16,7 @@ mod i3_same_frontier_same_list;
 mod i4_only_the_unit_speaks;
 mod i5_renewal;
 mod i5_revocation;
+mod i5_stolen_log_key;
 mod i5_who_may_connect;
 mod i6_recovery;
 mod i6_repair;

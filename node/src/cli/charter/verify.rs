@@ -2,13 +2,10 @@
 
 use std::path::PathBuf;
 
-use entente_proto::charter::CharterChain;
-
-use super::words;
 use crate::cli::Global;
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
-use crate::membership::{self, MembershipError, read_charter};
+use crate::membership::read_charters;
 
 /// `charter verify`.
 #[derive(Debug, Clone, clap::Args)]
@@ -19,10 +16,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
-    let charters = match args.files.as_slice() {
-        [directory] if directory.is_dir() => membership::load_charters_of(directory)?,
-        files => read(files)?,
-    };
+    let charters = read_charters(&args.files)?;
     let mut out = Output::new(global.json);
     let newest = charters.newest();
     if global.json {
@@ -38,21 +32,4 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
         }
     }
     out.flush()
-}
-
-/// The versions in these files, each verified under those before it.
-pub(super) fn read(files: &[PathBuf]) -> Result<CharterChain, CliError> {
-    let mut files = files.iter();
-    let Some(path) = files.next() else { return Err(CliError::Usage("name the versions".into())) };
-    let at = |path: &PathBuf| {
-        let path = path.clone();
-        move |fault| MembershipError::Text { path, fault }
-    };
-    let first = read_charter(path)?.verify_first().map_err(at(path))?;
-    let mut charters = CharterChain::found(first).map_err(words)?;
-    for path in files {
-        let next = charters.verify(read_charter(path)?).map_err(at(path))?;
-        charters.push(next).map_err(words)?;
-    }
-    Ok(charters)
 }

@@ -1,16 +1,18 @@
 //! `entente receipt ID`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::ValueEnum;
-use entente_proto::charter::Charter;
-use entente_proto::receipt::{UnverifiedReceipt, VerifiedReceipt};
+use entente_proto::charter::{Charter, CharterChain};
+use entente_proto::receipt::VerifiedReceipt;
 use entente_proto::wire::record::Body;
 use entente_proto::wire::{ReceiptReply, ReceiptRequest, RecordRef, Tlp};
 use serde::Serialize;
 
 use super::page::{self, Page};
 use super::since::{self, What};
+use super::verify_under;
 use crate::cli::Global;
 use crate::cli::client::{Deadline, Node, misfit};
 use crate::cli::error::CliError;
@@ -20,7 +22,7 @@ use crate::cli::words::{plain, record_ref};
 use crate::clock::{Clock as _, SystemClock};
 use crate::files::replace_file;
 use crate::home::Home;
-use crate::membership::load_charter;
+use crate::membership::load_charters;
 
 /// How a receipt is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -72,10 +74,10 @@ struct MadeJson {
 pub(super) async fn run(args: MakeArgs, global: &Global) -> Result<(), CliError> {
     let id = object::id(args.id.as_deref().unwrap_or_default()).map_err(|fault| CliError::Usage(fault.reason))?;
     let home = Home::open(global.home()?).map_err(|e| CliError::Refused(e.to_string()))?;
-    let charter = load_charter(&home)?;
+    let charters = load_charters(&home)?;
     let node = Node::connect(global, args.deadline).await?;
     let reply = fetch(&node, record_ref(&id)).await?;
-    let receipt = verified(&reply.receipt, &charter)?;
+    let (receipt, charter) = verified(&reply.receipt, &charters)?;
     if *receipt.id() != id {
         return Err(misfit("it is the receipt of another record"));
     }
@@ -83,7 +85,7 @@ pub(super) async fn run(args: MakeArgs, global: &Global) -> Result<(), CliError>
     let content = match args.format {
         Format::Text => reply.receipt,
         Format::Html => {
-            let later = later(&node, &charter, &since).await?;
+            let later = later(&node, &charters, &since).await?;
             let page = Page {
                 receipt: (&receipt, &reply.receipt),
                 later: &later,
@@ -122,19 +124,19 @@ async fn fetch(node: &Node, id: RecordRef) -> Result<ReceiptReply, CliError> {
 }
 
 /// What goes out must verify with the charter that its reader has, whatever the node says.
-fn verified(bytes: &[u8], charter: &Charter) -> Result<VerifiedReceipt, CliError> {
-    let read = UnverifiedReceipt::parse(bytes).and_then(|read| read.verify(charter));
+fn verified(bytes: &[u8], charters: &CharterChain) -> Result<(VerifiedReceipt, Arc<Charter>), CliError> {
+    let read = verify_under(charters, bytes);
     let read = read.map_err(|e| CliError::Verification(format!("the node's receipt does not verify: {e}")))?;
-    read.certified().map_err(|e| CliError::Verification(format!("the node's receipt does not verify: {e}")))?;
+    read.0.certified().map_err(|e| CliError::Verification(format!("the node's receipt does not verify: {e}")))?;
     Ok(read)
 }
 
 /// The receipts of what was said since and stands, so that the page can prove it too.
-async fn later(node: &Node, charter: &Charter, since: &[since::Said]) -> Result<Vec<Vec<u8>>, CliError> {
+async fn later(node: &Node, charters: &CharterChain, since: &[since::Said]) -> Result<Vec<Vec<u8>>, CliError> {
     let mut receipts = Vec::new();
     for said in since.iter().filter(|said| said.certified && !said.taken_back).take(page::LATER_MAX) {
         let reply = fetch(node, record_ref(&said.id)).await?;
-        verified(&reply.receipt, charter)?;
+        verified(&reply.receipt, charters)?;
         receipts.push(reply.receipt);
     }
     Ok(receipts)

@@ -16,6 +16,11 @@ mod tests;
 mod told;
 mod verify;
 
+use std::sync::Arc;
+
+use entente_proto::charter::{Charter, CharterChain};
+use entente_proto::receipt::{ReceiptError, UnverifiedReceipt, VerifiedReceipt};
+
 use super::Global;
 use super::error::CliError;
 
@@ -49,4 +54,22 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
         None => make::run(args.make, global).await,
         Some(ReceiptCommand::Verify(args)) => verify::run(args, global).await,
     }
+}
+
+/// Verifies a receipt under whichever version of the charter its checkpoint was certified by, and gives that version. A log
+/// may be in an older one than the newest, and a receipt of earlier days stays what it was.
+fn verify_under(charters: &CharterChain, bytes: &[u8]) -> Result<(VerifiedReceipt, Arc<Charter>), ReceiptError> {
+    let receipt = UnverifiedReceipt::parse(bytes)?;
+    let mut best = receipt.verify(charters.newest()).map(|read| (read, charters.newest().clone()));
+    for charter in charters.versions().rev().skip(1) {
+        if matches!(&best, Ok((read, _)) if read.certified().is_ok()) {
+            break;
+        }
+        if let Ok(read) = receipt.verify(charter)
+            && (best.is_err() || read.certified().is_ok())
+        {
+            best = Ok((read, charter.clone()));
+        }
+    }
+    best
 }

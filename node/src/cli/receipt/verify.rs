@@ -1,17 +1,18 @@
 //! `entente receipt verify`.
 
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use entente_proto::charter::Charter;
-use entente_proto::receipt::{UnverifiedReceipt, VerifiedReceipt};
+use entente_proto::charter::{Charter, CharterChain};
+use entente_proto::receipt::VerifiedReceipt;
 use entente_proto::wire::ReceiptRequest;
 use serde::Serialize;
 use tonic::Code;
 
 use super::page::{self, PAGE_BYTES_MAX};
 use super::since::{self, Said, SinceJson};
-use super::told;
+use super::{told, verify_under};
 use crate::cli::Global;
 use crate::cli::client::{Deadline, Node};
 use crate::cli::error::CliError;
@@ -20,7 +21,7 @@ use crate::cli::json::StatementJson;
 use crate::cli::output::{Output, say};
 use crate::cli::words::{moment, plain, record_ref};
 use crate::home::Home;
-use crate::membership::read_charter;
+use crate::membership::{load_charters, read_charters};
 
 /// Verify receipts with the charter alone, without a node and without a network
 ///
@@ -32,9 +33,10 @@ pub(crate) struct VerifyArgs {
     /// Receipts, or pages with receipts in them; - for stdin
     #[arg(value_name = "FILE", required = true)]
     files: Vec<String>,
-    /// The newest charter of the network, from somebody you trust [default: the one that the home directory has taken up]
-    #[arg(long, value_name = "FILE")]
-    charter: Option<PathBuf>,
+    /// The charter of the network, from somebody you trust: all its versions in order, the option given for each, or a directory
+    /// that holds them as 1.note, 2.note and so on [default: those that the home directory has taken up]
+    #[arg(long, value_name = "FILE or DIR")]
+    charter: Vec<PathBuf>,
     /// A receipt of a later record: a withdrawal or erasure of the record, or an opinion on it; may be given again
     #[arg(long, value_name = "FILE")]
     newer: Vec<String>,
@@ -51,31 +53,38 @@ struct Given {
     name: String,
     /// Whether it is asked about, or only given beside others.
     asked: bool,
-    read: Result<VerifiedReceipt, String>,
+    /// The receipt, and the version of the charter under which it verifies.
+    read: Result<(VerifiedReceipt, Arc<Charter>), String>,
+}
+
+impl Given {
+    fn receipt(&self) -> Option<&VerifiedReceipt> {
+        self.read.as_ref().ok().map(|(receipt, _)| receipt)
+    }
 }
 
 pub(super) async fn run(args: VerifyArgs, global: &Global) -> Result<(), CliError> {
-    let charter = charter(args.charter.as_deref(), global)?;
+    let charters = charters(&args.charter, global)?;
     let mut given = Vec::new();
     for (files, asked) in [(&args.files, true), (&args.newer, false)] {
         for file in files {
-            given.extend(read(file, asked, &charter));
+            given.extend(read(file, asked, &charters));
         }
     }
     let node = if args.node { Some(Node::connect(global, args.deadline).await?) } else { None };
-    let mut report = Report { faults: faults(&given), out: Output::new(global.json), charter: &charter };
+    let mut report = Report { faults: faults(&given), out: Output::new(global.json) };
     for one in given.iter().filter(|one| one.asked) {
-        let Ok(receipt) = &one.read else {
+        let Ok((receipt, charter)) = &one.read else {
             report.refuse(one)?;
             continue;
         };
-        let mut since = since::proven(receipt, given.iter().filter_map(|other| other.read.as_ref().ok()));
+        let mut since = since::proven(receipt, given.iter().filter_map(Given::receipt));
         let asked = match &node {
             Some(node) => Some(ask(node, receipt, &mut since).await?),
             None => None,
         };
         let beside = given.len() > 1;
-        report.accept(one, receipt, &since, asked.as_ref(), beside)?;
+        report.accept(one, (receipt, charter), &since, asked.as_ref(), beside)?;
     }
     report.out.flush()?;
     report.end()?;
@@ -83,26 +92,22 @@ pub(super) async fn run(args: VerifyArgs, global: &Global) -> Result<(), CliErro
 }
 
 /// The charter, verified. Whatever keeps a receipt from being verified ends with exit code 4.
-fn charter(file: Option<&Path>, global: &Global) -> Result<Charter, CliError> {
-    let path = match (file, &global.home) {
-        (Some(file), _) => file.to_owned(),
-        (None, Some(home)) => Home::open(home).map_err(|e| CliError::Refused(e.to_string()))?.charter(1),
-        (None, None) => {
+fn charters(files: &[PathBuf], global: &Global) -> Result<CharterChain, CliError> {
+    let charters = match (files, &global.home) {
+        ([], Some(home)) => load_charters(&Home::open(home).map_err(|e| CliError::Refused(e.to_string()))?),
+        ([], None) => {
             return Err(CliError::Usage(
                 "name the charter of the network with --charter FILE: without it nobody can say whose signature counts"
                     .to_owned(),
             ));
         }
+        (files, _) => read_charters(files),
     };
-    let fault = |why: &dyn std::fmt::Display| CliError::Verification(format!("the charter cannot be used: {why}"));
-    read_charter(&path)
-        .map_err(|e| fault(&e))?
-        .verify_first()
-        .map_err(|e| fault(&format_args!("{}: {e}", path.display())))
+    charters.map_err(|why| CliError::Verification(format!("the charter cannot be used: {why}")))
 }
 
 /// The receipts in a file, or why there is none.
-fn read(file: &str, asked: bool, charter: &Charter) -> Vec<Given> {
+fn read(file: &str, asked: bool, charters: &CharterChain) -> Vec<Given> {
     let name = plain(if file == "-" { "stdin" } else { file });
     let refused = |why: String| vec![Given { name: name.clone(), asked, read: Err(why) }];
     let bytes = match bounded(file) {
@@ -117,11 +122,10 @@ fn read(file: &str, asked: bool, charter: &Charter) -> Vec<Given> {
         Ok(receipts) => receipts,
         Err(why) => return refused(why.to_owned()),
     };
-    let verify = |bytes: &Vec<u8>| UnverifiedReceipt::parse(bytes).and_then(|read| read.verify(charter));
     let one = |(place, bytes): (usize, &Vec<u8>)| Given {
         name: if place == 0 { name.clone() } else { format!("{name}, receipt {}", place + 1) },
         asked: asked && place == 0,
-        read: verify(bytes).map_err(|fault| fault.to_string()),
+        read: verify_under(charters, bytes).map_err(|fault| fault.to_string()),
     };
     receipts.iter().enumerate().map(one).collect()
 }
@@ -141,11 +145,11 @@ fn bounded(file: &str) -> Result<Vec<u8>, String> {
 fn faults(given: &[Given]) -> Vec<String> {
     let mut faults = Vec::new();
     let good: Vec<(&str, &VerifiedReceipt)> =
-        given.iter().filter_map(|one| Some((one.name.as_str(), one.read.as_ref().ok()?))).collect();
+        given.iter().filter_map(|one| Some((one.name.as_str(), one.receipt()?))).collect();
     for one in given {
         let fault = match &one.read {
             Err(why) => Some(format!("{} does not verify: {why}", one.name)),
-            Ok(receipt) => receipt
+            Ok((receipt, _)) => receipt
                 .certified()
                 .err()
                 .map(|why| format!("{} is signed by {} alone and proves little: {why}", one.name, receipt.id().unit)),
@@ -197,12 +201,12 @@ struct Asked {
 fn unrelated(given: &[Given]) -> Result<(), CliError> {
     let of = |asked: bool| given.iter().filter(move |one| one.asked == asked);
     for one in of(false) {
-        let Ok(later) = &one.read else { continue };
+        let Some(later) = one.receipt() else { continue };
         // A newer page of the same record brings that record's receipt again.
-        if of(true).filter_map(|other| other.read.as_ref().ok()).any(|asked| asked.id() == later.id()) {
+        if of(true).filter_map(Given::receipt).any(|asked| asked.id() == later.id()) {
             continue;
         }
-        let mut about = given.iter().filter_map(|other| other.read.as_ref().ok());
+        let mut about = given.iter().filter_map(Given::receipt);
         if about.all(|earlier| later.bears_on(earlier).is_none()) {
             return Err(CliError::Refused(format!(
                 "{} verifies, and says nothing about the other receipts: it is of {}",
@@ -259,13 +263,12 @@ struct RefusedJson<'a> {
     fault: &'a str,
 }
 
-struct Report<'a> {
+struct Report {
     faults: Vec<String>,
     out: Output,
-    charter: &'a Charter,
 }
 
-impl Report<'_> {
+impl Report {
     fn refuse(&mut self, one: &Given) -> Result<(), CliError> {
         let fault = one.read.as_ref().err().map_or("", String::as_str);
         if self.out.is_json() {
@@ -277,17 +280,17 @@ impl Report<'_> {
     fn accept(
         &mut self,
         one: &Given,
-        receipt: &VerifiedReceipt,
+        (receipt, charter): (&VerifiedReceipt, &Charter),
         since: &[Said],
         asked: Option<&Asked>,
         beside: bool,
     ) -> Result<(), CliError> {
         if self.out.is_json() {
-            return self.document(one, receipt, since, asked);
+            return self.document(one, (receipt, charter), since, asked);
         }
         let (id, said) = (receipt.id(), receipt.checkpoint().checkpoint());
         let verdict = if receipt.certified().is_ok() { "verified, certified" } else { "signed, but NOT CERTIFIED" };
-        let name = self.charter.unit(&id.unit).map_or("", |unit| unit.name.as_str());
+        let name = charter.unit(&id.unit).map_or("", |unit| unit.name.as_str());
         self.out.line(format_args!("{id}  {verdict}"))?;
         // First what keeps a reader from acting on the rest.
         for said in since {
@@ -322,7 +325,7 @@ impl Report<'_> {
         self.pair("log", &format!("{}, {} entries, root {}", said.origin, said.size, said.root))?;
         self.pair(
             "charter",
-            &format!("{} version {}, digest {}", self.charter.network(), self.charter.version(), self.charter.digest()),
+            &format!("{} version {}, digest {}", charter.network(), charter.version(), charter.digest()),
         )
     }
 
@@ -333,7 +336,7 @@ impl Report<'_> {
     fn document(
         &mut self,
         one: &Given,
-        receipt: &VerifiedReceipt,
+        (receipt, charter): (&VerifiedReceipt, &Charter),
         since: &[Said],
         asked: Option<&Asked>,
     ) -> Result<(), CliError> {
@@ -349,9 +352,9 @@ impl Report<'_> {
             verified: true,
             certified: receipt.certified().is_ok(),
             record: StatementJson::of(Some(&record_ref(id)), header.time_ms, Some(&record), header.kind),
-            unit_name: self.charter.unit(&id.unit).map_or("", |unit| unit.name.as_str()),
-            network: self.charter.network().as_str(),
-            charter: CharterJson { version: self.charter.version(), digest: self.charter.digest().to_string() },
+            unit_name: charter.unit(&id.unit).map_or("", |unit| unit.name.as_str()),
+            network: charter.network().as_str(),
+            charter: CharterJson { version: charter.version(), digest: charter.digest().to_string() },
             checkpoint: CheckpointJson {
                 origin: said.origin.to_string(),
                 size: said.size.get(),
