@@ -11,6 +11,7 @@ use entente_proto::wire;
 use entente_tests::network::{Network, Node, run};
 use entente_tests::partner::{Partner, signed};
 use entente_tests::said::Said;
+use entente_tests::wait::until_so;
 use serde_json::{Value, json};
 
 use crate::PROGRAM;
@@ -223,6 +224,8 @@ fn what_is_not_certified_or_not_known_gives_no_receipt() {
     be.call(&["receipt"]).ended(2).says(&["ID"]);
     network.node("FR").kill();
     be.refer("alone.example", "durable");
+    // Durable is what the journal has; the database follows.
+    until_so("the database has it", || be.call(&["show", "BE/1"]).code == Some(0));
     let out = file(&network, "never");
     be.call(&["receipt", "BE/1", "--out", &out]).ended(1).says(&["BE/1 is not certified yet"]);
     assert!(!PathBuf::from(&out).exists());
