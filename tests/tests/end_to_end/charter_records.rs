@@ -163,14 +163,45 @@ fn charter_drill_a_vote_that_splits_is_seen_before_it_is_stuck_and_no_node_signs
     until_shown(nl, &two, |shown| shown["hopeless"] == true);
     let shown = until_shown(nl, &one, |shown| shown["signed"].as_array().unwrap().len() == 2);
     assert_eq!((&shown["hopeless"], &shown["elsewhere"]), (&false.into(), &serde_json::json!(["UK"])));
-    // Nor does a node that was killed and has another signature to give.
+    // Nor after the journal is lost, which remembers it: the own log tells.
     be.kill();
+    fs::remove_file(be.home.journal()).unwrap();
     be.start();
+    be.until_state("running");
     until_shown(be, &two, |_| true);
+    until_shown(be, &one, |shown| shown["signed"].to_string().contains("BE"));
     let refused = be.call(&["charter", "sign", &two]).ended(1);
     assert!(refused.err.contains("one text"), "{refused:?}");
     let _ = sign(nl, &two);
     until_so("everybody sees that the vote is stuck", || {
         network.nodes().iter().all(|node| warns(node, &["the vote on version 2 of the charter is split", "refound"]))
     });
+}
+
+#[test]
+fn charter_drill_a_key_that_the_charter_names_and_that_is_not_here_is_told_and_nothing_is_taken_up_by_hand() {
+    let network = Network::running(PROGRAM, &["BE", "FR"]);
+    let (be, fr) = (network.node("BE"), network.node("FR"));
+    let new = be.home.next_key_file("mirror");
+    let _ = be.call(&["charter", "rotate-keys", "--mirror"]).ended(0);
+    let next = compose(be, "next.note", &["--update", be.home.unit_description().to_str().unwrap()]);
+    for node in [be, fr] {
+        let _ = node.call(&["charter", "sign", next.to_str().unwrap()]).ended(0);
+    }
+    let aside = network.directory().join("mirror.key");
+    fs::rename(&new, &aside).unwrap();
+    let refused = be.call(&["charter", "adopt", next.to_str().unwrap()]).ended(1);
+    refused.says(&["takedown.example/BE/mirror", "as this unit's mirror key", "keys/"]);
+    assert_eq!(be.status()["charter"]["version"], 1);
+    // What a partner passes on counts all the same: the node holds it, and says loudly what it lacks.
+    let _ = fr.call(&["charter", "adopt", next.to_str().unwrap()]).ended(0);
+    until_so("BE tells what it lacks", || warns(be, &["version 2 of the charter", "as this unit's mirror key"]));
+    be.stop();
+    let said = be.run_to_its_end();
+    assert!(said.code != Some(0) && said.err.contains("takedown.example/BE/mirror"), "{said:?}");
+    fs::rename(&aside, &new).unwrap();
+    be.start();
+    be.until_state("running");
+    assert!(!warns(be, &["as this unit's mirror key"]));
+    until_taken_up(&network, &["BE", "FR"], 2);
 }
