@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use entente_proto::hash::Hash;
 use entente_proto::ids::{NetworkName, UnitId};
+use entente_proto::limits::CHARTER_BYTES_MAX;
 use entente_proto::note::Signer;
 
 use crate::core::Charters;
-use crate::files::{create_file, create_private_directory, replace_file};
+use crate::files::{create_file, create_private_directory, read_bounded, replace_file};
 use crate::home::Home;
 use crate::membership::OwnKeys;
 
@@ -54,6 +55,18 @@ impl Charters for CharterFiles {
         }
     }
 
+    fn evidence(&self) -> Vec<(String, Vec<u8>)> {
+        let entries = std::fs::read_dir(self.home.charter_evidence()).into_iter().flatten().filter_map(Result::ok);
+        let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+        paths.sort();
+        let read = |path: std::path::PathBuf| {
+            let note = read_bounded(&path, CHARTER_BYTES_MAX).ok()?;
+            Some((path.display().to_string(), note))
+        };
+        // One that cannot be read is evidence of nothing.
+        paths.into_iter().take(EVIDENCE_MAX).filter_map(read).collect()
+    }
+
     fn signers(&self) -> Result<Vec<Arc<dyn Signer>>, String> {
         let keys = OwnKeys::load(&self.home, &self.network, &self.unit).map_err(|error| error.to_string())?;
         Ok(keys.into_signers())
@@ -75,6 +88,7 @@ mod tests {
             assert_eq!(kept.is_ok(), number < EVIDENCE_MAX);
         }
         assert_eq!(std::fs::read_dir(home.charter_evidence()).unwrap().count(), EVIDENCE_MAX);
+        assert_eq!(files.evidence().len(), EVIDENCE_MAX);
         files.store(2, b"two").unwrap();
         assert_eq!(std::fs::read(home.charter(2)).unwrap(), b"two");
     }

@@ -27,6 +27,11 @@ pub trait Charters: Send + Sync {
     /// In words, why not.
     fn keep_evidence(&self, note: &[u8]) -> Result<String, String>;
 
+    /// What was kept as evidence that can be read: each file with what it holds.
+    fn evidence(&self) -> Vec<(String, Vec<u8>)> {
+        Vec::new()
+    }
+
     /// The own keys that are there, replaced ones and those that wait for their charter included.
     ///
     /// # Errors
@@ -161,18 +166,6 @@ impl Core {
             tracing::error!(%error, "the certificates of the new charter cannot be used: those of the one before go on");
         }
         self.charter_changed.send_replace(charters.newest().version());
-    }
-
-    /// Keeps a charter that does not count.
-    pub(super) fn keep_evidence(&self, from: &UnitId, note: &[u8], reason: &str) {
-        match self.charter_files.keep_evidence(note) {
-            Ok(file) => {
-                tracing::error!(%from, reason, file, "a partner sent a charter that does not count; it is kept as evidence")
-            }
-            Err(error) => {
-                tracing::error!(%from, reason, error, "a partner sent a charter that does not count, and it cannot be kept")
-            }
-        }
     }
 
     /// Has the author take up a charter in the own log.

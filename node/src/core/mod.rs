@@ -14,6 +14,7 @@
 
 mod author;
 mod charters;
+mod contradictions;
 mod drive;
 mod erasure;
 mod fork;
@@ -97,6 +98,8 @@ pub struct Core {
     charter_files: Box<dyn Charters>,
     /// What units say of charters to come.
     proposals: Mutex<Proposals>,
+    /// Other texts of versions that are held, which partners showed.
+    contradictions: Mutex<contradictions::Found>,
     charter_changed: watch::Sender<u32>,
     signers: RwLock<Vec<Arc<dyn Signer>>>,
     engine: Mutex<Engine>,

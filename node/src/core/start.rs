@@ -133,6 +133,7 @@ pub fn start(parts: Parts, loaded: Loaded) -> Result<Running, StartError> {
         proposals: Mutex::new(Proposals::new(charters.clone())),
         charters: RwLock::new(charters),
         charter_files,
+        contradictions: Mutex::default(),
         signers: RwLock::new(signers),
         engine: Mutex::new(engine),
         inbox,
@@ -163,6 +164,7 @@ pub fn start(parts: Parts, loaded: Loaded) -> Result<Running, StartError> {
         // Behind what is certified: the list would note it as pending otherwise.
         core.list.held(log.unit, log.complete.get());
     }
+    core.find_contradictions();
     core.warn_of_missing_keys(&core.charters());
     let around = around(&core);
     match core.list.known() {

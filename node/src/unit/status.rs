@@ -160,6 +160,7 @@ fn warnings(core: &Core, logs: &[LogView], peers: &[wire::PeerStatus], needed: u
     warnings.extend(logs.iter().filter_map(|log| fork::warning(core, log)));
     warnings.extend(core.has_keys_of(core.charter().terms()).err());
     warnings.extend(proposals::warnings(core));
+    warnings.extend(core.contradictions());
     for peer in peers.iter().filter(|peer| peer.agrees == Some(false)) {
         warnings.push(format!(
             "{} computes another list from the same logs: do not act on the list; compare the releases of both nodes",

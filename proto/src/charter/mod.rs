@@ -129,6 +129,7 @@
 mod address;
 mod chain;
 mod compose;
+mod contradiction;
 mod diff;
 mod error;
 mod fields;
@@ -143,6 +144,7 @@ mod verify;
 pub use address::split_address;
 pub use chain::CharterChain;
 pub use compose::{UnitDescription, UnitDraft};
+pub use contradiction::Contradiction;
 pub use diff::{Change, changes};
 pub use error::{ChangeFault, CharterError, Fault, Place, SuccessionFault};
 pub use next::Changes;

@@ -71,24 +71,20 @@ impl Engine {
     }
 
     /// A partner sends a charter.
-    pub(super) fn on_charter(&mut self, stream: StreamId, note: &[u8]) -> Result<(), Fault> {
+    pub(super) fn on_charter(&mut self, now_ms: u64, stream: StreamId, note: &[u8]) -> Result<(), Fault> {
         let Some(peer) = self.sessions.get(&stream).map(|session| session.peer.clone()) else { return Ok(()) };
         let (version, verified) = self.verify_charter(note);
         match verified {
             Ok(Some(charter)) => self.bring_charter(charter),
             Ok(None) => Ok(()),
             Err(Refused::Gap) => Err(Fault::NotWanted("a charter far ahead")),
-            Err(refused) => {
-                let words = match &refused {
-                    Refused::Other => format!("another text of version {version} is held here; both cannot count"),
-                    Refused::Broken(reason) => reason.clone(),
-                    Refused::Gap => String::new(),
-                };
-                self.actions.push(Action::Evidence { from: peer, note: note.to_vec(), reason: words.clone() });
-                Err(match refused {
-                    Refused::Broken(reason) => Fault::BadCharter { version, reason },
-                    _ => Fault::Charter { version: version.into() },
-                })
+            Err(Refused::Other) => {
+                self.keep_contradiction(peer, note.to_vec());
+                self.contradict(now_ms, stream, version.into(), true)
+            }
+            Err(Refused::Broken(reason)) => {
+                self.actions.push(Action::Evidence { from: peer, note: note.to_vec(), reason: reason.clone() });
+                Err(Fault::BadCharter { version, reason })
             }
         }
     }

@@ -174,6 +174,7 @@ impl Engine {
         self.settle_forks(now_ms, leaves);
         self.schedule(now_ms);
         self.ask_for_repairs(now_ms);
+        self.end_contradictions(now_ms);
         self.update_clock();
         self.settle_owed(leaves);
         self.advance_recovery();
@@ -190,6 +191,10 @@ impl Engine {
     fn receive(&mut self, now_ms: u64, stream: StreamId, frame: Frame, leaves: &impl LeafHashes) -> Result<(), Fault> {
         let Some(session) = self.sessions.get_mut(&stream) else { return Ok(()) };
         session.heard_ms = now_ms;
+        if session.contradicted.is_some() {
+            self.on_contradicting(now_ms, stream, frame);
+            return Ok(());
+        }
         if session.hello.is_some() && !session.active {
             // Another stream took its place; what is still under way on it does not count.
             return Ok(());
@@ -201,7 +206,7 @@ impl Engine {
             Frame::Want(want) => self.on_want(stream, want),
             Frame::Outline(outline) => self.on_outline(now_ms, stream, outline, leaves),
             Frame::Bundle(bundle) => self.on_bundle(now_ms, stream, bundle, leaves),
-            Frame::Charter(note) => self.on_charter(stream, &note),
+            Frame::Charter(note) => self.on_charter(now_ms, stream, &note),
             Frame::Fork(proof) => self.on_fork(now_ms, stream, &proof, leaves),
         }
     }

@@ -28,7 +28,14 @@ impl Engine {
         if hello.unit != session.peer.as_str() || session.peer == self.setup.unit {
             return Err(Fault::Unit(hello.unit));
         }
-        self.compare_charters(stream, &hello)?;
+        if let Err(fault) = self.compare_charters(stream, &hello) {
+            let version = hello.charter_version;
+            if let (Fault::Charter { .. }, Some(session)) = (&fault, self.sessions.get_mut(&stream)) {
+                session.hello = Some(hello);
+                return self.contradict(now_ms, stream, version, false);
+            }
+            return Err(fault);
+        }
         let Some(session) = self.sessions.get_mut(&stream) else { return Ok(()) };
         session.clock_ahead_ms =
             i64::try_from(i128::from(hello.time_ms).saturating_sub(i128::from(now_ms))).unwrap_or(i64::MAX);

@@ -59,7 +59,8 @@
 //! `Hello` names the newest version of the charter that a node has durable. Whoever holds later ones sends them in order,
 //! each in a `Charter` frame of its own, before anything else but its own greeting; the receiver verifies each under those
 //! before it, stores it, and greets all its partners anew. A text that does not count, or that stands beside another of the
-//! same version, ends the stream and is kept as evidence.
+//! same version, ends the stream and is kept as evidence. Where greetings show that two nodes hold different texts of a version
+//! after the first, each sends the other its own `Charter`, and then the stream ends.
 //!
 //! A log goes from one version to the next by an `Adopt` in it. The checkpoint that ends with that entry is its *bridge*,
 //! which needs the quorums of both versions and is signed with the new log key, where that is another; a cosigner whose mirror
@@ -76,6 +77,7 @@
 
 mod answer;
 mod charters;
+mod contradiction;
 mod engine;
 mod eras;
 mod event;

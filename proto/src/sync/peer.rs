@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::contradiction::Contradicted;
 use super::event::StreamId;
 use super::frame::HelloFrame;
 use super::pull::Asked;
@@ -77,6 +78,8 @@ pub(super) struct Session {
     pub(super) charter: u32,
     /// The newest version that it holds or was sent.
     pub(super) charter_sent: u32,
+    /// Whether it holds another text of a version than this node.
+    pub(super) contradicted: Option<Contradicted>,
     /// Whether this is the stream that stays between the two nodes.
     pub(super) active: bool,
     /// When the own greeting is due, Unix milliseconds: at once, and then every minute, since it carries the clock.
@@ -126,6 +129,7 @@ impl Session {
             hello: None,
             charter: 0,
             charter_sent: 0,
+            contradicted: None,
             active: false,
             hello_due_ms: 0,
             full_due: None,

@@ -57,7 +57,10 @@ impl Engine {
             let dialled = session.dialled;
             return Some(Outgoing::Frame(self.compose_hello(now_ms, dialled)));
         }
-        if !session.active {
+        if let Some(frame) = self.compose_contradiction(stream) {
+            return Some(Outgoing::Frame(frame));
+        }
+        if !self.sessions.get(&stream)?.active {
             return None;
         }
         if let Some(frame) = self.compose_charter(stream) {

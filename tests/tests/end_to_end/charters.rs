@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use entente_node::membership::{OwnKeys, load_charters};
+use entente_proto::charter::Changes;
 use entente_tests::network::{Network, Node, log_of};
 use entente_tests::wait::until_so;
 
@@ -156,4 +158,57 @@ fn charter_drill_a_node_that_was_down_catches_up_through_two_versions() {
     until_taken_up(&network, &four, 3);
     uk.refer("uk-2.example", "certified");
     network.until_agreed(&four);
+}
+
+/// A next version with these changes, signed by these units, whatever they have signed before: as with charter keys that are
+/// kept on other machines.
+fn signed_elsewhere(network: &Network, name: &str, changes: &Changes, units: &[&str]) -> PathBuf {
+    let mut draft = load_charters(&network.nodes()[0].home).unwrap().compose_next(changes).unwrap();
+    for unit in units {
+        let node = network.node(unit);
+        for signer in OwnKeys::load(&node.home, network.name(), &node.unit).unwrap().into_signers() {
+            if draft.is_due(signer.key()) {
+                draft.sign(&[&*signer], 1).unwrap();
+            }
+        }
+    }
+    let path = network.directory().join(name);
+    std::fs::write(&path, draft.to_bytes()).unwrap();
+    path
+}
+
+#[test]
+fn charter_drill_two_texts_of_one_version_are_shown_to_both_sides_which_name_who_signed_both() {
+    let four = ["BE", "FR", "NL", "UK"];
+    let network = Network::found(PROGRAM, &four);
+    let remove = Changes { remove: [network.node("UK").unit.clone()].into(), ..Changes::default() };
+    let raise = Changes { quorum: Some(Some(3)), ..Changes::default() };
+    let one = signed_elsewhere(&network, "one.note", &remove, &["BE", "FR", "NL"]);
+    let other = signed_elsewhere(&network, "other.note", &raise, &["BE", "NL", "UK"]);
+    for (unit, file) in [("BE", &one), ("FR", &one), ("NL", &other), ("UK", &other)] {
+        let _ = network.node(unit).call(&["charter", "adopt", file.to_str().unwrap()]).ended(0);
+    }
+    network.nodes().iter().for_each(Node::start);
+    let warned = |node: &Node| {
+        let status = node.try_status()?;
+        let warnings = status["warnings"].as_array().unwrap().iter().filter_map(|warning| warning.as_str());
+        warnings.map(str::to_owned).find(|warning| warning.starts_with("CHARTER:"))
+    };
+    // Whoever may connect: UK is no unit by the text that BE and FR hold.
+    for unit in ["BE", "FR", "NL"] {
+        let node = network.node(unit);
+        let warning = entente_tests::wait::until(&format!("{unit} tells of the other text"), || warned(node));
+        assert!(warning.contains("BE NL signed both") && warning.contains("enough units signed it"), "{warning}");
+        node.until_logged(0, &["kept as evidence", "another text of version 2"]);
+        let kept = std::fs::read_dir(node.home.charter_evidence()).unwrap().map(|entry| entry.unwrap().path());
+        let kept: Vec<Vec<u8>> = kept.map(|path| std::fs::read(path).unwrap()).collect();
+        let theirs = if unit == "NL" { &one } else { &other };
+        assert_eq!(kept, [std::fs::read(theirs).unwrap()]);
+        assert_eq!(node.status()["charter"]["version"], 2);
+    }
+    // It is not forgotten, and said again without hearing of it again.
+    network.nodes().iter().for_each(Node::stop);
+    let be = network.node("BE");
+    be.start();
+    assert!(entente_tests::wait::until("BE remembers", || warned(be)).contains("BE NL signed both"));
 }

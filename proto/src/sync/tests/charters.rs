@@ -376,8 +376,67 @@ fn a_charter_that_contradicts_is_kept_as_evidence_and_refused() {
     let note = other.newest().note().to_vec();
     world.event(1, Event::Received { stream, frame: crate::sync::Frame::Charter(note) });
     assert_eq!(world.nodes[1].evidence, ["another text of version 2 is held here; both cannot count"]);
-    assert!(world.nodes[1].faults.iter().any(|fault| fault.contains("charter version 2 with another text")), "{peer}");
+    let refused =
+        |w: &World| w.nodes[1].faults.iter().any(|fault| fault.contains("charter version 2 with another text"));
+    world.until(&format!("the stream to {peer} ends"), refused);
     assert_eq!(world.nodes[1].disk.charters.as_ref().unwrap().newest().digest(), world.charters.newest().digest());
+}
+
+#[test]
+fn nodes_that_hold_different_texts_of_a_version_show_them_to_each_other_and_take_neither() {
+    for seed in 0..6 {
+        let mut world = at_work(&["BE", "FR", "NL"], seed);
+        let before = world.charters.clone();
+        let (one, other) = (next(&before, &adding("UK")), next(&before, &adding("US")));
+        // With a third version on it, the one side names a version that the other does not know.
+        let later = if seed % 2 == 0 { one.clone() } else { next(&one, &removing("UK")) };
+        for (at, chain) in [(0, &later), (1, &later), (2, &other)] {
+            world.kill(at);
+            world.nodes[at].disk.charters = Some(chain.clone());
+            world.nodes[at].faults.clear();
+        }
+        (0..3).for_each(|at| world.start(at));
+        world.until("all were shown the other text", |w| w.nodes.iter().all(|node| !node.evidence.is_empty()));
+        let ended = |w: &World, at: usize| w.nodes[at].faults.iter().any(|fault| fault.contains("with another text"));
+        world.until("the streams end", |w| (0..3).any(|at| ended(w, at)));
+        for node in &world.nodes {
+            let words = "another text of version 2 is held here; both cannot count";
+            assert!(node.evidence.iter().all(|evidence| evidence == words), "{:?}", node.evidence);
+        }
+        for (at, chain) in [(0, &later), (1, &later), (2, &other)] {
+            let held = world.nodes[at].engine.as_ref().unwrap().setup.charters.newest().digest();
+            assert_eq!(held, chain.newest().digest());
+        }
+        let heard = |at: usize, of: usize| world.nodes[at].engine.as_ref().unwrap().connected(&world.nodes[of].unit);
+        assert!(heard(0, 2).is_none() && heard(1, 2).is_none() && heard(2, 0).is_none(), "they are no partners");
+    }
+}
+
+#[test]
+fn another_text_of_a_version_tells_who_signed_both_and_whether_it_would_count() {
+    let units: Vec<UnitId> = ["BE", "FR", "NL", "UK"].iter().map(|unit| id(unit)).collect();
+    let before = found(&units);
+    let held = next(&before, &updating("BE", [1, 0, 0]));
+    let draft = before.compose_next(&removing("UK")).unwrap();
+    let signed_by = |units: &[&str]| {
+        let mut draft = draft.clone();
+        sign_all(&mut draft, units.iter().map(|unit| id(unit)));
+        draft.to_bytes()
+    };
+    let found = |note: &[u8]| held.contradiction(note).unwrap();
+    // BE's charter key was another in the version before, and that one voted for both.
+    let few = found(&signed_by(&["BE", "NL"]));
+    assert_eq!((few.version, few.digest), (2, draft.digest()));
+    assert_eq!(few.signed_both, [id("BE"), id("NL")].into());
+    assert!(few.lacks.unwrap().contains("more than two thirds must"));
+    let enough = found(&signed_by(&["BE", "FR", "NL"]));
+    assert_eq!((enough.signed_both.len(), enough.lacks), (3, None));
+    assert_eq!(found(&signed_by(&[])).signed_both, [].into());
+    // What is held itself, what is not held yet, and what is no charter contradict nothing.
+    let third = held.compose_next(&removing("UK")).unwrap();
+    for note in [held.newest().note(), &third.to_bytes(), b"nonsense"] {
+        assert_eq!(held.contradiction(note), None);
+    }
 }
 
 #[test]

@@ -1,0 +1,79 @@
+//! Charters that came and do not count, above all another text of a version that is held: kept as evidence, said in the log
+//! and in `status`, and refused.
+
+use std::collections::BTreeMap;
+
+use entente_proto::charter::Contradiction;
+use entente_proto::hash::Hash;
+use entente_proto::ids::UnitId;
+
+use super::{Core, lock};
+
+/// By the digest of the other text: what it shows, and where it is kept.
+pub(super) type Found = BTreeMap<Hash, (Contradiction, String)>;
+
+impl Core {
+    /// Keeps a charter that does not count.
+    pub(super) fn keep_evidence(&self, from: &UnitId, note: &[u8], reason: &str) {
+        let found = self.charters().contradiction(note);
+        let known = found.as_ref().is_some_and(|found| lock(&self.contradictions).contains_key(&found.digest));
+        if known {
+            tracing::warn!(%from, reason, "a partner still holds a charter that is kept as evidence already");
+            return;
+        }
+        match self.charter_files.keep_evidence(note) {
+            Ok(file) => {
+                tracing::error!(
+                    %from, reason, file,
+                    "a partner sent a charter that does not count; it is kept as evidence"
+                );
+                if let Some(found) = found {
+                    self.note_contradiction(found, file);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%from, reason, error, "a partner sent a charter that does not count, and it cannot be kept")
+            }
+        }
+    }
+
+    /// Looks through what was kept.
+    pub(super) fn find_contradictions(&self) {
+        let charters = self.charters();
+        for (file, note) in self.charter_files.evidence() {
+            if let Some(found) = charters.contradiction(&note) {
+                self.note_contradiction(found, file);
+            }
+        }
+    }
+
+    fn note_contradiction(&self, found: Contradiction, file: String) {
+        tracing::error!("{}", words(&found, &file));
+        lock(&self.contradictions).insert(found.digest, (found, file));
+    }
+
+    /// What everybody at the unit must know of them, in words.
+    #[must_use]
+    pub fn contradictions(&self) -> Vec<String> {
+        lock(&self.contradictions).values().map(|(found, file)| words(found, file)).collect()
+    }
+}
+
+fn words(found: &Contradiction, file: &str) -> String {
+    let both: Vec<_> = found.signed_both.iter().map(UnitId::as_str).collect();
+    let who = match both.as_slice() {
+        [] => "Nobody signed both".to_owned(),
+        [one] => format!("{one} signed both, which no honest node does"),
+        many => format!("{} signed both, which no honest node does", many.join(" ")),
+    };
+    let counts = match &found.lacks {
+        None => "and enough units signed it, so that whoever got it first holds it".to_owned(),
+        Some(lacks) => format!("and it would not count by itself: {lacks}"),
+    };
+    format!(
+        "CHARTER: there is another text of version {} than the one held here, {counts}. {who}. It is refused, and nodes that hold it are \
+         no partners of this one. It is kept as evidence in {file}: compare `entente charter show` on both nodes, and agree by telephone \
+         which text stands",
+        found.version
+    )
+}

@@ -1,0 +1,54 @@
+//! Two texts of one version: at most one counts, and whoever signed both broke its word.
+
+use std::collections::BTreeSet;
+
+use super::chain::CharterChain;
+use super::verify::UnverifiedCharter;
+use crate::hash::Hash;
+use crate::ids::UnitId;
+
+/// What another text of a version that is held shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The version.
+    pub version: u32,
+    /// The other text's digest.
+    pub digest: Hash,
+    /// The units whose charter keys signed both texts. An honest node signs one text for a version, ever.
+    pub signed_both: BTreeSet<UnitId>,
+    /// Why the other text would not count even if it stood alone; nothing where enough have signed it.
+    pub lacks: Option<String>,
+}
+
+impl CharterChain {
+    /// Holds a charter against the version of it that is held: every signature that is told of was checked. Nothing if it is no
+    /// other text of a version that is held.
+    #[must_use]
+    pub fn contradiction(&self, note: &[u8]) -> Option<Contradiction> {
+        let other = UnverifiedCharter::parse(note).ok()?;
+        let version = other.terms().version;
+        let held = self.version(version).filter(|held| held.digest() != other.digest())?;
+        let before = version.checked_sub(1).and_then(|before| self.up_to(before));
+        // The charter keys of the version before vote for one that follows it.
+        let read = |charter: UnverifiedCharter| match &before {
+            Some(chain) => chain.draft(charter.clone()).unwrap_or(charter),
+            None => charter,
+        };
+        let lacks = match &before {
+            Some(chain) => chain.verify(other.clone()).err(),
+            None => other.verify_first().err(),
+        };
+        let (held, other) = (read(UnverifiedCharter::parse(held.note()).ok()?), read(other));
+        let voters = before.as_ref().into_iter().flat_map(|chain| chain.newest().units().values());
+        let signed_both = held.terms().units.values().chain(voters).filter(|unit| {
+            let key = &unit.charter_key;
+            held.has_signed(key) && other.has_signed(key)
+        });
+        Some(Contradiction {
+            version,
+            digest: other.digest(),
+            signed_both: signed_both.map(|unit| unit.id.clone()).collect(),
+            lacks: lacks.map(|error| error.to_string()),
+        })
+    }
+}
