@@ -67,7 +67,7 @@ fn main() {
     let units: Vec<UnitId> = (0..count).map(|n| format!("U{n:02}").parse().unwrap()).collect();
     let fold = Fold::new(units.iter().cloned(), FOLD_VERSION).unwrap();
     let mut world = World { fold, logs: Logs::default() };
-    let lead = &units[0];
+    let lead = units.first().unwrap();
     for n in 0..targets {
         let target = format!("domain:{n}.example");
         world.say(lead, Body::Refer(Refer { target, categories: vec![1], ..Refer::default() }));

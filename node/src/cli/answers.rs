@@ -223,7 +223,7 @@ impl Desk {
                 match self.submitter.certified(&taken, until).await? {
                     Some(certified) => at.into_iter().zip(certified).for_each(|(at, new)| {
                         if let Some(answer) = answers.get_mut(at) {
-                            *answer = new;
+                            *answer = with_notices(new, answer);
                         }
                     }),
                     None => self.uncertified = self.uncertified.saturating_add(taken.len() as u64),
@@ -247,6 +247,16 @@ impl Desk {
             )));
         }
         Ok(())
+    }
+}
+
+/// The newer answer, with what the officer was to know when the statement was judged: a repeated call does not judge again.
+fn with_notices(new: Answer, before: &Answer) -> Answer {
+    match (new, before) {
+        (Answer::Accepted(new), Answer::Accepted(before)) if new.notices.is_empty() => {
+            Answer::Accepted(Accepted { notices: before.notices.clone(), ..new })
+        }
+        (new, _) => new,
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use entente_proto::wire::record::Body;
-use entente_proto::wire::{Evidence, EvidenceItem};
+use entente_proto::wire::{Evidence, EvidenceItem, RecordRef};
 
 use super::Global;
 use super::answers::{Entering, enter};
@@ -36,6 +36,9 @@ pub(crate) struct Args {
     /// The target it was found at
     #[arg(long)]
     target: Option<String>,
+    /// The operation it was seized in, such as BE/40
+    #[arg(long, value_name = "ID", value_parser = super::operation::parse_id)]
+    operation: Option<RecordRef>,
     #[command(flatten)]
     of: Captured,
     #[command(flatten)]
@@ -80,7 +83,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
             item: Some(file),
             description: description.clone(),
             target: target.clone(),
-            operation: None,
+            operation: args.operation.clone(),
         }))
     };
     enter(node, inputs, state, &args.entering, global).await

@@ -51,6 +51,9 @@ pub(crate) struct Args {
     /// Only targets with something overdue: a provider's answer, a review, the end of a hold
     #[arg(long)]
     overdue: bool,
+    /// Only targets of closed operations that were seen online again, and what succeeds them
+    #[arg(long)]
+    resurfaced: bool,
     /// For --overdue: how many hours a provider has to answer [default: 1 after a removal order, else 24]
     #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u64).range(1..=87_600))]
     answer_within: Option<u64>,
@@ -117,6 +120,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
         at_ms: args.at.unwrap_or_default(),
         answer_within_ms: args.answer_within.unwrap_or_default().saturating_mul(3_600_000),
         withdrawn: false,
+        resurfaced: args.resurfaced,
     };
     let printing = async {
         let mut rows = node.client().list(within(request, deadline)).await?.into_inner();

@@ -33,6 +33,7 @@ mod link;
 mod list;
 mod object;
 mod observe;
+mod operation;
 mod outcome;
 pub(crate) mod output;
 mod receipt;
@@ -133,6 +134,7 @@ enum Verb {
     Link(link::Args),
     Evidence(evidence::Args),
     Custody(custody::Args),
+    Operation(operation::Args),
     Waiting(waiting::ListArgs),
     Countersign(waiting::CountersignArgs),
     Reject(waiting::RejectArgs),
@@ -192,6 +194,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Verb::Link(args) => wait_for(link::run(args, global)),
         Verb::Evidence(args) => wait_for(evidence::run(args, global)),
         Verb::Custody(args) => wait_for(custody::run(args, global)),
+        Verb::Operation(args) => wait_for(operation::run(args, global)),
         Verb::Waiting(args) => wait_for(waiting::list(args, global)),
         Verb::Countersign(args) => wait_for(waiting::countersign(args, global)),
         Verb::Reject(args) => wait_for(waiting::reject(args, global)),

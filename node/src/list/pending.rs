@@ -24,6 +24,8 @@ struct Noted {
     refers: bool,
     /// Whether it names its target itself.
     names: bool,
+    /// Whether it is a step of an operation.
+    step: bool,
     withdraws: Option<u64>,
 }
 
@@ -72,6 +74,19 @@ impl Pending {
             id.unit == *unit && log.get(&id.index).is_some_and(|noted| noted.refers) && !self.withdrawn(unit, id.index)
         };
         self.about(target).find(refers).map(|id| id.index)
+    }
+
+    /// What a pending referral refers that is not taken back.
+    #[must_use]
+    pub fn refers(&self, id: &RecordId) -> Option<&Target> {
+        let noted = self.all.get(&id.unit)?.get(&id.index).filter(|noted| noted.refers)?;
+        noted.target.as_ref().filter(|_| !self.withdrawn(&id.unit, id.index))
+    }
+
+    /// The pending steps of operations that a unit took, by their indexes.
+    pub fn steps(&self, unit: &UnitId) -> impl Iterator<Item = u64> {
+        let log = self.all.get(unit).into_iter().flatten();
+        log.filter(|(_, noted)| noted.step).map(|(index, _)| *index)
     }
 
     /// The pending holds of a target that are not taken back.
@@ -134,6 +149,7 @@ impl Pending {
         let noted = Noted {
             target: target.clone(),
             names: statement.is_some_and(|statement| statement.target().is_some()),
+            step: matches!(statement.map(Statement::body), Some(Body::OperationStep(_))),
             refers: matches!(statement.map(Statement::body), Some(Body::Refer(_))),
             withdraws: match statement.map(Statement::body) {
                 Some(Body::Withdraw(withdraw)) => Some(withdraw.index),

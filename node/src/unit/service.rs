@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use entente_certs::identity::Role;
+use entente_proto::ids::RecordId;
 use entente_proto::limits::{API_BYTES_MAX, CHECKS_MAX, SUBMISSIONS_MAX};
 use entente_proto::wire;
 use entente_proto::wire::unit_server::{Unit, UnitServer};
@@ -91,6 +92,7 @@ impl UnitService {
 
 #[tonic::async_trait]
 impl Unit for UnitService {
+    type OperationStream = ReceiverStream<Result<wire::OperationPart, Status>>;
     type ListStream = ReceiverStream<Result<wire::ListedRow, Status>>;
     type ScrubStream = scrub::Reports;
     type WatchStream = ReceiverStream<Result<wire::Change, Status>>;
@@ -223,6 +225,31 @@ impl Unit for UnitService {
     ) -> Result<Response<wire::ProposalsReply>, Status> {
         self.admit(&request, false)?;
         proposals::answer(&self.core, &request.into_inner().what).map(Response::new)
+    }
+
+    async fn operations(
+        &self,
+        request: Request<wire::OperationsRequest>,
+    ) -> Result<Response<wire::OperationsReply>, Status> {
+        self.admit(&request, false)?;
+        self.listed()?;
+        self.core.reading(words::of_the_database, || query::operations(&self.core)).await.map(Response::new)
+    }
+
+    async fn operation(
+        &self,
+        request: Request<wire::OperationRequest>,
+    ) -> Result<Response<Self::OperationStream>, Status> {
+        self.admit(&request, false)?;
+        self.listed()?;
+        let id = request.into_inner().id.unwrap_or_default();
+        let unit = id.unit.parse().map_err(|error| Status::invalid_argument(format!("{error}")))?;
+        let id = RecordId { unit, index: id.index };
+        let parts = self.core.reading(words::of_the_database, || query::operation(&self.core, &id)).await?;
+        // All of it is in memory already; the caller takes it as it likes.
+        let (sender, stream) = tokio::sync::mpsc::channel(parts.len().max(1));
+        parts.into_iter().for_each(|part| _ = sender.try_send(Ok(part)));
+        Ok(Response::new(ReceiverStream::new(stream)))
     }
 
     async fn fork(&self, request: Request<wire::ForkRequest>) -> Result<Response<wire::ForkReply>, Status> {

@@ -63,6 +63,7 @@ pub(super) fn compose(
         behind: peer.behind,
         agrees: agrees(digests, peer.list),
         seen_ms: peer.heard_ms,
+        clock_ahead_ms: peer.clock_ahead_ms,
     });
     let peers: Vec<_> = peers.collect();
     let quorum = core.charter().quorum();

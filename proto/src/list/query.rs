@@ -81,6 +81,32 @@ impl Fold {
         holds.filter_map(|key| Some(&self.logs.get(key.unit())?.unit))
     }
 
+    /// What a standing referral refers; `None` where the record is none.
+    #[must_use]
+    pub fn refers(&self, id: &RecordId) -> Option<&Target> {
+        let slot =
+            self.slot(Key::new(self.number_of(&id.unit)?, id.index)).filter(|slot| is_standing_referral(slot))?;
+        let About::Target(target) = slot.about() else { return None };
+        Some(&self.targets.get(target)?.target)
+    }
+
+    /// The first standing referral of a target, by unit and index.
+    #[must_use]
+    pub fn first_referral(&self, target: &Target) -> Option<RecordId> {
+        let chain = self.targets.find(target.as_str()).into_iter().flat_map(|id| self.chain_of(id));
+        let key = chain.filter(|key| self.slot(*key).is_some_and(is_standing_referral)).min()?;
+        self.record_id(key)
+    }
+
+    /// Whether an observation or a link of a target may say that it came back.
+    #[must_use]
+    pub fn is_seen_or_linked(&self, target: &Target) -> bool {
+        self.targets.find(target.as_str()).is_some_and(|id| {
+            let seen = self.observations.range((id, 0, Key::new(0, 0))..=(id, u64::MAX, Key::NONE)).next();
+            seen.is_some() || self.links.range((id, Key::new(0, 0))..=(id, Key::NONE)).next().is_some()
+        })
+    }
+
     /// The referrals and holds for which a target has its row, withdrawn ones too, in no order.
     pub fn makers(&self, target: &Target) -> impl Iterator<Item = RecordId> {
         let chain = self.targets.find(target.as_str()).into_iter().flat_map(|id| self.chain_of(id));

@@ -23,6 +23,7 @@ mod i6_repair;
 mod i7_erased_is_erased;
 mod i8_bad_input;
 mod newer_rules;
+mod operation;
 mod receipts;
 mod second_officer;
 mod wrong_referral;

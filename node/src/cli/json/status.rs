@@ -72,6 +72,8 @@ struct PeerJson {
     behind: u64,
     agrees: Option<bool>,
     seen: Option<String>,
+    /// How far its clock is ahead of the node's; null where it is not connected.
+    clock_ahead_ms: Option<i64>,
     reason: Option<String>,
 }
 
@@ -114,6 +116,7 @@ impl From<&StatusReply> for StatusJson {
                     behind: peer.behind,
                     agrees: peer.agrees,
                     seen: moment_unless_zero(peer.seen_ms),
+                    clock_ahead_ms: peer.connected.then_some(peer.clock_ahead_ms),
                     reason: super::said(&peer.reason),
                 })
                 .collect(),

@@ -151,6 +151,7 @@ fn the_state_is_printed_as_agreed() {
                 agrees: Some(true),
                 seen_ms: AMAQ_DAY_MS,
                 reason: String::new(),
+                clock_ahead_ms: -3,
             },
             PeerStatus { unit: "NL".to_owned(), behind: 2, reason: "refused".to_owned(), ..PeerStatus::default() },
         ],
@@ -178,8 +179,8 @@ fn the_state_is_printed_as_agreed() {
             "logs": [{ "unit": "BE", "size": 9, "certified": 8, "root": "00".repeat(32), "charter": 2, "forked": false }],
             "list": { "digest": "01".repeat(32), "listed": 5, "held": 4, "disputed": 3, "cleared": 2, "pending": 1 },
             "peers": [
-                { "unit": "FR", "connected": true, "behind": 0, "agrees": true, "seen": "2018-04-25T06:00:00Z", "reason": null },
-                { "unit": "NL", "connected": false, "behind": 2, "agrees": null, "seen": null, "reason": "refused" },
+                { "unit": "FR", "connected": true, "behind": 0, "agrees": true, "seen": "2018-04-25T06:00:00Z", "clock_ahead_ms": -3, "reason": null },
+                { "unit": "NL", "connected": false, "behind": 2, "agrees": null, "seen": null, "clock_ahead_ms": null, "reason": "refused" },
             ],
             "outbox": 1,
             "certificates": [

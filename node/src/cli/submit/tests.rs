@@ -85,6 +85,7 @@ impl Fake {
 
 #[tonic::async_trait]
 impl Unit for Fake {
+    type OperationStream = tokio_stream::Empty<Result<entente_proto::wire::OperationPart, Status>>;
     type ListStream = tokio_stream::Empty<Result<ListedRow, Status>>;
     type ScrubStream = tokio_stream::Empty<Result<ScrubReply, Status>>;
     type WatchStream = tokio_stream::Empty<Result<Change, Status>>;
@@ -123,6 +124,20 @@ impl Unit for Fake {
         _: Request<entente_proto::wire::CharterRequest>,
     ) -> Result<Response<entente_proto::wire::CharterReply>, Status> {
         Err(Status::unimplemented("charter"))
+    }
+
+    async fn operations(
+        &self,
+        _: Request<entente_proto::wire::OperationsRequest>,
+    ) -> Result<Response<entente_proto::wire::OperationsReply>, Status> {
+        Err(Status::unimplemented("operations"))
+    }
+
+    async fn operation(
+        &self,
+        _: Request<entente_proto::wire::OperationRequest>,
+    ) -> Result<Response<Self::OperationStream>, Status> {
+        Ok(Response::new(tokio_stream::empty()))
     }
 
     async fn proposals(

@@ -30,7 +30,9 @@ fn check_one(core: &Core, state: &State, withheld: &Withheld, likeness: u32, inp
     let pending = |target: &Target| state.pending.about(target).next().is_some();
     let own = state.own_referral(&core.unit, &target);
     let own = own.map(|index| record_ref(&entente_proto::ids::RecordId { unit: core.unit.clone(), index }));
+    let referral = own.clone().or_else(|| state.fold.first_referral(&target).as_ref().map(record_ref));
     let mut checked = wire::Checked {
+        referral,
         target: target.to_string(),
         pending: state.pending.count() > 0
             && (pending(&target) || record::parents(&target).any(|above| pending(&above))),

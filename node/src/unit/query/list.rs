@@ -13,6 +13,7 @@ use super::super::withheld::Withheld;
 use super::super::words::{record_ref, unreadable};
 use super::late::{Moment, late};
 use super::listed_row;
+use super::operation::all_resurfaced;
 use crate::core::Core;
 use crate::list::{ListError, State};
 
@@ -34,6 +35,7 @@ pub(in crate::unit) struct Filter {
     limit: u64,
     after: Option<Place>,
     withdrawn: bool,
+    resurfaced: bool,
 }
 
 /// Where a row stands in the order asked for: by its key, then by its target. By target every key is 0.
@@ -70,6 +72,7 @@ impl Filter {
             limit: request.limit,
             after,
             withdrawn: request.withdrawn,
+            resurfaced: request.resurfaced,
         })
     }
 
@@ -200,13 +203,15 @@ pub(in crate::unit) struct Pages {
     filter: Filter,
     /// In another order than by target: the rows still to be given. Collected first.
     sorted: Option<VecDeque<Place>>,
+    /// Where only those are asked for: what came back. Collected first.
+    resurfaced: Option<BTreeSet<Target>>,
     given: u64,
     ended: bool,
 }
 
 impl Pages {
     pub(in crate::unit) const fn new(filter: Filter) -> Self {
-        Self { filter, sorted: None, given: 0, ended: false }
+        Self { filter, sorted: None, resurfaced: None, given: 0, ended: false }
     }
 
     pub(in crate::unit) const fn ended(&self) -> bool {
@@ -220,6 +225,9 @@ impl Pages {
         }
         let state = core.list.read_in_order();
         let withheld = Withheld::new(core, &state);
+        if self.filter.resurfaced && self.resurfaced.is_none() {
+            self.resurfaced = Some(all_resurfaced(core, &state, &withheld)?);
+        }
         let places: Vec<Place> = match &self.sorted {
             Some(sorted) => sorted.iter().take(count).cloned().collect(),
             None => {
@@ -233,6 +241,9 @@ impl Pages {
             if self.filter.limit > 0 && given >= self.filter.limit {
                 ended = true;
                 break;
+            }
+            if self.resurfaced.as_ref().is_some_and(|back| !back.contains(&place.1)) {
+                continue;
             }
             // What was collected may have changed since.
             if let Some(row) = self.filter.row(core, &state, &withheld, &place.1)? {

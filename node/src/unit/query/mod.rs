@@ -6,6 +6,7 @@
 //! | `show` | the story of a target or record |
 //! | `family` | which targets belong together |
 //! | `late` | what is overdue, at a moment |
+//! | `operation` | which operations there are, and their boards |
 //! | `check` | whether something is on the list, or stands below something that is |
 //! | `watch` | what changes |
 
@@ -13,6 +14,7 @@ mod check;
 mod family;
 mod late;
 mod list;
+mod operation;
 mod show;
 mod watch;
 
@@ -21,6 +23,7 @@ use entente_proto::wire;
 
 pub(super) use self::check::check;
 pub(super) use self::list::{Filter, Pages};
+pub(super) use self::operation::{operation, operations};
 pub(super) use self::show::{show, shown};
 pub(super) use self::watch::follow;
 use super::withheld::Withheld;

@@ -11,7 +11,8 @@ mod against;
 mod prepare;
 mod second;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use entente_proto::checkpoint::CosignedCheckpoint;
@@ -73,6 +74,36 @@ struct Judge<'a> {
     lists: Lists,
     officer: &'a str,
     now_ms: u64,
+    /// The certified logs, all of which are folded: what a step of an operation names.
+    frontier: Vec<wire::FrontierLog>,
+    /// The boards by which the reports of this call are judged, so that each is made once.
+    boards: Mutex<BTreeMap<RecordId, Arc<wire::Board>>>,
+}
+
+impl<'a> Judge<'a> {
+    async fn new(core: &Core, desk: &Desk, officer: &'a str) -> Self {
+        let (lists, frontier) = (desk.lists().await, frontier(core).await);
+        Self { config: desk.config, lists, officer, now_ms: core.clock.now_ms(), frontier, boards: Mutex::default() }
+    }
+}
+
+/// How far each log is certified, once the list is folded that far. A list that takes too long over it is told by what a
+/// step that needs it is judged to be.
+async fn frontier(core: &Core) -> Vec<wire::FrontierLog> {
+    let certified: Vec<_> =
+        core.logs().into_iter().filter_map(|log| Some((log.unit, log.certified?.checkpoint().clone()))).collect();
+    let folded = async {
+        while certified.iter().any(|(unit, head)| core.list.folded(unit) < head.size.get()) {
+            tokio::time::sleep(STORED_PAUSE).await;
+        }
+    };
+    let _ = tokio::time::timeout(STORED_WAIT, folded).await;
+    let log = |(unit, head): (entente_proto::ids::UnitId, entente_proto::checkpoint::Checkpoint)| wire::FrontierLog {
+        unit: unit.to_string(),
+        size: head.size.get(),
+        root: head.root.0.to_vec(),
+    };
+    certified.into_iter().map(log).collect()
 }
 
 /// A statement on its way.
@@ -94,7 +125,7 @@ pub(super) async fn submit(
         return Err(Status::resource_exhausted(words));
     }
     repeated_are_stored(core, &submissions).await;
-    let judge = Judge { config: desk.config, lists: desk.lists().await, officer, now_ms: core.clock.now_ms() };
+    let judge = Judge::new(core, desk, officer).await;
     let mut prepared = Vec::with_capacity(submissions.len());
     {
         let state = core.list.read();
@@ -129,7 +160,7 @@ pub(super) async fn judge(
     officer: &str,
     submissions: Vec<wire::Submission>,
 ) -> Vec<wire::SubmitResult> {
-    let judge = Judge { config: desk.config, lists: desk.lists().await, officer, now_ms: core.clock.now_ms() };
+    let judge = Judge::new(core, desk, officer).await;
     let state = core.list.read();
     let judged = submissions.into_iter().map(|submission| {
         let prepared = match prepare(core, &state, &judge, submission) {
@@ -175,7 +206,7 @@ pub(super) async fn decide(
     }
     let stopping = |stopping: crate::core::Stopping| Status::unavailable(stopping.to_string());
     let standby = core.waiting().await.map_err(stopping)?;
-    let judge = Judge { config: desk.config, lists: desk.lists().await, officer, now_ms: core.clock.now_ms() };
+    let judge = Judge::new(core, desk, officer).await;
     let mut prepared = Vec::with_capacity(decisions.len());
     {
         let state = core.list.read();

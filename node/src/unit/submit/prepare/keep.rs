@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use entente_proto::record;
 use entente_proto::wire;
+use entente_proto::wire::operation_step::Step;
 use entente_proto::wire::record::Body;
 
 use super::At;
@@ -61,7 +62,28 @@ impl At<'_> {
                     outcome.at_ms = before.at_ms;
                 }
             }
+            (Body::OperationStep(said), Body::OperationStep(before)) if said.operation == before.operation => {
+                if let (Some(step), Some(before)) = (said.step.as_mut(), before.step) {
+                    keep_step(step, before);
+                }
+            }
             _ => {}
         }
+    }
+}
+
+/// What a node fills into a step is as it was when the step came first.
+fn keep_step(step: &mut Step, before: Step) {
+    match (step, before) {
+        (Step::Freeze(freeze), Step::Freeze(before)) => *freeze = before,
+        (Step::Ready(ready), Step::Ready(before)) if ready.digest.is_empty() => *ready = before,
+        (Step::Go(go), Step::Go(before))
+            if (go.at_ms == 0 || go.at_ms == before.at_ms) && go.overrides == before.overrides =>
+        {
+            *go = before;
+        }
+        (Step::Executed(executed), Step::Executed(before)) if executed.at_ms == 0 => executed.at_ms = before.at_ms,
+        (Step::Close(close), Step::Close(before)) => close.frontier = before.frontier,
+        _ => {}
     }
 }

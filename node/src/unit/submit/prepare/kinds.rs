@@ -13,7 +13,7 @@ use super::super::{Refusal, record_ref, refusal, understand};
 use super::{At, Found};
 
 /// How far ahead of the node's clock a time may lie that an officer gives for something that has happened.
-const AHEAD_MS: u64 = 2 * 60 * 1_000;
+pub(super) const AHEAD_MS: u64 = 2 * 60 * 1_000;
 
 impl At<'_> {
     /// Whatever key it names: a lost certificate may not be known here, and the record speaks for this unit's alone.
@@ -223,7 +223,7 @@ impl At<'_> {
 
     /// Something that an officer says has happened lies in the past, but for clocks that differ a little; without a time
     /// it happened now.
-    fn happened(&self, at_ms: &mut u64) -> Result<(), Refusal> {
+    pub(super) fn happened(&self, at_ms: &mut u64) -> Result<(), Refusal> {
         if *at_ms == 0 && !self.again {
             *at_ms = self.judge.now_ms;
         }

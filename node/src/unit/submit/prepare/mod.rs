@@ -5,11 +5,13 @@
 //! | this one | the way of a statement |
 //! | `kinds` | what each kind needs |
 //! | `known` | what this node knows of the records that a statement names |
+//! | `operation` | operations and their steps |
 //! | `keep` | what a repeated call keeps of what was stored |
 
 mod keep;
 mod kinds;
 mod known;
+mod operation;
 
 use entente_proto::record::{self, RecordKind, Target};
 use entente_proto::wire;
@@ -134,6 +136,8 @@ impl At<'_> {
             Body::Link(link) => self.link(link),
             Body::Evidence(evidence) => self.evidence(evidence),
             Body::Custody(custody) => self.custody(custody),
+            Body::Operation(operation) => self.operation(operation),
+            Body::OperationStep(step) => self.step(step),
             Body::Revoke(revoke) => Ok(self.revoke(revoke)),
             Body::Propose(propose) => self.propose(propose),
             Body::Approve(_) => Ok(Found::default()),

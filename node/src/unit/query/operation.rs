@@ -1,0 +1,204 @@
+//! Operations: which there are, their boards, and what of a closed one came back.
+
+use std::collections::BTreeSet;
+
+use entente_proto::ids::RecordId;
+use entente_proto::list::operation::board_digest;
+use entente_proto::record::{self, Target};
+use entente_proto::wire;
+use entente_proto::wire::record::Body;
+use entente_proto::wire::{Board, BoardTarget, Phase};
+use tonic::Status as Answer;
+
+use super::super::withheld::Withheld;
+use super::super::words::{record_ref, unreadable};
+use crate::core::Core;
+use crate::list::{ListError, State, Stored};
+
+/// Most operations that are listed.
+const LISTED_MAX: usize = 1_000;
+/// Targets and steps of one part of an answer, so that it stays small whatever was reported.
+const TARGETS_MAX: usize = 256;
+const STEPS_MAX: usize = 1_024;
+
+/// The operations, the newest first.
+pub(in crate::unit) fn operations(core: &Core) -> Result<wire::OperationsReply, Answer> {
+    let state = core.list.read();
+    let mut operations = Vec::new();
+    for id in state.fold.operations() {
+        if let Some(board) = board_of(core, &state, &id).map_err(|error| unreadable(&error))? {
+            operations.push(summary(core, &board));
+        }
+    }
+    operations.sort_by(|a, b| (b.time_ms, key(&b.id)).cmp(&(a.time_ms, key(&a.id))));
+    operations.truncate(LISTED_MAX);
+    Ok(wire::OperationsReply { operations })
+}
+
+fn key(id: &Option<wire::RecordRef>) -> Option<(&str, u64)> {
+    id.as_ref().map(|id| (id.unit.as_str(), id.index))
+}
+
+fn summary(core: &Core, board: &Board) -> wire::OperationSummary {
+    let own = board.units.iter().find(|unit| unit.unit == core.unit.as_str());
+    let ready = board.units.iter().filter(|unit| unit.ready.is_some()).count();
+    wire::OperationSummary {
+        id: board.id.clone(),
+        time_ms: board.time_ms,
+        title: board.title.clone(),
+        phase: board.phase,
+        at_ms: board.go.as_ref().map_or(board.go_ms, |go| go.at_ms),
+        targets: board.targets.len() as u64,
+        part: own.map_or(wire::Part::Unspecified.into(), |unit| unit.part),
+        ready: u32::try_from(ready).unwrap_or(u32::MAX),
+        ready_quorum: board.ready_quorum,
+    }
+}
+
+fn board_of(core: &Core, state: &State, id: &RecordId) -> Result<Option<Board>, ListError> {
+    Ok(state.fold.board(id, &Stored(&*core.store), &[])?)
+}
+
+/// An operation, in parts.
+pub(in crate::unit) fn operation(core: &Core, id: &RecordId) -> Result<Vec<wire::OperationPart>, Answer> {
+    let state = core.list.read();
+    let failed = |error: ListError| unreadable(&error);
+    let Some(mut board) = board_of(core, &state, id).map_err(failed)? else {
+        let words = if state.pending.holds(id) {
+            format!("{id} is not yet certified: ask again in a moment")
+        } else {
+            format!("{id} is no operation: `entente operation list` shows them")
+        };
+        return Err(Answer::not_found(words));
+    };
+    let digest = board_digest(&board).0.to_vec();
+    let withheld = Withheld::new(core, &state);
+    let resurfaced = resurfaced(core, &state, &withheld, &board).map_err(failed)?;
+    let pending = pending_steps(core, &state, id).map_err(failed)?;
+    let pending_holds = pending_holds(&state, &withheld, &board);
+    strip(&withheld, &mut board);
+    let (targets, steps) = (std::mem::take(&mut board.targets), std::mem::take(&mut board.steps));
+    let first = wire::OperationPart {
+        board: Some(board),
+        digest,
+        pending,
+        resurfaced,
+        now_ms: core.clock.now_ms(),
+        unit: core.unit.to_string(),
+        pending_holds,
+    };
+    let part = |board: Board| wire::OperationPart { board: Some(board), ..wire::OperationPart::default() };
+    let targets = targets.chunks(TARGETS_MAX).map(|some| Board { targets: some.to_vec(), ..Board::default() });
+    let steps = steps.chunks(STEPS_MAX).map(|some| Board { steps: some.to_vec(), ..Board::default() });
+    Ok(std::iter::once(first).chain(targets.chain(steps).map(part)).collect())
+}
+
+/// Hides what an `Erase` names that is not yet certified.
+fn strip(withheld: &Withheld, board: &mut Board) {
+    let hidden = |id: &Option<wire::RecordRef>| named(id).is_some_and(|id| withheld.holds(&id));
+    for target in &mut board.targets {
+        if hidden(&target.referral) {
+            target.target.clear();
+        }
+        target.against.retain(|against| !hidden(&against.id));
+    }
+    board.evidence.retain(|id| !hidden(&Some(id.clone())));
+}
+
+fn named(id: &Option<wire::RecordRef>) -> Option<RecordId> {
+    let id = id.as_ref()?;
+    Some(RecordId { unit: id.unit.parse().ok()?, index: id.index })
+}
+
+/// The steps of an operation that are not yet certified.
+fn pending_steps(core: &Core, state: &State, id: &RecordId) -> Result<Vec<wire::Pending>, ListError> {
+    let mut pending = Vec::new();
+    for unit in core.logs().into_iter().map(|log| log.unit) {
+        for index in state.pending.steps(&unit) {
+            let step = RecordId { unit: unit.clone(), index };
+            let Some(entry) = core.store.entry(&unit, index)? else { continue };
+            let statement = entry.payload().and_then(|payload| record::parse(entry.header().kind, payload).ok());
+            let record = statement.map(record::Statement::into_record);
+            let of = match record.as_ref().and_then(|record| record.body.as_ref()) {
+                Some(Body::OperationStep(step)) => step.operation.clone(),
+                _ => None,
+            };
+            if of == Some(record_ref(id)) {
+                let time_ms = entry.header().time_ms;
+                pending.push(wire::Pending { id: Some(record_ref(&step)), time_ms, record });
+            }
+        }
+    }
+    Ok(pending)
+}
+
+fn pending_holds(state: &State, withheld: &Withheld, board: &Board) -> Vec<wire::PendingHold> {
+    if state.pending.count() == 0 {
+        return Vec::new();
+    }
+    let targets: BTreeSet<Target> = board.targets.iter().filter_map(|target| target.target.parse().ok()).collect();
+    let holds = targets.iter().flat_map(|target| state.pending.held(target).map(move |id| (target, id)));
+    let holds = holds.filter(|(_, id)| !withheld.holds(id));
+    holds.map(|(target, id)| wire::PendingHold { target: target.to_string(), id: Some(record_ref(id)) }).collect()
+}
+
+/// What of a closed operation came back: targets that were seen online after the last unit acted on them, and targets that
+/// were linked to a successor since the go.
+pub(super) fn resurfaced(
+    core: &Core,
+    state: &State,
+    withheld: &Withheld,
+    board: &Board,
+) -> Result<Vec<wire::Resurfaced>, ListError> {
+    let mut found = Vec::new();
+    let Some(go) = board.go.as_ref().filter(|_| board.phase() == Phase::Closed) else { return Ok(found) };
+    for target in board.targets.iter().filter(|target| target.covered) {
+        let Ok(name) = target.target.parse::<Target>() else { continue };
+        if !state.fold.is_seen_or_linked(&name) {
+            continue;
+        }
+        let Some(mut row) = state.fold.row(&name, &Stored(&*core.store))? else { continue };
+        withheld.strip(&mut row);
+        found.extend(returns(board, target, go.time_ms, &row));
+    }
+    Ok(found)
+}
+
+/// Why a target has come back, if it has.
+fn returns(board: &Board, target: &BoardTarget, go_ms: u64, row: &wire::Row) -> Vec<wire::Resurfaced> {
+    let back = |by: &Option<wire::RecordRef>, at_ms: u64, successor: &str| wire::Resurfaced {
+        operation: board.id.clone(),
+        referral: target.referral.clone(),
+        target: target.target.clone(),
+        by: by.clone(),
+        at_ms,
+        successor: successor.to_owned(),
+    };
+    let mut found = Vec::new();
+    let acted_ms = target.executed.iter().map(|executed| executed.at_ms).max().unwrap_or(go_ms);
+    if let Some((seen, observe)) = row.availability.as_ref().and_then(|seen| Some((seen, seen.observe.as_ref()?)))
+        && observe.observed_ms > acted_ms
+        && observe.availability() != wire::Availability::Offline
+    {
+        found.push(back(&seen.id, observe.observed_ms, &observe.successor));
+    }
+    for row in row.links.iter().filter(|row| row.time_ms > go_ms) {
+        let Some(link) = &row.link else { continue };
+        if link.relation() == wire::Relation::Successor && link.first == target.target {
+            found.push(back(&row.id, row.time_ms, &link.second));
+        }
+    }
+    found
+}
+
+/// The targets of closed operations that came back, and what succeeds them.
+pub(super) fn all_resurfaced(core: &Core, state: &State, withheld: &Withheld) -> Result<BTreeSet<Target>, ListError> {
+    let mut all = BTreeSet::new();
+    for id in state.fold.operations() {
+        let Some(board) = board_of(core, state, &id)? else { continue };
+        for one in resurfaced(core, state, withheld, &board)? {
+            all.extend([&one.target, &one.successor].into_iter().filter_map(|text| text.parse::<Target>().ok()));
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,215 @@
+//! The simultaneous action, with real nodes and the command line alone.
+
+use entente_tests::network::{Network, Node};
+use entente_tests::wait::{until, until_so};
+use serde_json::{Value, json};
+
+use crate::PROGRAM;
+use crate::desk::code;
+
+/// Takes a step and gives the answer.
+#[track_caller]
+fn step(node: &Node, args: &[&str]) -> Value {
+    node.call(&[&["operation"], args, &["--wait", "certified"]].concat()).ended(0).document()
+}
+
+/// Takes a step that is refused, and gives the code.
+#[track_caller]
+fn refused(node: &Node, args: &[&str]) -> String {
+    code(&node.call(&[&["operation"], args].concat()).ended(1).document()).to_owned()
+}
+
+/// The page of an operation.
+#[track_caller]
+fn show(node: &Node, id: &str) -> Value {
+    node.call(&["operation", "show", id]).ended(0).document()
+}
+
+/// Waits until the page of an operation is so.
+#[track_caller]
+fn until_shown(node: &Node, id: &str, what: &str, so: impl Fn(&Value) -> bool) -> Value {
+    until(&format!("{} shows of {id}: {what}", node.unit), || {
+        let said = node.call(&["operation", "show", id]);
+        (said.code == Some(0)).then(|| said.document()).filter(|page| so(page))
+    })
+}
+
+fn unit<'a>(page: &'a Value, name: &str) -> &'a Value {
+    page["units"].as_array().unwrap().iter().find(|unit| unit["unit"] == name).unwrap()
+}
+
+fn target<'a>(page: &'a Value, name: &str) -> &'a Value {
+    page["targets"].as_array().unwrap().iter().find(|target| target["target"] == name).unwrap()
+}
+
+/// Names the partners that a stopped node cuts off.
+fn cut_off(node: &Node, from: &str, to: &str) {
+    node.stop();
+    node.configure(from, to);
+    node.start();
+}
+
+#[test]
+fn operation_drill() {
+    let network = Network::running(PROGRAM, &["BE", "FR", "NL", "UK"]);
+    let [be, fr, nl, uk] = ["BE", "FR", "NL", "UK"].map(|unit| network.node(unit));
+    let a = be.refer("a.example", "certified")["id"].as_str().unwrap().to_owned();
+    let _ = be.refer("b.example", "certified");
+    let c = fr.refer("c.example", "certified")["id"].as_str().unwrap().to_owned();
+    for node in network.nodes() {
+        node.until_status_of("c.example", "listed");
+    }
+
+    // What makes no sense is refused before it is signed, with the reason.
+    let new = ["operation", "new", "--title", "Amaq", "--invite", "FR,NL,UK"];
+    let unknown = be.call(&[&new[..], &["nobody-refers.example"]].concat()).ended(1);
+    unknown.says(&["nobody-refers.example", "refer it first"]);
+    let wrong = be.call(&["operation", "new", "--title", "Amaq", "--invite", "BE"]).ended(1).document();
+    assert_eq!(code(&wrong), "unit");
+    let begun = be.call(&[&new[..], &["--ready", "3", "a.example", "b.example", "--wait", "certified"]].concat());
+    let id = begun.ended(0).document()["id"].as_str().unwrap().to_owned();
+    let id = id.as_str();
+    until_shown(fr, id, "that it is open", |page| page["phase"] == "open");
+    assert_eq!(refused(fr, &["add", id, "c.example"]), "not-joined");
+    assert_eq!(refused(be, &["join", id]), "leads");
+    let listed = until(&format!("{id} is listed at NL"), || nl.call(&["operation", "list"]).documents().pop());
+    assert_eq!((&listed["id"], &listed["part"], &listed["targets"]), (&json!(id), &json!("invited"), &json!(2)));
+    for node in [fr, nl, uk] {
+        until_shown(node, id, "the operation", |_| true);
+        step(node, &["join", id]);
+    }
+    step(fr, &["add", id, "c.example"]);
+    assert_eq!(refused(nl, &["remove", id, "c.example"]), "not-own");
+    assert_eq!(refused(fr, &["freeze", id]), "not-lead");
+    assert_eq!(refused(fr, &["ready", id]), "not-frozen");
+    until_shown(be, id, "three units that joined and three targets", |page| {
+        let joined = |unit: &Value| unit["part"] == "joined";
+        page["targets"].as_array().unwrap().len() == 3
+            && page["units"].as_array().unwrap().iter().filter(|unit| joined(unit)).count() == 3
+    });
+    step(be, &["assign", id, "FR", "c.example", "b.example"]);
+    step(be, &["assign", id, "NL", "b.example"]);
+
+    // UK is cut off while the list is fixed, and everybody knows before the moment.
+    cut_off(uk, "block = [", "block = [\"BE\", \"FR\", \"NL\", ");
+    step(be, &["freeze", id]);
+    let page = until_shown(be, id, "that UK cannot be reached", |page| unit(page, "UK")["connected"] == false);
+    let digest = page["digest"].as_str().unwrap().to_owned();
+    assert_eq!((page["gaps"].as_u64(), page["overlaps"].as_u64()), (Some(1), Some(1)));
+    assert_eq!(refused(be, &["add", id, "a.example"]), "frozen");
+    for node in [fr, nl] {
+        until_shown(node, id, "the digest", |page| page["digest"] == digest.as_str());
+    }
+    assert_eq!(refused(fr, &["ready", id, "--digest", &"0".repeat(64)]), "other-digest");
+    step(fr, &["ready", id, "--digest", &digest]);
+    step(be, &["ready", id]);
+    let no_quorum = be.call(&["operation", "go", id]).ended(1);
+    assert_eq!(code(&no_quorum.document()), "no-quorum");
+    no_quorum.says(&["3 units must be ready, 2 are", "NL UK"]);
+    step(nl, &["ready", id]);
+    until_shown(be, id, "that three are ready", |page| {
+        page["units"].as_array().unwrap().iter().filter(|unit| unit["ready"] != Value::Null).count() == 3
+    });
+
+    // A hold on a fixed target shows at once, and the go leaves that target out.
+    let hold = nl.call(&["hold", "a.example", "--wait", "certified"]).ended(0).document()["id"].clone();
+    until_shown(be, id, "the hold", |page| target(page, "domain:a.example")["against"][0]["id"] == hold);
+    assert_eq!(refused(fr, &["executed", id, "c.example"]), "not-gone");
+    let held = hold.as_str().unwrap();
+    assert_eq!(refused(be, &["go", id, "--override", held]), "not-an-objection");
+    let gone = step(be, &["go", id]);
+    let notices = gone["notices"].to_string();
+    assert!(notices.contains("domain:a.example") && notices.contains("UK"), "{notices}");
+    assert_eq!(refused(be, &["go", id]), "gone");
+    let page = until_shown(fr, id, "the go", |page| page["phase"] == "go");
+    assert_eq!(page["go"]["ready"], json!(["BE", "FR", "NL"]));
+    assert_eq!(target(&page, "domain:a.example")["state"], "left out");
+    assert_eq!(refused(fr, &["executed", id, &a]), "not-covered");
+
+    // What comes later is late everywhere, and changes nothing of what the go covers.
+    let late = nl.call(&["hold", "c.example", "--wait", "certified"]).ended(0).document()["id"].clone();
+    for node in [be, fr] {
+        let page =
+            until_shown(node, id, "the late hold", |page| target(page, "domain:c.example")["against"][0]["id"] == late);
+        let target = target(&page, "domain:c.example");
+        assert_eq!((&target["covered"], &target["against"][0]["in_go"]), (&json!(true), &json!(false)));
+    }
+    let for_people = |node: &Node| {
+        let home = node.directory().to_str().unwrap();
+        entente_tests::network::run(PROGRAM, &["operation", "show", id, "--home", home], b"").ended(0).out
+    };
+    let page = for_people(be);
+    assert!(page.contains("CANNOT BE REACHED: UK") && page.contains("LATE: domain:c.example: held"), "{page}");
+
+    // UK knows nothing of it and does not act; back again it has the same list, and does.
+    assert_eq!(show(uk, id)["phase"], "open");
+    assert_eq!(refused(uk, &["executed", id, "b.example"]), "not-gone");
+    cut_off(uk, "block = [\"BE\", \"FR\", \"NL\", ", "block = [");
+    until_shown(uk, id, "the go", |page| page["phase"] == "go" && page["digest"] == digest.as_str());
+    uk.until_state("running");
+    step(uk, &["ready", id]);
+
+    // Reports, one by one and from a file.
+    let file = network.directory().join("done.txt");
+    std::fs::write(&file, format!("# of NL\n\nb.example failed no such server\n{c} done 2018-04-25T10:00:07Z\n"))
+        .unwrap();
+    let said = nl.call(&["operation", "executed", id, "--from", file.to_str().unwrap(), "--wait", "certified"]);
+    assert_eq!(said.ended(0).documents().len(), 2);
+    step(fr, &["executed", id, "c.example", "--text", "seized"]);
+    step(uk, &["executed", id, "b.example"]);
+    let page = until_shown(be, id, "all reports", |page| page["total"]["done"] == 2);
+    assert_eq!(target(&page, "domain:b.example")["executed"][0]["result"], "failed");
+    assert_eq!(target(&page, "domain:c.example")["executed"][1]["at"], "2018-04-25T10:00:07Z");
+    assert_eq!((&unit(&page, "FR")["done"], &unit(&page, "FR")["open"]), (&json!(1), &json!(1)));
+
+    // What was seized goes from one unit to another.
+    let item = network.directory().join("disk.img");
+    std::fs::write(&item, b"a server").unwrap();
+    let seized = ["evidence", item.to_str().unwrap(), "--operation", id, "--wait", "certified"];
+    let seized = fr.call(&seized).ended(0).document()["id"].clone();
+    until_shown(be, id, "what was seized", |page| page["evidence"][0] == seized);
+
+    // The end: nothing counts any more, and every board is the same.
+    step(be, &["close", id, "--text", "done"]);
+    for node in network.nodes() {
+        until_shown(node, id, "that it is closed", |page| page["phase"] == "closed");
+    }
+    assert_eq!(refused(fr, &["executed", id, "b.example"]), "closed");
+    assert_eq!(refused(nl, &["decline", id]), "closed");
+    assert_eq!(refused(be, &["invite", id, "FR"]), "closed");
+    network.until_agreed(&["BE", "FR", "NL", "UK"]);
+    let digests: Vec<Value> = network.nodes().iter().map(|node| show(node, id)["board_digest"].clone()).collect();
+    assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
+
+    // Afterwards: what is seen online again comes up, and what succeeds a target.
+    let _ = fr.call(&["observe", "c.example", "--seen", "online", "--wait", "certified"]).ended(0);
+    let _ = uk.call(&["link", "b.example", "b2.example", "--as-a", "successor", "--wait", "certified"]).ended(0);
+    let back = |row: &Value| row["target"].as_str().unwrap().to_owned();
+    until_so("two targets have come back at BE", || {
+        let rows = be.call(&["list", "--resurfaced"]).ended(0).documents();
+        rows.iter().map(back).collect::<Vec<_>>() == ["domain:b.example", "domain:c.example"]
+    });
+    let page = show(be, id);
+    let successors: Vec<&Value> = page["resurfaced"].as_array().unwrap().iter().map(|one| &one["successor"]).collect();
+    assert_eq!(successors, [&json!("domain:b2.example"), &Value::Null]);
+}
+
+#[test]
+fn an_operation_that_is_called_off_is_acted_on_by_nobody() {
+    let network = Network::running(PROGRAM, &["BE", "FR"]);
+    let (be, fr) = (network.node("BE"), network.node("FR"));
+    let _ = be.refer("a.example", "certified");
+    let id = step(be, &["new", "--title", "One", "--invite", "FR", "a.example"])["id"].as_str().unwrap().to_owned();
+    until_shown(fr, &id, "the operation", |_| true);
+    step(fr, &["join", &id]);
+    assert_eq!(refused(be, &["go", &id]), "not-frozen");
+    step(be, &["freeze", &id]);
+    assert_eq!(refused(be, &["freeze", &id]), "frozen");
+    let aborted = step(be, &["abort", &id, "--reason", "a leak"]);
+    let page = until_shown(fr, &id, "that it is called off", |page| page["phase"] == "aborted");
+    let last = page["steps"].as_array().unwrap().iter().find(|step| step["id"] == aborted["id"]).unwrap();
+    assert_eq!((&last["step"], &last["text"]), (&json!("abort"), &json!("a leak")));
+    assert_eq!(refused(be, &["go", &id]), "aborted");
+    assert_eq!(refused(fr, &["executed", &id, "a.example"]), "not-gone");
+    fr.call(&["operation", "show", "FR/0"]).ended(1).says(&["no operation", "entente operation list"]);
+}
