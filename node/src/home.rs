@@ -279,6 +279,12 @@ impl Home {
         self.charters().join("evidence")
     }
 
+    /// What the bases of charters cut off of the own log: a file for each charter, by its digest.
+    #[must_use]
+    pub fn charter_cut(&self) -> PathBuf {
+        self.charters().join("cut")
+    }
+
     /// The files of a role's keys (`charter`, `log` or `mirror`) that are there, from the first made to the newest:
     /// `keys/log.key`, `keys/log-2.key` and so on.
     #[must_use]

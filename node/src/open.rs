@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use entente_proto::charter::CharterChain;
+use entente_proto::hash::Hash;
 
 use crate::config::Config;
-use crate::core::{self, Loaded, StartError};
-use crate::files::{create_file, read_bounded};
+use crate::core::{self, CutOff, Loaded, StartError};
+use crate::files::{create_file, create_private_directory, read_bounded, replace_file};
 use crate::home::Home;
 use crate::journal::{self, Journal, JournalError, Memory};
 use crate::store::{Options, SledStore, StoreError, set_aside};
@@ -99,18 +100,20 @@ pub fn database(
     home: &Home,
     config: &Config,
     charters: &CharterChain,
-    memory: &Memory,
+    (journal, memory): (&journal::Writer, &mut Memory),
     instance: [u8; 16],
 ) -> Result<(Arc<SledStore>, Loaded), OpenError> {
     let (directory, marker) = (home.data(), home.rebuild());
-    let load = |store: SledStore| -> Result<(Arc<SledStore>, Loaded), OpenError> {
+    let keep = |charter: &Hash, cut: &[CutOff]| keep_cut_off(home, charter, cut);
+    let mut load = |store: SledStore| -> Result<(Arc<SledStore>, Loaded), OpenError> {
+        core::rebase(&config.unit, charters, &store, journal, memory, &keep)?;
         let loaded = core::load(&config.unit, charters, &store, memory, instance)?;
         Ok((Arc::new(store), loaded))
     };
     let broken = match read_bounded(&marker, REASON_BYTES_MAX) {
         Ok(reason) => String::from_utf8_lossy(&reason).into_owned(),
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io("read", &marker)(error)),
-        Err(_) => match SledStore::open(&directory, options(config)).map_err(OpenError::from).and_then(load) {
+        Err(_) => match SledStore::open(&directory, options(config)).map_err(OpenError::from).and_then(&mut load) {
             Ok(opened) => return Ok(opened),
             Err(error) if is_broken(&error) => error.to_string(),
             Err(error) => return Err(error),
@@ -125,6 +128,29 @@ pub fn database(
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", &marker)(error)),
         _ => Ok(opened),
     }
+}
+
+/// Keeps what a charter's base cut off of the own log, a JSON document a line.
+fn keep_cut_off(home: &Home, charter: &Hash, cut: &[CutOff]) -> Result<(), String> {
+    let directory = home.charter_cut();
+    let words =
+        |error: std::io::Error| format!("what a base cuts off cannot be kept in {}: {error}", directory.display());
+    match create_private_directory(&directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(words(error)),
+        _ => {}
+    }
+    let mut text = String::new();
+    for one in cut {
+        let line = serde_json::json!({
+            "index": one.index,
+            "kind": one.kind.to_string(),
+            "enters_again": one.enters,
+            "submission": uuid::Uuid::from_bytes(one.submission).to_string(),
+            "record": one.record.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+        });
+        text.push_str(&format!("{line}\n"));
+    }
+    replace_file(&directory.join(format!("{charter}.jsonl")), text.as_bytes(), 0o600).map_err(words)
 }
 
 /// Moves a broken database out of the way, unless that was done too often.

@@ -207,8 +207,8 @@ fn open(home: &Home, config: Config, lock: HomeLock) -> Result<Opened, RunError>
     let own = (config.network.clone(), config.unit.clone());
     let certificates =
         Certificates::open(home.clone(), own, admissions.clone(), clock.clone()).map(Arc::new).map_err(RunError)?;
-    let (writer, memory) = open::journal(home, &config).map_err(fault)?;
-    let (store, loaded) = open::database(home, &config, &charters, &memory, draw()?).map_err(fault)?;
+    let (writer, mut memory) = open::journal(home, &config).map_err(fault)?;
+    let (store, loaded) = open::database(home, &config, &charters, (&writer, &mut memory), draw()?).map_err(fault)?;
     let path = home.revoked();
     let (kept, revoked) = Kept::open(path.clone(), store.revocations().map_err(fault)?)
         .map_err(|error| RunError(format!("{}: {error}", path.display())))?;

@@ -13,6 +13,7 @@ use crate::files::replace_file;
 use crate::membership::{MembershipError, read_charter};
 
 mod adopt;
+mod base;
 mod new;
 mod proposals;
 mod propose;
@@ -37,6 +38,8 @@ pub(crate) struct Args {
 pub(crate) enum CharterCommand {
     /// Compose version 1 from the unit.toml of every unit, or the next version from the present one
     New(new::Args),
+    /// Ask the running node from which base the log of a unit can go on with a new key, after a fork or a lost key
+    Base(base::Args),
     /// Make keys that are to replace those in use, when a charter names them
     RotateKeys(rotate::Args),
     /// Tell all units of a charter that is to come, as a record
@@ -72,6 +75,10 @@ pub(crate) struct SignArgs {
     /// For a later version, where the key is kept apart: a directory with the versions before it as 1.note, 2.note and so on
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
+    /// For a charter with a base, where the charter key is kept apart: this unit's node was given the charter to sign before,
+    /// found its bases safe and cosigns the logs concerned no more under their old keys
+    #[arg(long)]
+    node_stopped: bool,
 }
 
 /// `charter merge`.
@@ -111,7 +118,8 @@ pub(crate) struct ShowArgs {
 /// [`CliError::Verification`] where a signature is wrong or missing, else [`CliError::Refused`].
 pub(crate) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
     match &args.command {
-        CharterCommand::New(args) => new::run(args),
+        CharterCommand::New(args) => new::run(args, global),
+        CharterCommand::Base(args) => base::run(args, global),
         CharterCommand::RotateKeys(args) => rotate::run(args, global),
         CharterCommand::Propose(args) => propose::propose(args, global),
         CharterCommand::Approve(args) => propose::approve(args, global),

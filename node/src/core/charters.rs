@@ -6,11 +6,11 @@ use entente_proto::charter::{Charter, CharterChain, Terms, UnverifiedCharter};
 use entente_proto::ids::UnitId;
 use entente_proto::list::Fold;
 use entente_proto::note::{KeyName, Signer, VerifierKey};
-use entente_proto::sync::{Adoption, Event};
+use entente_proto::sync::{Adoption, Advice, Event};
 
 use tokio::sync::oneshot;
 
-use super::{Again, Core, author};
+use super::{Again, Core, Leaves, author};
 use crate::journal::JournalRecord;
 
 /// Where a node keeps its charters and takes its keys from.
@@ -111,6 +111,13 @@ impl Core {
         if let Err(reason) = self.charter_files.store(version, note) {
             crate::fatal(&format!("version {version} of the charter cannot be stored: {reason}"));
         }
+        if chain.newest().units().values().any(|unit| unit.base.is_some()) {
+            // The engine has ended its work: what goes on begins with what is on the disks.
+            *self.charters.write().unwrap_or_else(PoisonError::into_inner) = chain;
+            self.charter_changed.send_replace(version);
+            self.tell(Event::CharterStored { version }, None);
+            return;
+        }
         if let Err(error) = Fold::under(&chain) {
             // A node that starts under it shows no list and says so.
             self.begin_again(Again::Rules(error.to_string()));
@@ -176,6 +183,32 @@ impl Core {
 }
 
 impl Core {
+    /// Finds the bases in a charter safe, and cosigns the logs concerned under their old keys no more. Gives what the journal
+    /// is to have of that before anything is signed.
+    fn judge_bases(&self, charter: &UnverifiedCharter) -> Result<Vec<JournalRecord>, String> {
+        let mut engine = self.engine();
+        let stops = engine.judge_bases(charter, &Leaves(&*self.store))?;
+        let stop = |(unit, key): (UnitId, VerifierKey)| {
+            engine.stop_cosigning(&unit, key.clone());
+            JournalRecord::Stopped { unit, key }
+        };
+        Ok(stops.into_iter().map(stop).collect())
+    }
+
+    /// Whether a charter that counts may be taken up here, as far as the bases in it go.
+    ///
+    /// # Errors
+    /// In words, why not.
+    pub fn check_bases(&self, charter: &Charter) -> Result<(), String> {
+        self.engine().check_bases(charter, &Leaves(&*self.store))
+    }
+
+    /// Which base is safe for a log, as far as this node knows.
+    #[must_use]
+    pub fn advise_base(&self, unit: &UnitId) -> Option<Advice> {
+        self.engine().advise_base(unit)
+    }
+
     /// Signs a charter with those of the own keys that are due. That this text is signed for its version is durable before,
     /// and no other text of the version is signed ever after.
     ///
@@ -190,6 +223,10 @@ impl Core {
         self.may_sign(&charter)?;
         let due: Vec<&dyn Signer> = keys.iter().map(|key| &**key).filter(|key| charter.is_due(key.key())).collect();
         if due.iter().all(|signer| charter.has_signed(signer.key())) {
+            // The charter key may be kept apart: what this node does before its unit signs it does all the same.
+            if charter.terms().units.values().any(|unit| unit.base.is_some()) {
+                self.put_name_to(&charter).await?;
+            }
             return Ok((charter, Vec::new()));
         }
         self.put_name_to(&charter).await?;
@@ -200,15 +237,17 @@ impl Core {
     /// Makes durable that this text, and for ever no other, is what this unit signs for its version.
     ///
     /// # Errors
-    /// In words: another text was signed, or the node is stopping.
+    /// In words: another text was signed, a base in it is not safe, or the node is stopping.
     pub(super) async fn put_name_to(&self, charter: &UnverifiedCharter) -> Result<(), String> {
-        let record = JournalRecord::CharterSigned { version: charter.terms().version.into(), digest: charter.digest() };
+        let mut records = self.judge_bases(charter)?;
+        let (version, digest) = (charter.terms().version.into(), charter.digest());
+        records.push(JournalRecord::CharterSigned { version, digest });
         let (told, durable) = oneshot::channel();
         let done = move || {
             // Whoever asked may have gone.
             let _ = told.send(());
         };
-        self.journal.append(&[record], Box::new(done)).map_err(|error| error.to_string())?;
+        self.journal.append(&records, Box::new(done)).map_err(|error| error.to_string())?;
         durable.await.map_err(|_| "the node is stopping".to_owned())
     }
 }

@@ -168,7 +168,7 @@ fn put_back(
 }
 
 /// What the engine is told of a log.
-fn read_log(
+pub(super) fn read_log(
     unit: &UnitId,
     store: &dyn Store,
     own: Option<()>,
@@ -195,6 +195,8 @@ fn read_log(
         cosigned: None,
         bound: memory.bounds.get(unit).copied(),
         owed: None,
+        stopped: memory.stopped.get(unit).cloned(),
+        rekeyed: own.is_some() && memory.rekeyed,
     };
     if own.is_some() {
         restored.newest.extend(memory.checkpoint.as_ref().map(|checkpoint| checkpoint.note.to_vec()));

@@ -20,6 +20,7 @@ mod erasure;
 mod fork;
 mod load;
 mod proposals;
+mod rebase;
 mod repair;
 mod scrub;
 mod start;
@@ -44,6 +45,7 @@ pub(crate) use author::kind_of;
 pub use author::{Answer, Draft, Second, Standby, Submit};
 pub use charters::Charters;
 pub use load::{Loaded, load};
+pub use rebase::{CutOff, rebase};
 pub use scrub::{Done, Report, Stage};
 pub use start::{Parts, Running, StartError, start};
 
@@ -342,6 +344,11 @@ impl Core {
     #[must_use]
     pub fn again(&self) -> watch::Receiver<Option<Again>> {
         self.again.subscribe()
+    }
+
+    /// Whether the own log takes only a charter's `Adopt` now.
+    pub(super) fn waits_at_base(&self) -> bool {
+        self.engine().waits_at_base().is_some()
     }
 
     /// The end of the own log: its size, the leaf hashes of its last, partial bundle, and its latest time.

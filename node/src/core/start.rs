@@ -68,6 +68,9 @@ pub enum StartError {
     /// What the database holds does not fit together or does not fit the journal.
     #[error("{0}: the database is damaged")]
     Damaged(String),
+    /// A charter's base would cut off what is certified.
+    #[error("{0}")]
+    Base(String),
     /// The journal takes nothing.
     #[error("{0}")]
     Journal(String),
@@ -155,7 +158,7 @@ pub fn start(parts: Parts, loaded: Loaded) -> Result<Running, StartError> {
     });
     for log in logs {
         // Whether the own log tells of it already shows when it is tried.
-        if let Some(proof) = &log.fork {
+        if let Some(proof) = log.fork.as_ref().or(log.past_fork.as_ref()) {
             core.record_fork(proof);
         }
         if let Some(head) = log.certified {

@@ -3,7 +3,7 @@
 //! The same rules judge a replay (a journal that breaks them is damaged) and each append before it is written (a caller
 //! that would break them is refused).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
@@ -61,6 +61,9 @@ pub enum Contradiction {
     /// The end of a loss that nobody noted.
     #[error("nothing was lost")]
     NotLost,
+    /// A charter's base a second time.
+    #[error("the base that this charter gives the log of {0} was taken already")]
+    Replaced(UnitId),
     /// A submission that the outbox already holds, or that waits for a second officer.
     #[error("a submission with this id waits already")]
     Waiting,
@@ -83,6 +86,8 @@ pub struct Marks {
     /// What was cosigned, or may have been.
     cosigned: BTreeMap<UnitId, (Size, Hash)>,
     charters: BTreeMap<u64, Hash>,
+    /// Which charters' bases were taken for which logs.
+    replaced: BTreeSet<(UnitId, Hash)>,
     lost: bool,
     /// Submissions that wait, with their lengths.
     outbox: BTreeMap<SubmissionId, usize>,
@@ -107,6 +112,7 @@ impl Marks {
             checkpoint: None,
             cosigned: BTreeMap::new(),
             charters: BTreeMap::new(),
+            replaced: BTreeSet::new(),
             lost: false,
             outbox: BTreeMap::new(),
             proposals: BTreeMap::new(),
@@ -119,6 +125,15 @@ impl Marks {
     #[must_use]
     pub const fn own_size(&self) -> u64 {
         self.own_size
+    }
+
+    pub(super) const fn unit(&self) -> &UnitId {
+        &self.unit
+    }
+
+    /// Whether any record about the own log was seen.
+    pub(super) const fn own_begun(&self) -> bool {
+        self.own_begun
     }
 
     /// About how many bytes of the file still count.
@@ -186,6 +201,19 @@ impl Marks {
                     *mark = (*size, *root);
                 }
             }
+            JournalRecord::Stopped { .. } => {}
+            JournalRecord::Replaced { unit, size, root, charter } => {
+                self.replaced.insert((unit.clone(), *charter));
+                if *unit != self.unit {
+                    self.cosigned.insert(unit.clone(), (*size, *root));
+                } else if self.own_begun {
+                    for length in self.lengths.drain(..) {
+                        self.live_bytes = self.live_bytes.saturating_sub(length as u64);
+                    }
+                    (self.own_size, self.certified) = (size.get(), size.get());
+                    self.checkpoint = Some((*size, *root));
+                }
+            }
             JournalRecord::Regained { size, signed } => {
                 self.lost = false;
                 self.drop_below(size.get());
@@ -222,6 +250,7 @@ struct Ahead<'a> {
     checkpoint: Option<(Size, Hash)>,
     cosigned: BTreeMap<&'a UnitId, (Size, Hash)>,
     charters: BTreeMap<u64, Hash>,
+    replaced: BTreeSet<(&'a UnitId, Hash)>,
     lost: bool,
     /// Whether a submission waits, where that changed.
     outbox: BTreeMap<SubmissionId, bool>,
@@ -239,6 +268,7 @@ impl<'a> Ahead<'a> {
             checkpoint: marks.checkpoint,
             cosigned: BTreeMap::new(),
             charters: BTreeMap::new(),
+            replaced: BTreeSet::new(),
             lost: marks.lost,
             outbox: BTreeMap::new(),
             proposals: BTreeMap::new(),
@@ -314,7 +344,22 @@ impl<'a> Ahead<'a> {
                     self.cosigned.insert(unit, (*size, *root));
                 }
             }
+            JournalRecord::Stopped { .. } => {}
+            JournalRecord::Replaced { unit, size, root, charter } => self.replace(unit, (*size, *root), *charter)?,
             JournalRecord::Regained { size, signed } => self.regain(*size, *signed)?,
+        }
+        Ok(())
+    }
+
+    fn replace<'r: 'a>(&mut self, unit: &'r UnitId, base: (Size, Hash), charter: Hash) -> Result<(), Contradiction> {
+        if self.marks.replaced.contains(&(unit.clone(), charter)) || !self.replaced.insert((unit, charter)) {
+            return Err(Contradiction::Replaced(unit.clone()));
+        }
+        if *unit != self.marks.unit {
+            self.cosigned.insert(unit, base);
+        } else if self.own_begun {
+            (self.own_size, self.certified) = (base.0.get(), base.0.get());
+            self.checkpoint = Some(base);
         }
         Ok(())
     }

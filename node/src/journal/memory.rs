@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
+use entente_proto::note::VerifierKey;
 
 use super::marks::{Contradiction, Marks};
 use super::record::{Cosigned, JournalRecord, OwnCheckpoint, OwnEntry, Proposal, Submission, SubmissionId};
@@ -31,6 +32,13 @@ pub struct Memory {
     pub proposals: BTreeMap<SubmissionId, Proposal>,
     /// Charters signed: version and SHA-256 of the text.
     pub charters: BTreeMap<u64, Hash>,
+    /// Whose logs are not cosigned any more under which log key.
+    pub stopped: BTreeMap<UnitId, VerifierKey>,
+    /// Which charters' bases were taken for which logs.
+    pub replaced: BTreeMap<UnitId, Vec<(Size, Hash, Hash)>>,
+    /// Whether a base gave the own log a new key after what was signed was lost, and this journal knows of the signing of that
+    /// charter: so nothing can have been signed with that key which is not in here.
+    pub rekeyed: bool,
     /// How many bytes of a torn last frame were cut off when the journal was opened. Nobody was told of what it held.
     pub cut_bytes: u64,
     marks: Marks,
@@ -49,6 +57,9 @@ impl Memory {
             outbox: VecDeque::new(),
             proposals: BTreeMap::new(),
             charters: BTreeMap::new(),
+            stopped: BTreeMap::new(),
+            replaced: BTreeMap::new(),
+            rekeyed: false,
             cut_bytes: 0,
             marks: Marks::new(unit),
         }
@@ -65,15 +76,20 @@ impl Memory {
     }
 
     /// Takes in what one frame says.
-    pub(super) fn take(&mut self, records: Vec<JournalRecord>) -> Result<(), Contradiction> {
-        self.marks.take(&records)?;
+    ///
+    /// # Errors
+    /// What in it contradicts what went before; nothing is taken in from there on.
+    pub fn take(&mut self, records: Vec<JournalRecord>) -> Result<(), Contradiction> {
         for record in records {
-            self.absorb(record);
+            // Whether anything was said of the own log before is what a base is judged by.
+            let begun = self.marks.own_begun();
+            self.marks.take(std::slice::from_ref(&record))?;
+            self.absorb(record, begun);
         }
         Ok(())
     }
 
-    fn absorb(&mut self, record: JournalRecord) {
+    fn absorb(&mut self, record: JournalRecord, own_begun: bool) {
         match record {
             JournalRecord::OwnEntry(own) => self.entries.push_back(own),
             JournalRecord::OwnCheckpoint(own) => {
@@ -102,12 +118,16 @@ impl Memory {
             JournalRecord::CharterSigned { version, digest } => {
                 self.charters.insert(version, digest);
             }
-            JournalRecord::Lost(reason) => self.lost = Some(reason),
+            JournalRecord::Lost(reason) => (self.lost, self.rekeyed) = (Some(reason), false),
             JournalRecord::Bound { unit, size, root } => {
                 let bound = self.bounds.entry(unit).or_insert((size, root));
                 if bound.0 < size {
                     *bound = (size, root);
                 }
+            }
+            JournalRecord::Stopped { unit, key } => _ = self.stopped.insert(unit, key),
+            JournalRecord::Replaced { unit, size, root, charter } => {
+                self.replace(unit, (size, root), charter, own_begun)
             }
             JournalRecord::Regained { size, signed } => {
                 self.lost = None;
@@ -118,6 +138,23 @@ impl Memory {
                 }
             }
         }
+    }
+
+    /// A base stands in the place of whatever was signed or cosigned beyond it.
+    fn replace(&mut self, unit: UnitId, base: (Size, Hash), charter: Hash, own_begun: bool) {
+        self.stopped.remove(&unit);
+        let signed = self.charters.values().any(|digest| *digest == charter);
+        if unit == *self.marks.unit() {
+            self.rekeyed = self.lost.is_some() && signed;
+        }
+        if unit != *self.marks.unit() {
+            self.cosigned.remove(&unit);
+            self.bounds.insert(unit.clone(), base);
+        } else if own_begun {
+            self.entries.clear();
+            (self.certified, self.signed, self.checkpoint) = (base.0, Some(base), None);
+        }
+        self.replaced.entry(unit).or_default().push((base.0, base.1, charter));
     }
 
     fn drop_below(&mut self, size: Size) {
@@ -160,12 +197,19 @@ impl Memory {
         let bounds = self.bounds.into_iter().map(|(unit, (size, root))| JournalRecord::Bound { unit, size, root });
         let charters =
             self.charters.into_iter().map(|(version, digest)| JournalRecord::CharterSigned { version, digest });
-        begin
-            .into_iter()
+        // Before anything else about their logs: then they say no more than that it was done.
+        let replaced = self.replaced.into_iter().flat_map(|(unit, taken)| {
+            let of = move |(size, root, charter)| JournalRecord::Replaced { unit: unit.clone(), size, root, charter };
+            taken.into_iter().map(of)
+        });
+        let stopped = self.stopped.into_iter().map(|(unit, key)| JournalRecord::Stopped { unit, key });
+        replaced
+            .chain(begin)
             .chain(self.entries.into_iter().map(JournalRecord::OwnEntry))
             .chain(self.checkpoint.into_iter().map(JournalRecord::OwnCheckpoint))
             .chain(self.cosigned.into_values().map(JournalRecord::Cosigned))
             .chain(bounds)
+            .chain(stopped)
             .chain(charters)
             .chain(self.outbox.into_iter().map(JournalRecord::Outbox))
             .chain(self.proposals.into_values().map(JournalRecord::Proposed))

@@ -12,6 +12,7 @@ use prost::Message as _;
 use entente_proto::entry::{Body, Entry};
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
+use entente_proto::note::VerifierKey;
 
 /// The id of a submission: a UUID that the client chose, so that a repeated call never enters twice.
 pub type SubmissionId = [u8; 16];
@@ -53,6 +54,26 @@ pub enum JournalRecord {
         size: Size,
         /// Its root.
         root: Hash,
+    },
+    /// Nothing more of a unit's log is cosigned, or of the own signed, under this log key: a charter was signed that makes that
+    /// log go on from a base.
+    Stopped {
+        /// The unit whose log it is.
+        unit: UnitId,
+        /// The key.
+        key: VerifierKey,
+    },
+    /// A charter makes a log go on from a base: what was signed or cosigned of it beyond is replaced. Once for each charter. As
+    /// the first record about a log it says only that it was done.
+    Replaced {
+        /// The unit whose log it is.
+        unit: UnitId,
+        /// The base's size.
+        size: Size,
+        /// Its root.
+        root: Hash,
+        /// The digest of the charter.
+        charter: Hash,
     },
     /// All partners have told what this node signed. The database has the own log up to this size; entries below need not
     /// be kept here.
@@ -214,6 +235,15 @@ fn to_wire(record: &JournalRecord) -> wire::Record {
         JournalRecord::Bound { unit, size, root } => {
             wire::Kind::Bound(wire::Bound { unit: unit.to_string(), size: size.get(), root: root.0.to_vec() })
         }
+        JournalRecord::Stopped { unit, key } => {
+            wire::Kind::Stopped(wire::Stopped { unit: unit.to_string(), key: key.to_string() })
+        }
+        JournalRecord::Replaced { unit, size, root, charter } => wire::Kind::Replaced(wire::Replaced {
+            unit: unit.to_string(),
+            size: size.get(),
+            root: root.0.to_vec(),
+            charter: charter.0.to_vec(),
+        }),
         JournalRecord::Regained { size, signed } => wire::Kind::Regained(wire::Regained {
             size: size.get(),
             signed_size: signed.map_or(0, |(size, _)| size.get()),
@@ -269,6 +299,16 @@ fn from_wire(record: wire::Record) -> Result<JournalRecord, String> {
             size: size(b.size)?,
             root: hash(&b.root)?,
         },
+        wire::Kind::Stopped(s) => JournalRecord::Stopped {
+            unit: s.unit.parse().map_err(|e: entente_proto::ids::IdError| e.to_string())?,
+            key: s.key.parse().map_err(|e: entente_proto::note::KeyError| e.to_string())?,
+        },
+        wire::Kind::Replaced(r) => JournalRecord::Replaced {
+            unit: r.unit.parse().map_err(|e: entente_proto::ids::IdError| e.to_string())?,
+            size: size(r.size)?,
+            root: hash(&r.root)?,
+            charter: hash(&r.charter)?,
+        },
         wire::Kind::Regained(r) => JournalRecord::Regained {
             size: size(r.size)?,
             signed: match r.signed_root.is_empty() {
@@ -304,7 +344,7 @@ mod wire {
 
     #[derive(Clone, PartialEq, prost::Message)]
     pub(super) struct Record {
-        #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
+        #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
         pub(super) kind: Option<Kind>,
     }
 
@@ -334,6 +374,10 @@ mod wire {
         Bound(Bound),
         #[prost(message, tag = "12")]
         Regained(Regained),
+        #[prost(message, tag = "13")]
+        Stopped(Stopped),
+        #[prost(message, tag = "14")]
+        Replaced(Replaced),
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -446,6 +490,26 @@ mod wire {
         pub(super) signed_size: u64,
         #[prost(bytes = "vec", tag = "3")]
         pub(super) signed_root: Vec<u8>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Stopped {
+        #[prost(string, tag = "1")]
+        pub(super) unit: String,
+        #[prost(string, tag = "2")]
+        pub(super) key: String,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Replaced {
+        #[prost(string, tag = "1")]
+        pub(super) unit: String,
+        #[prost(uint64, tag = "2")]
+        pub(super) size: u64,
+        #[prost(bytes = "vec", tag = "3")]
+        pub(super) root: Vec<u8>,
+        #[prost(bytes = "vec", tag = "4")]
+        pub(super) charter: Vec<u8>,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]

@@ -13,6 +13,7 @@ use entente_proto::ids::{NetworkName, Size, UnitId};
 
 use super::*;
 
+mod base;
 mod loss;
 
 fn network() -> NetworkName {

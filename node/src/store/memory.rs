@@ -357,6 +357,9 @@ impl Content {
             }
             self.heads.insert((unit.clone(), *kind), note.clone());
         }
+        for id in &batch.forgotten {
+            self.submissions.remove(id);
+        }
         for (id, index) in &batch.submissions {
             match *self.submissions.entry(*id).or_insert(*index) {
                 known if known != *index => return Err(Refused::Submission(known)),

@@ -69,6 +69,8 @@ pub struct Batch {
     pub erased_ms: Option<u64>,
     /// Notes to be kept, each in the place of the one before.
     pub heads: Vec<(UnitId, HeadKind, Bytes)>,
+    /// Submissions of entries that are about to be cut off the own log: they have no index any more.
+    pub forgotten: Vec<SubmissionId>,
     /// Submissions that went into the own log, and at which index.
     pub submissions: Vec<(SubmissionId, u64)>,
 }

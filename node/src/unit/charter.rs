@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entente_proto::charter::{CharterError, UnverifiedCharter};
-use entente_proto::ids::RecordId;
+use entente_proto::ids::{RecordId, Size, UnitId};
 use entente_proto::wire;
 use entente_proto::wire::charter_request::What;
 use tonic::Status;
@@ -23,6 +23,7 @@ pub(super) async fn answer(core: &Arc<Core>, request: wire::CharterRequest) -> R
         Some(What::SignProposal(what)) => sign(core, proposed(core, &what)?).await,
         Some(What::Collect(note)) => collect(core, following(core, &note)?).await,
         Some(What::Adopt(note)) => adopt(core, &note).await,
+        Some(What::Base(unit)) => base(core, &unit),
         None => Err(Status::invalid_argument("nothing is asked of the node")),
     }
 }
@@ -85,7 +86,33 @@ fn reply(
         signed,
         waiting: records.iter().filter(|record| record.is_none()).count() as u64,
         records: records.into_iter().flatten().map(id).collect(),
+        base: None,
     }
+}
+
+/// Which base would be safe for a log.
+fn base(core: &Core, unit: &str) -> Result<wire::CharterReply, Status> {
+    let unit: UnitId = unit.parse().map_err(|_| Status::invalid_argument("that is no unit's id"))?;
+    let advice = core.advise_base(&unit).ok_or_else(|| {
+        Status::not_found(format!(
+            "this node holds no checkpoint of a log of {unit}: the base is 0 and the empty root, or ask another node"
+        ))
+    })?;
+    let word = |(unit, size, inside): (UnitId, Size, bool)| wire::BaseWord {
+        unit: unit.to_string(),
+        size: size.get(),
+        inside,
+    };
+    let base = wire::BaseAdvice {
+        size: advice.base.size.get(),
+        root: advice.base.root.0.to_vec(),
+        certified: advice.certified.get(),
+        held: advice.held.get(),
+        forked: advice.forked,
+        needed: u32::try_from(advice.needed).unwrap_or(u32::MAX),
+        words: advice.cosigned.into_iter().map(word).collect(),
+    };
+    Ok(wire::CharterReply { base: Some(base), ..Default::default() })
 }
 
 async fn adopt(core: &Arc<Core>, note: &[u8]) -> Result<wire::CharterReply, Status> {
@@ -100,6 +127,7 @@ async fn adopt(core: &Arc<Core>, note: &[u8]) -> Result<wire::CharterReply, Stat
     let charter = charters.verify(charter).map_err(|error: CharterError| refused(error))?;
     membership::check_authorities(&charters, charter.terms()).map_err(refused)?;
     core.may_run_under(charter.terms()).map_err(refused)?;
+    core.check_bases(&charter).map_err(refused)?;
     let note = charter.note().to_vec();
     let mut changes = core.charter_changes();
     core.bring_charter(charter);

@@ -13,13 +13,25 @@ pub(super) fn proof(core: &Core, unit: &str) -> Result<wire::ForkReply, Status> 
     let log =
         log.ok_or_else(|| Status::not_found("the charter lists no unit with that id: see `entente charter show`"))?;
     let none = || Status::not_found(format!("this node has no proof that the log of {} forked", log.unit));
-    let proof = log.fork.as_ref().ok_or_else(none)?;
+    let proof = log.fork.as_ref().or(log.past_fork.as_ref()).ok_or_else(none)?;
     Ok(wire::ForkReply { proof: proof.to_text() })
+}
+
+/// That a log forked once and has gone on since.
+fn past(log: &LogView) -> Option<String> {
+    let proof = log.past_fork.as_ref()?;
+    Some(format!(
+        "the log of {unit} forked once, at {} and {} entries, under a key that the charter has replaced: it goes on under the new one. \
+         `entente audit fork {unit}` still writes the proof",
+        proof.smaller().checkpoint().size,
+        proof.larger().checkpoint().size,
+        unit = log.unit,
+    ))
 }
 
 /// What everybody at the unit must know of a fork.
 pub(super) fn warning(core: &Core, log: &LogView) -> Option<String> {
-    let proof = log.fork.as_ref()?;
+    let Some(proof) = &log.fork else { return past(log) };
     let (smaller, larger) = (proof.smaller().checkpoint(), proof.larger().checkpoint());
     let both: Vec<_> = log.cosigned_both.iter().map(ToString::to_string).collect();
     let named = match both.as_slice() {
@@ -38,7 +50,8 @@ pub(super) fn warning(core: &Core, log: &LogView) -> Option<String> {
     Some(format!(
         "FORK: the log key of {unit} signed two checkpoints that contradict each other: {} entries with root {}, and {} entries with \
          root {}. Nobody cosigns that log any more; what is certified, {certified} entries, stays.{named} {own}. The way out is a \
-         charter that gives {unit} a new log key and a base that contains every checkpoint which could have been certified. \
+         charter that gives {unit} a new log key and a base that contains every checkpoint which could have been certified \
+         (`entente charter base {unit}` says which). \
          `entente audit fork {unit}` writes the proof, which anybody can verify",
         smaller.size,
         smaller.root,

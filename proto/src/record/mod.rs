@@ -18,6 +18,7 @@ mod input;
 pub mod kind;
 mod lookalike;
 mod parents;
+mod references;
 pub(crate) mod referral;
 mod refusal;
 mod rules;
@@ -27,5 +28,6 @@ mod typed;
 
 pub use kind::RecordKind;
 pub use lookalike::LOOKALIKE;
+pub use references::names_own;
 pub use statement::{SetAside, Statement, encode, parse, revoked_by};
 pub use target::{Target, Understood, from_input, parents};

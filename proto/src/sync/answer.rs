@@ -28,6 +28,8 @@ pub struct LogView {
     pub cosigners: BTreeMap<UnitId, Size>,
     /// Proof that its author signed two checkpoints that contradict.
     pub fork: Option<ForkProof>,
+    /// Such a proof under a key that the charter has replaced since, so that the log goes on.
+    pub past_fork: Option<ForkProof>,
     /// The units that are known to have cosigned both branches.
     pub cosigned_both: BTreeSet<UnitId>,
 }

@@ -6,7 +6,8 @@
 //! count. The units of older versions stay admitted until the logs of all units that remain have their bridge.
 //!
 //! A text that does not verify, or that stands beside another one of the same version, is kept as evidence
-//! ([`Action::Evidence`](super::Action::Evidence)) and the stream that brought it ends.
+//! ([`Action::Evidence`](super::Action::Evidence)) and the stream that brought it ends. One that makes a log go on from a
+//! [base](super::bases) is taken up by starting anew.
 //!
 //! A unit takes a new version up in its own log ([`Action::Adopt`](super::Action::Adopt)) when as many of the version's
 //! other units as its quorum asks for have named it, or a later one, in a greeting, and no earlier turn waits for its bridge.
@@ -71,11 +72,24 @@ impl Engine {
     }
 
     /// A partner sends a charter.
-    pub(super) fn on_charter(&mut self, now_ms: u64, stream: StreamId, note: &[u8]) -> Result<(), Fault> {
+    pub(super) fn on_charter(
+        &mut self,
+        now_ms: u64,
+        stream: StreamId,
+        note: &[u8],
+        leaves: &impl LeafHashes,
+    ) -> Result<(), Fault> {
         let Some(peer) = self.sessions.get(&stream).map(|session| session.peer.clone()) else { return Ok(()) };
         let (version, verified) = self.verify_charter(note);
         match verified {
-            Ok(Some(charter)) => self.bring_charter(charter),
+            Ok(Some(charter)) => {
+                let brought = self.bring_charter(charter, leaves);
+                if let Err(Fault::BadCharter { reason, .. }) = &brought {
+                    let (note, reason) = (note.to_vec(), reason.clone());
+                    self.actions.push(Action::Evidence { from: peer, note, reason });
+                }
+                brought
+            }
             Ok(None) => Ok(()),
             Err(Refused::Gap) => Err(Fault::NotWanted("a charter far ahead")),
             Err(Refused::Other) => {
@@ -108,29 +122,30 @@ impl Engine {
     }
 
     /// A charter that counts: it is stored before it governs.
-    pub(super) fn bring_charter(&mut self, charter: Charter) -> Result<(), Fault> {
+    pub(super) fn bring_charter(&mut self, charter: Charter, leaves: &impl LeafHashes) -> Result<(), Fault> {
         let (version, note) = (charter.version(), charter.note().to_vec());
-        if charter.units().values().any(|unit| unit.base.is_some()) {
-            // Nothing that this release does makes a log go on from a base: better no new charter than a wrong log.
-            let reason = "it makes a log go on from a base, which this release cannot do: install a newer one".into();
-            return Err(Fault::BadCharter { version, reason });
-        }
+        self.check_bases(&charter, leaves).map_err(|reason| Fault::BadCharter { version, reason })?;
         self.received.push(charter).map_err(|error| Fault::BadCharter { version, reason: error.to_string() })?;
         self.actions.push(Action::StoreCharter { version, note });
         Ok(())
     }
 
     /// A charter that people brought counts like one that a partner sent.
-    pub(super) fn charter_brought(&mut self, charter: Charter) {
+    pub(super) fn charter_brought(&mut self, charter: Charter, leaves: &impl LeafHashes) {
         if self.received.version(charter.version()).is_none() {
             // Whoever brought it has verified it under the same versions, or it is refused here.
-            _ = self.bring_charter(charter);
+            _ = self.bring_charter(charter, leaves);
         }
     }
 
     /// A charter is durable: it governs.
     pub(super) fn charter_stored(&mut self, version: u32, leaves: &impl LeafHashes) {
         let Some(charter) = self.received.version(version).map(Arc::clone) else { return };
+        if charter.units().values().any(|unit| unit.base.is_some()) {
+            // What this node signed and cosigned beyond the base is replaced first, on its disks.
+            self.halt(format!("version {version} of the charter makes a log go on from a base"));
+            return;
+        }
         if self.setup.charters.push(charter.as_ref().clone()).is_err() {
             return;
         }
@@ -193,9 +208,13 @@ impl Engine {
     /// Asks for the own log's `Adopt` of the newest charter, when enough hold it.
     pub(super) fn adopt_if_due(&mut self, now_ms: u64) {
         let newest = self.setup.charters.newest();
-        let Some(log) = self.logs.get(&self.setup.unit).filter(|log| log.replica.taken() > Size::ZERO) else { return };
+        let Some(log) = self.logs.get(&self.setup.unit) else { return };
+        let taken = log.replica.taken();
+        // At a base nothing may stand before the `Adopt`.
+        let at_base = log.eras.pending_base().map(|due| due.base.size == taken);
+        let free = at_base.unwrap_or_else(|| taken > Size::ZERO && log.eras.limit().is_none());
         let behind = log.eras.adopted().is_some_and(|era| era.version < newest.version());
-        let ready = self.own.standing == Standing::Running && self.clock_off_ms.is_none() && log.eras.limit().is_none();
+        let ready = self.own.standing == Standing::Running && self.clock_off_ms.is_none() && free;
         if newest.unit(&self.setup.unit).is_none() || !behind || !ready || now_ms < self.own.adopt_again_ms {
             return;
         }

@@ -76,12 +76,12 @@ impl Engine {
         leaves: &impl LeafHashes,
     ) -> Result<Self, String> {
         let mut logs = BTreeMap::new();
-        let mut owed = None;
+        let (mut owed, mut rekeyed) = (None, false);
         for unit in setup.charters.units() {
             let Some(eras) = Eras::new(&setup.charters, &unit) else { continue };
             let mut log = Log::new(unit.clone(), eras);
             if let Some(mut state) = restored.remove(&unit) {
-                owed = owed.or(state.owed.take());
+                (owed, rekeyed) = (owed.or(state.owed.take()), rekeyed || state.rekeyed);
                 restore(&mut log, &setup.unit, state, leaves)?;
             }
             logs.insert(unit, log);
@@ -117,7 +117,7 @@ impl Engine {
         };
         if let Some(reason) = lost {
             engine.begin_recovery(reason);
-            engine.own.owed = None;
+            (engine.own.owed, engine.own.rekeyed) = (None, rekeyed);
         }
         Ok(engine)
     }
@@ -158,7 +158,7 @@ impl Engine {
                 self.cosigned(now_ms, &unit, (size, root), words);
             }
             Event::HeadStored { unit, size } => self.head_stored(now_ms, &unit, size, leaves),
-            Event::CharterBrought(charter) => self.charter_brought(*charter),
+            Event::CharterBrought(charter) => self.charter_brought(*charter, leaves),
             Event::CharterStored { version } => self.charter_stored(version, leaves),
             Event::Folded { frontier, digest } => {
                 self.list = Some((frontier, digest));
@@ -206,7 +206,7 @@ impl Engine {
             Frame::Want(want) => self.on_want(stream, want),
             Frame::Outline(outline) => self.on_outline(now_ms, stream, outline, leaves),
             Frame::Bundle(bundle) => self.on_bundle(now_ms, stream, bundle, leaves),
-            Frame::Charter(note) => self.on_charter(now_ms, stream, &note),
+            Frame::Charter(note) => self.on_charter(now_ms, stream, &note, leaves),
             Frame::Fork(proof) => self.on_fork(now_ms, stream, &proof, leaves),
         }
     }
@@ -361,6 +361,12 @@ impl Engine {
         self.clock_off_ms
     }
 
+    /// Whether the own log takes only the `Adopt` now: it is to go on from a base.
+    #[must_use]
+    pub fn waits_at_base(&self) -> Option<()> {
+        self.logs.get(&self.setup.unit)?.eras.pending_base().map(drop)
+    }
+
     /// The time that the next own entry's header carries: `max(last, now)`.
     #[must_use]
     pub fn next_time_ms(&self, now_ms: u64) -> u64 {
@@ -445,6 +451,7 @@ fn view(log: &Log) -> LogView {
         newest: log.newest_held().and_then(shown),
         cosigners: log.cosigners(),
         fork: log.proof.clone(),
+        past_fork: log.past_fork.clone(),
         cosigned_both: log.cosigned_both(),
     }
 }
@@ -460,6 +467,10 @@ fn restore(log: &mut Log, own: &UnitId, state: Restored, leaves: &impl LeafHashe
     for (index, adoption) in state.adopts {
         log.eras.found(index, adoption);
     }
+    log.meet_bases(leaves);
+    if let Some(due) = log.eras.pending_base() {
+        log.bind(due.base.size, due.base.root, leaves);
+    }
     // Nothing is certified beyond a bridge before that is.
     if let Some(note) = &state.certified {
         log.eras.settle(size_of(note).unwrap_or_default());
@@ -469,9 +480,13 @@ fn restore(log: &mut Log, own: &UnitId, state: Restored, leaves: &impl LeafHashe
         log.bridge = Some(bridge.map_err(|fault| broken(&format!("a bridge that does not verify: {fault}")))?);
     }
     let proof = state.fork.as_deref().and_then(|proof| wire::ForkProof::decode(proof).ok());
-    // One that was made under a log key that was replaced says nothing about this one.
     let proof = proof.and_then(|proof| ForkProof::read(&proof, &unit, &log.eras.signers()).ok());
-    let proof = proof.filter(|proof| log.eras.may_sign_ahead(proof.larger().signed().key()));
+    // One that was made under a log key that was replaced says nothing about this one.
+    let (proof, past) = match proof {
+        Some(proof) if log.eras.may_fork(proof.larger().signed().key()) => (Some(proof), None),
+        past => (None, past),
+    };
+    (log.past_fork, log.stopped) = (past, state.stopped);
     for note in state.certified.iter().chain(&state.newest) {
         let learnt = log.learn(note, leaves);
         learnt.map_err(|fault| broken(&format!("a checkpoint that does not verify: {fault}")))?;

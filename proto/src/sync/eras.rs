@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::LogKeys;
 use super::sighting::Sighting;
-use crate::charter::CharterChain;
+use crate::charter::{Base, CharterChain};
 use crate::fork::Signers;
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
@@ -54,8 +54,10 @@ impl Adoption {
 #[derive(Debug, Clone)]
 pub(super) struct Era {
     pub(super) version: u32,
-    digest: Hash,
+    pub(super) digest: Hash,
     pub(super) keys: LogKeys,
+    /// Where its log key goes on.
+    pub(super) base: Option<Base>,
 }
 
 /// An `Adopt` that takes the log to a later era.
@@ -77,8 +79,21 @@ pub(super) struct Eras {
     turns: Vec<Turn>,
     /// How many of the turns are settled.
     settled: usize,
-    /// The index of an `Adopt` that cannot be judged yet.
+    /// The index of an `Adopt` that cannot be judged yet, or of the one that a base waits for.
     blocked: Option<u64>,
+    /// The sizes of the bases that the own tree was found to have.
+    met: BTreeSet<Size>,
+}
+
+/// A base that the log has not gone on from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PendingBase {
+    pub(super) base: Base,
+    /// The version that says so, and the digest of its text.
+    pub(super) version: u32,
+    pub(super) digest: Hash,
+    /// Which of the eras that is.
+    era: usize,
 }
 
 /// Which quorums a checkpoint needs: one, or for a bridge two.
@@ -115,6 +130,7 @@ impl Eras {
             turns: Vec::new(),
             settled: 0,
             blocked: None,
+            met: BTreeSet::new(),
         };
         eras.take_up(chain, unit);
         (!eras.list.is_empty()).then_some(eras)
@@ -127,7 +143,8 @@ impl Eras {
             let Some(member) = charter.unit(unit) else { continue };
             let (log_key, mirrors) = (member.log_key.clone(), charter.mirrors(unit));
             let keys = LogKeys { log_key, mirrors, quorum: charter.quorum() };
-            self.list.push(Era { version: charter.version(), digest: charter.digest(), keys });
+            let (version, digest, base) = (charter.version(), charter.digest(), member.base);
+            self.list.push(Era { version, digest, keys, base });
         }
         self.find_turns();
     }
@@ -149,16 +166,70 @@ impl Eras {
         (self.turns, self.blocked) = (Vec::new(), None);
         let mut at = 0;
         for (index, adoption) in &self.adopts {
+            let due = self.base_after(at);
+            if due.is_some_and(|due| due.base.size.get() < *index) {
+                break;
+            }
             let known = adoption.filter(|adoption| self.known.contains(&adoption.digest));
             let (Some(adoption), Ok(bridge)) = (known, Size::new(*index).and_then(|index| index.plus(1))) else {
                 self.blocked = Some(*index);
                 return;
             };
             let names = |era: &Era| era.digest == adoption.digest && u64::from(era.version) == adoption.version;
-            if let Some(era) = self.list.iter().position(names).filter(|era| *era > at) {
+            let Some(era) = self.list.iter().position(names).filter(|era| *era > at) else { continue };
+            if due.is_none_or(|due| era < due.era && *index < due.base.size.get() || self.goes_on(due, era, *index)) {
                 self.turns.push(Turn { bridge, era });
                 at = era;
             }
+        }
+        self.blocked = self.base_after(at).map(|due| due.base.size.get());
+    }
+
+    /// Whether an `Adopt` that leads to this era takes the log on from a base.
+    fn goes_on(&self, due: PendingBase, era: usize, index: u64) -> bool {
+        era >= due.era && due.base.size.get() == index && self.met.contains(&due.base.size)
+    }
+
+    /// The first base that a log which is in this era has to go on from.
+    fn base_after(&self, era: usize) -> Option<PendingBase> {
+        let mut next: Option<PendingBase> = None;
+        for (number, later) in self.list.iter().enumerate().skip(era.saturating_add(1)).rev() {
+            // One that begins no earlier than a later one has nothing to say any more.
+            if let Some(base) = later.base.filter(|base| next.is_none_or(|next| base.size < next.base.size)) {
+                next = Some(PendingBase { base, version: later.version, digest: later.digest, era: number });
+            }
+        }
+        next
+    }
+
+    /// The base that the log is to go on from, if the `Adopt` behind it is not there.
+    pub(super) fn pending_base(&self) -> Option<PendingBase> {
+        self.base_after(self.era_after(self.turns.len()))
+    }
+
+    /// Whether some version says that the log goes on from this size.
+    pub(super) fn is_base(&self, size: Size) -> bool {
+        self.list.iter().any(|era| era.base.is_some_and(|base| base.size == size))
+    }
+
+    /// The bases of up to this size that the own tree was not yet held against.
+    pub(super) fn unmet_bases(&self, taken: Size) -> Vec<Base> {
+        let mut unmet: Vec<Base> = Vec::new();
+        let mut least = None;
+        for base in self.list.iter().rev().filter_map(|era| era.base) {
+            // One that begins no earlier than a later one has nothing to say any more.
+            if least.is_none_or(|least| base.size < least) {
+                least = Some(base.size);
+                unmet.extend((base.size <= taken && !self.met.contains(&base.size)).then_some(base));
+            }
+        }
+        unmet
+    }
+
+    /// The own tree has the root of this base.
+    pub(super) fn base_met(&mut self, base: Base) {
+        if self.met.insert(base.size) {
+            self.find_turns();
         }
     }
 
@@ -226,9 +297,20 @@ impl Eras {
     }
 
     /// Whether this key may sign checkpoints of a size whose entries were not all taken yet: only that of the present era or
-    /// a later one.
-    pub(super) fn may_sign_ahead(&self, key: &VerifierKey) -> bool {
-        self.list.iter().skip(self.era_after(self.settled)).any(|era| era.keys.log_key == *key)
+    /// a later one; beyond a base only that of its version or a later one.
+    pub(super) fn may_sign_ahead(&self, size: Size, key: &VerifierKey) -> bool {
+        let bases = self.list.iter().enumerate().rev();
+        let beyond = bases.filter(|(_, era)| era.base.is_some_and(|base| base.size < size)).map(|(number, _)| number);
+        let first = self.era_after(self.settled).max(beyond.max().unwrap_or(0));
+        self.list.iter().skip(first).any(|era| era.keys.log_key == *key)
+    }
+
+    /// Whether what this key signs may still fork the log: not where the charter has replaced it, be it that the log has gone on
+    /// to another, or that it is to go on from a base with another.
+    pub(super) fn may_fork(&self, key: &VerifierKey) -> bool {
+        let based = self.list.iter().rposition(|era| era.base.is_some()).unwrap_or(0);
+        let first = self.era_after(self.settled).max(based);
+        self.list.iter().skip(first).any(|era| era.keys.log_key == *key)
     }
 
     /// Everything up to this size is certified: the turns below are settled. Tells whether one has become so.
@@ -262,6 +344,7 @@ impl Eras {
     /// The entries from this size on are others from now on.
     pub(super) fn cut_back(&mut self, size: Size) {
         self.adopts = std::mem::take(&mut self.adopts).into_iter().filter(|(index, _)| *index < size.get()).collect();
+        self.met.retain(|met| *met <= size);
         self.find_turns();
     }
 

@@ -82,6 +82,11 @@ pub struct Restored {
     pub bound: Option<(Size, Hash)>,
     /// For the own log: what the journal knows of it and the store lacks.
     pub owed: Option<Owed>,
+    /// The log key under which this node has stopped cosigning the log, from the journal.
+    pub stopped: Option<VerifierKey>,
+    /// For the own log: whether the journal knows of the signing of the charter that gives it its present key, so that nothing
+    /// was signed with that key which the journal does not know.
+    pub rekeyed: bool,
 }
 
 /// Own entries that the store lost and the journal has, at the end of a log whose beginning only partners have.

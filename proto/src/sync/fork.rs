@@ -43,6 +43,9 @@ const ASK_AGAIN_MS: u64 = 1_000;
 impl Log {
     /// Keeps a checkpoint that contradicts what is held. Gives whether it is news.
     pub(super) fn stray(&mut self, mut head: Sighting) -> bool {
+        if !self.eras.may_fork(head.signed().key()) {
+            return false;
+        }
         let at = (head.checkpoint().size, head.checkpoint().root);
         if self.cosigned == Some(at) {
             for (unit, key, cosignature) in &self.own_words {
@@ -133,7 +136,8 @@ impl Log {
 
     /// Takes a proof that was verified. What a key signed that the charter has replaced meanwhile says nothing any more.
     pub(super) fn take_proof(&mut self, proof: ForkProof, leaves: &impl LeafHashes) -> bool {
-        if !self.eras.may_sign_ahead(proof.larger().signed().key()) {
+        if !self.eras.may_fork(proof.larger().signed().key()) {
+            self.past_fork.get_or_insert(proof);
             return false;
         }
         let better = self.proof.as_ref().is_none_or(|own| own.cosigned_both().len() < proof.cosigned_both().len());
@@ -151,8 +155,9 @@ impl Log {
     /// The log has gone on to a later era: what was signed twice under a key that was replaced is history.
     pub(super) fn leave_fork(&mut self) {
         let proven = self.proof.as_ref().map(|proof| proof.larger().signed().key());
-        if proven.is_some_and(|key| !self.eras.may_sign_ahead(key)) {
-            (self.forked, self.proof, self.proof_kept, self.unproven) = (false, None, None, false);
+        if proven.is_some_and(|key| !self.eras.may_fork(key)) {
+            self.past_fork = self.proof.take().or(self.past_fork.take());
+            (self.forked, self.proof_kept, self.unproven) = (false, None, false);
             self.strays.clear();
         }
     }
@@ -161,6 +166,10 @@ impl Log {
     /// under a checkpoint or cosigned.
     fn kept(&self) -> Size {
         let sure = self.certified_size().max(self.told_sure);
+        if let Some(due) = self.eras.pending_base() {
+            let met = !self.eras.unmet_bases(due.base.size).contains(&due.base);
+            return if met && self.replica.taken() >= due.base.size { due.base.size } else { sure };
+        }
         if self.proof_kept.is_some() {
             return sure;
         }

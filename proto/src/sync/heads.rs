@@ -90,10 +90,10 @@ impl Engine {
                 if let (Some(size), Some(log)) = (size_of(note), self.logs.get_mut(&head.unit)) {
                     log.heard_bridge(size)?;
                 }
-                self.learn(now_ms, stream, &head.unit, (note, true), leaves)?;
+                self.learn_of(now_ms, stream, &head.unit, note, leaves)?;
             }
             for note in head.certified.iter().chain(&head.newest) {
-                self.learn(now_ms, stream, &head.unit, (note, true), leaves)?;
+                self.learn_of(now_ms, stream, &head.unit, note, leaves)?;
             }
             for note in &head.seen {
                 let learnt = self.learn(now_ms, stream, &head.unit, (note, false), leaves);
@@ -124,6 +124,26 @@ impl Engine {
             session.full_due.get_or_insert(None);
         }
         Ok(())
+    }
+
+    /// A partner tells of a checkpoint that it holds.
+    fn learn_of(
+        &mut self,
+        now_ms: u64,
+        stream: StreamId,
+        unit: &UnitId,
+        note: &[u8],
+        leaves: &impl LeafHashes,
+    ) -> Result<(), Fault> {
+        let learnt = self.learn(now_ms, stream, unit, (note, true), leaves);
+        learnt.or_else(|fault| if self.may_use_old_key(stream, unit) { Ok(()) } else { Err(fault) })
+    }
+
+    /// Whether a partner may not know yet that the key of a log was replaced: it holds an older charter.
+    pub(super) fn may_use_old_key(&self, stream: StreamId, unit: &UnitId) -> bool {
+        let replaced = self.logs.get(unit).is_some_and(|log| log.eras.log_keys().len() > 1);
+        let newest = self.setup.charters.newest().version();
+        replaced && self.sessions.get(&stream).is_some_and(|session| session.charter < newest)
     }
 
     /// A partner tells of a checkpoint, and whether it holds it whole.
@@ -175,11 +195,14 @@ impl Engine {
     /// A partner may show a cosignature of this node that its journal does not know: then the journal is an old one.
     pub(super) fn notice_own_word(&mut self, unit: &UnitId, (size, root): (Size, Hash), leaves: &impl LeafHashes) {
         let Some(log) = self.logs.get(unit) else { return };
-        if !log.find(size, root).is_some_and(|head| head.is_cosigned_by(&self.setup.unit)) {
+        // What a base replaced the journal need not know.
+        let counts = |head: &&Sighting| log.eras.may_fork(head.signed().key());
+        if !log.find(size, root).filter(counts).is_some_and(|head| head.is_cosigned_by(&self.setup.unit)) {
             return;
         }
         let journalled =
-            log.cosigned.is_some_and(|(known, journalled)| size < known || size == known && root == journalled);
+            log.cosigned.is_some_and(|(known, journalled)| size < known || size == known && root == journalled)
+                || log.bound.is_some_and(|bound| size <= bound.size);
         if !journalled {
             let words = format!(
                 "a partner shows this node's own cosignature over {size} entries of {unit}, which its journal does not know: \

@@ -83,6 +83,10 @@ pub(super) struct Log {
     pub(super) proof: Option<ForkProof>,
     /// How many cosigners of both branches the proof named that was given to be stored.
     pub(super) proof_kept: Option<usize>,
+    /// The proof of a fork under a key that the charter has replaced since.
+    pub(super) past_fork: Option<ForkProof>,
+    /// The log key under which this node has stopped cosigning: it signed a charter that replaces it.
+    pub(super) stopped: Option<VerifierKey>,
     /// Whether something came that a better proof may be made of.
     pub(super) unproven: bool,
     /// Whether what a partner sent does not fit what is held beyond what is kept in any case.
@@ -122,6 +126,8 @@ impl Log {
             strays: BTreeMap::new(),
             proof: None,
             proof_kept: None,
+            past_fork: None,
+            stopped: None,
             unproven: false,
             misfit: false,
             rewinding: false,
@@ -164,6 +170,11 @@ impl Log {
         let promised = [self.cosigned, self.bound.map(|bound| (bound.size, bound.root))].into_iter().flatten();
         let largest = promised.max_by_key(|(size, _)| *size);
         self.bound = largest.map(|(size, root)| Bound { size, root, met: false });
+    }
+
+    /// Whether the own tree holds less than a base from which the log goes on.
+    pub(super) fn lacks_base(&self) -> bool {
+        self.eras.pending_base().is_some_and(|due| self.replica.taken() < due.base.size)
     }
 
     fn meet_bound(&mut self, leaves: &impl LeafHashes) {
@@ -239,18 +250,22 @@ impl Log {
 
     /// The checkpoint of at most this size under which to fetch what comes after `from`: the newest, or where much is
     /// lacking of it the newest with its quorum, since what is fetched under that is certified as it comes. Of a log that
-    /// forked nothing else is fetched.
-    pub(super) fn fetch_under(&self, from: Size, most: Size) -> Option<&Checkpoint> {
+    /// forked nothing else is fetched, and up to a base nothing but what stands under that.
+    pub(super) fn fetch_under(&self, from: Size, most: Size) -> Option<(Size, Hash)> {
+        if let Some(due) = self.eras.pending_base().filter(|due| from < due.base.size) {
+            return (due.base.size <= most).then_some((due.base.size, due.base.root));
+        }
+        let at = |known: &Known| (known.head.checkpoint().size, known.head.checkpoint().root);
         if self.forked {
             let certified = self.known.range(..=most).rev().find(|(size, known)| self.has_quorum(**size, known));
-            return certified.map(|(_, known)| known.head.checkpoint());
+            return certified.map(|(_, known)| at(known));
         }
         let (newest, known) = self.known.range(..=most).next_back()?;
         let far = |size: &Size| size.beyond(from) > BUNDLE_ENTRIES;
         let sure =
             || self.known.range(..=newest).rev().find(|(size, known)| far(size) && self.has_quorum(**size, known));
         let (_, known) = if far(newest) { sure() } else { None }.unwrap_or((newest, known));
-        Some(known.head.checkpoint())
+        Some(at(known))
     }
 
     /// What was taken is proven to stand under the checkpoint of this size.
@@ -271,12 +286,15 @@ impl Log {
     /// The largest checkpoint held whole that this node may cosign at `now_ms` and has not, and with which mirror keys: those
     /// that the charter gives it by which the checkpoint is judged.
     pub(super) fn to_cosign(&self, now_ms: u64, own: &UnitId) -> Option<(Checkpoint, Vec<VerifierKey>)> {
-        if self.forked || self.ended || self.rewinding || self.cosigning.is_some() {
+        // Below a base everything was replaced by that.
+        let based = self.eras.pending_base().is_some();
+        if self.forked || self.ended || self.rewinding || self.cosigning.is_some() || based {
             return None;
         }
         let held = |(size, known): &(&Size, &Known)| self.within_limit(**size) && self.holds(**size, known);
         let newest = self.known.iter().rev().find(held).map(|(_, known)| &known.head);
-        let head = newest.or(self.certified.as_ref())?;
+        let head =
+            newest.or(self.certified.as_ref()).filter(|head| self.stopped.as_ref() != Some(head.signed().key()))?;
         let newest = head.checkpoint();
         self.replica.ordered_up_to(newest.size)?;
         let mut keys = self.eras.rule(newest.size)?.mirrors_of(own);
@@ -391,7 +409,7 @@ impl Log {
     pub(super) fn may_be_signed_by(&self, size: Size, key: &VerifierKey) -> bool {
         match self.eras.log_key(size).filter(|_| size <= self.replica.taken()) {
             Some(right) => right == key,
-            None => self.eras.may_sign_ahead(key),
+            None => self.eras.may_sign_ahead(size, key),
         }
     }
 
@@ -450,6 +468,7 @@ impl Log {
     /// has forked its log.
     pub(super) fn meet(&mut self, from: Size, leaves: &impl LeafHashes) {
         let taken = self.replica.taken();
+        self.meet_bases(leaves);
         let (mut usurped, mut wrong) = (Vec::new(), Vec::new());
         for (size, known) in self.known.range_mut(from..=taken).filter(|(_, known)| !known.ours) {
             let Some(key) = self.eras.log_key(*size) else { continue };
@@ -475,6 +494,18 @@ impl Log {
         self.find_again(leaves);
         self.bridges_heard.retain(|size| *size > taken);
         self.meet_bound(leaves);
+    }
+
+    /// Holds the own tree against the bases that the charter gives the log.
+    pub(super) fn meet_bases(&mut self, leaves: &impl LeafHashes) {
+        for base in self.eras.unmet_bases(self.replica.taken()) {
+            match self.replica.root_at(base.size, leaves) {
+                Some(root) if root == base.root => self.eras.base_met(base),
+                // Another branch: it is cut back to what is certified, if there is more.
+                Some(_) => self.misfit = true,
+                None => {}
+            }
+        }
     }
 
     /// For each unit the largest size of a checkpoint of this very log that it is known to have cosigned.

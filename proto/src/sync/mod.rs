@@ -76,6 +76,7 @@
 //! greeting shows a new `instance`, the newer one stays.
 
 mod answer;
+mod bases;
 mod charters;
 mod contradiction;
 mod engine;
@@ -101,6 +102,7 @@ mod turn;
 mod tests;
 
 pub use answer::{LogView, PeerView, Stage, Standing};
+pub use bases::{Advice, Rebase, rebase};
 pub use engine::Engine;
 pub use eras::Adoption;
 pub use event::{Action, Event, LeafHashes, LogKeys, Owed, Restored, Setup, StreamId};

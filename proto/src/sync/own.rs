@@ -86,6 +86,8 @@ pub(super) struct Own {
     pub(super) ran: bool,
     /// What the journal has of the own log and the store lacks.
     pub(super) owed: Option<Owed>,
+    /// Whether nothing can have been signed with the own log key that the journal does not know.
+    pub(super) rekeyed: bool,
     /// Before then the own log's `Adopt` is not asked for again, Unix milliseconds.
     pub(super) adopt_again_ms: u64,
 }
@@ -93,7 +95,7 @@ pub(super) struct Own {
 impl Own {
     pub(super) fn new(standing: Standing, signed: Size, owed: Option<Owed>) -> Self {
         let ran = standing == Standing::Running;
-        Self { standing, signed, signed_ms: 0, signing: false, ran, owed, adopt_again_ms: 0 }
+        Self { standing, signed, signed_ms: 0, signing: false, ran, owed, rekeyed: false, adopt_again_ms: 0 }
     }
 
     /// A partner has told all that it holds.

@@ -30,6 +30,8 @@ const PUSH_BYTES: u64 = 4 << 20;
 const UNSTORED_BYTES_MAX: u64 = 48 << 20;
 /// How long a source may send nothing before another one is asked, milliseconds.
 const SOURCE_QUIET_MS_MAX: u64 = 10_000;
+/// How soon a partner that could not give what stands under a base is asked for it again, milliseconds.
+const BASE_AGAIN_MS: u64 = 1_000;
 /// How long a source that failed is not asked for that log, milliseconds.
 const DISTRUST_MS: u64 = 15_000;
 
@@ -125,9 +127,9 @@ impl Engine {
         };
         let trusted = |session: &Session| self.suspects.get(&session.peer).is_none_or(|until| *until <= now_ms);
         let best = |session: &Session| {
-            let under = log.fetch_under(log.replica.taken(), held(session, log))?;
-            let more = under.size > log.replica.taken();
-            more.then(|| (trusted(session), under.size, session.peer == *unit, Reverse(session.stream), under.root))
+            let (size, root) = log.fetch_under(log.replica.taken(), may_hold(session, log))?;
+            let more = size > log.replica.taken();
+            more.then(|| (trusted(session), size, session.peer == *unit, Reverse(session.stream), root))
         };
         // Of several the one that stands longest: whoever redials does not come first by it.
         let best = self.sessions.values().filter(usable).filter_map(best).max_by_key(|c| (c.0, c.1, c.2, c.3));
@@ -179,8 +181,8 @@ impl Engine {
     fn source_again(&self, unit: &UnitId, stream: StreamId, next: Size) -> Option<(StreamId, Size, Hash)> {
         let session = self.sessions.get(&stream)?;
         let log = self.logs.get(unit)?;
-        let under = log.fetch_under(next, held(session, log))?;
-        Some((stream, under.size, under.root))
+        let (size, root) = log.fetch_under(next, may_hold(session, log))?;
+        Some((stream, size, root))
     }
 
     /// Ends a pull for which nothing more is asked or awaited.
@@ -323,7 +325,9 @@ impl Engine {
             }
             Some(Asked::Range { .. }) if done && frame.entries.is_empty() => {
                 asked.pop_front();
-                self.abandon(&frame.unit, stream, now_ms, DISTRUST_MS);
+                // Of a base nobody tells who holds it: the next is asked, and after a while this one again.
+                let based = self.logs.get(&frame.unit).is_some_and(|log| log.eras.pending_base().is_some());
+                self.abandon(&frame.unit, stream, now_ms, if based { BASE_AGAIN_MS } else { DISTRUST_MS });
                 return Ok(());
             }
             Some(Asked::Range { .. }) => return self.take_range(now_ms, stream, frame, leaves),
@@ -443,7 +447,11 @@ impl Engine {
         let end = frame.from.plus(frame.entries.len() as u64).map_err(|_| wrong.clone())?;
         open.at = open.at.max(end);
         let note = frame.checkpoint.unwrap_or_default();
-        let (size, root, new) = log.learn(&note, leaves)?;
+        let (size, root, new) = match log.learn(&note, leaves) {
+            Ok(learnt) => learnt,
+            Err(_) if self.may_use_old_key(stream, &unit) => return Ok(()),
+            Err(fault) => return Err(fault),
+        };
         if size != end {
             return Err(wrong);
         }
@@ -451,7 +459,7 @@ impl Engine {
         known.newest = known.newest.max(size);
         let taken = log.replica.taken();
         // Of a log that forked nothing is taken but what was asked for.
-        let takes = !log.forked && !log.rewinding;
+        let takes = !log.forked && !log.rewinding && !log.lacks_base();
         if takes && frame.from <= taken && end > taken {
             let skip = usize::try_from(taken.beyond(frame.from)).unwrap_or(usize::MAX);
             let run: Vec<Entry> = frame.entries.into_iter().skip(skip).collect();
@@ -481,6 +489,12 @@ pub(super) fn held(session: &Session, log: &Log) -> Size {
         true => session.heads.get(&log.unit).map_or(Size::ZERO, |head| head.certified),
         false => session.holds(&log.unit),
     }
+}
+
+/// As [`held`]; a base need not be a checkpoint that anybody tells of: whoever has taken the charter up is asked for it.
+fn may_hold(session: &Session, log: &Log) -> Size {
+    let based = log.eras.pending_base().filter(|due| session.charter >= due.version);
+    held(session, log).max(based.map_or(Size::ZERO, |due| due.base.size))
 }
 
 /// Takes proven entries and has them stored. Gives their bytes.

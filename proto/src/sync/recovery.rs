@@ -9,7 +9,8 @@
 //! whose nodes all recover at once is not stuck. When that holds for every log, and every log is held as far as it binds,
 //! the node tells all partners that it rebuilds no more, and both sides give a full account again.
 //!
-//! Then it is *regaining* its own log: it cosigns, and signs its own log once all others have answered since.
+//! Then it is *regaining* its own log: it cosigns, and signs its own log once all others have answered since; or at once, where
+//! a charter gives it a new log key and a base, which it holds: with that key it has signed nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -126,7 +127,10 @@ impl Engine {
             Stage::Regaining { .. } => {
                 let answers = self.recovery.answers.iter().filter(|(_, answer)| !answer.rebuilding);
                 let answered: BTreeSet<UnitId> = answers.map(|(unit, _)| unit.clone()).collect();
-                if answered.len() >= others && !self.recovery.regaining {
+                // Under a new key nothing was signed: the base says where it goes on.
+                let own = self.logs.get(&self.setup.unit);
+                let fresh = self.own.rekeyed && own.is_some_and(|log| log.eras.pending_base().is_some());
+                if (fresh || answered.len() >= others) && !self.recovery.regaining {
                     self.regain();
                 }
                 Stage::Regaining { needed: others, answered }

@@ -25,8 +25,8 @@ impl Engine {
             session.their_open.insert(want.unit, Open { at: want.from, credit: want.max_bytes });
             return Ok(());
         };
-        // Only what was told of may be wanted, and told of is only what is held whole.
-        if end > log.durable || under > log.durable {
+        // Only what was told of may be wanted, and told of is only what is held whole. A base may be asked for by any that know it.
+        if (end > log.durable || under > log.durable) && !log.eras.is_base(under) {
             return Err(Fault::Limit("range wanted"));
         }
         if session.jobs.iter().map(|(_, queue)| queue.len()).fold(0, usize::saturating_add) >= JOBS_MAX {

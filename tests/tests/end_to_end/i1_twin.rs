@@ -118,4 +118,54 @@ fn twin_drill_a_unit_that_runs_twice_is_found_proven_to_everybody_and_frozen_whe
         assert!(log["forked"] == true && log["certified"] == certified + 1, "{log}");
     }
     network.until_agreed(&HONEST);
+
+    // The way out: the clone is ended for good, and BE gets a new log key, from what was certified on.
+    twin.kill();
+    let _ = be.call(&["charter", "rotate-keys", "--log"]).ended(0);
+    let advice = fr.call(&["charter", "base", "BE"]).ended(0).document();
+    assert_eq!(advice["size"], certified + 1, "{advice}");
+    let (second, description) = (network.directory().join("2.note"), be.home.unit_description());
+    let (second, from) = (second.to_str().unwrap(), fr.directory().to_str().unwrap());
+    let update = description.to_str().unwrap();
+    let told =
+        run(PROGRAM, &["charter", "new", "--from", from, "--update", update, "--base", "BE", "--out", second], b"");
+    let told = told.ended(0).out;
+    assert!(told.contains("BE's log goes on from") && told.contains("safe as far as is known here"), "{told}");
+    // UK cosigned what is cut off, and signs only after enough of the others have.
+    uk.call(&["charter", "sign", second]).ended(1).says(&["2 of the units that cosign this log", "0 have"]);
+    for node in [fr, us, uk, be] {
+        let _ = node.call(&["charter", "sign", second]).ended(0);
+    }
+    let _ = us.call(&["charter", "adopt", second]).ended(0);
+    let all = ["BE", "FR", "NL", "UK", "US"];
+    for unit in all {
+        let node = network.node(unit);
+        until_so(&format!("BE's log goes on at {unit}"), || {
+            let status = node.try_status();
+            status.is_some_and(|status| {
+                let log = log_of(&status, "BE");
+                log["charter"] == 2 && log["forked"] == false && status["state"] == "running"
+            })
+        });
+    }
+    // What was submitted meanwhile got its place, and BE signs again.
+    be.refer("again.example", "certified");
+    network.until_agreed(&all);
+    for unit in all {
+        let node = network.node(unit);
+        for listed in ["kept.example", "waits.example", "again.example"] {
+            node.until_status_of(listed, "listed");
+        }
+        assert_eq!(node.status_of("dropped.example"), "unknown", "at {unit}");
+        let status = node.status();
+        let said = status["warnings"].as_array().unwrap().iter().map(|warning| warning.as_str().unwrap());
+        assert!(said.into_iter().any(|said| said.contains("the log of BE forked once")), "{status}");
+    }
+    // The proof is still one, for whoever has the first charter or both; and the node still hands it out.
+    let _ = verify(proof).ended(0);
+    let both = ["audit", "fork", "verify", proof, "--charter", charter, "--charter", second];
+    let _ = run(PROGRAM, &both, b"").ended(0);
+    let later = network.directory().join("later.fork");
+    let _ = nl.call(&["audit", "fork", "BE", "--out", later.to_str().unwrap()]).ended(0);
+    let _ = verify(later.to_str().unwrap()).ended(0);
 }

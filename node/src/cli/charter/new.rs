@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use entente_proto::charter::{Changes, UnitDescription, UnverifiedCharter, changes};
+use entente_proto::charter::{Base, Changes, UnitDescription, UnverifiedCharter, changes};
 use entente_proto::hash::Hash;
 use entente_proto::ids::UnitId;
 
-use super::words;
+use super::{base, words};
+use crate::cli::Global;
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::files::create_file;
@@ -41,6 +42,10 @@ pub(crate) struct Args {
     /// Where a unit is reached from now on: all its addresses with commas between, none if it only dials
     #[arg(long, value_name = "ID=HOST:PORT", requires = "from", value_parser = addresses)]
     address: Vec<(UnitId, Vec<String>)>,
+    /// From where the log of a unit goes on whose log key this version replaces, after a fork or a lost key: a unit alone for the
+    /// base that the running node of --from advises
+    #[arg(long, value_name = "UNIT[=SIZE:ROOT]", requires = "from", value_parser = base::parse)]
+    base: Vec<(UnitId, Option<Base>)>,
     /// The SHA-256 of the public key (SPKI) of a certificate that is not accepted any more
     #[arg(long, value_name = "HEX", requires = "from", value_parser = key)]
     revoke: Vec<Hash>,
@@ -59,7 +64,7 @@ fn key(text: &str) -> Result<Hash, String> {
     Hash::from_hex(text).ok_or_else(|| "64 lower-case hexadecimal digits".to_owned())
 }
 
-pub(super) fn run(args: &Args) -> Result<(), CliError> {
+pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
     let quorum = match args.quorum.as_deref() {
         None => None,
         Some("formula") => Some(None),
@@ -68,7 +73,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         }
     };
     let (charter, told) = match &args.from {
-        Some(from) => next(args, from, quorum)?,
+        Some(from) => next(args, from, quorum, global)?,
         None => (first(&args.units, quorum.flatten())?, Vec::new()),
     };
     membership::members(charter.terms(), &BTreeSet::new())?;
@@ -90,14 +95,20 @@ fn first(units: &[PathBuf], quorum: Option<u32>) -> Result<UnverifiedCharter, Cl
     UnverifiedCharter::compose(&described(units)?, quorum).map_err(words)
 }
 
-fn next(args: &Args, from: &Path, quorum: Option<Option<u32>>) -> Result<(UnverifiedCharter, Vec<String>), CliError> {
+fn next(
+    args: &Args,
+    from: &Path,
+    quorum: Option<Option<u32>>,
+    global: &Global,
+) -> Result<(UnverifiedCharter, Vec<String>), CliError> {
     let charters = membership::load_charters_of(from)?;
+    let (bases, why) = bases(&args.base, from, global)?;
     let wanted = Changes {
         add: described(&args.add)?,
         update: described(&args.update)?,
         remove: args.remove.clone(),
         addresses: args.address.iter().cloned().collect(),
-        bases: BTreeMap::new(),
+        bases,
         quorum,
         fold: args.fold,
         revoke: args.revoke.iter().copied().collect(),
@@ -105,7 +116,29 @@ fn next(args: &Args, from: &Path, quorum: Option<Option<u32>>) -> Result<(Unveri
     let charter = charters.compose_next(&wanted).map_err(words)?;
     membership::check_authorities(&charters, charter.terms())?;
     let told = changes(charters.newest().terms(), charter.terms());
-    Ok((charter, told.iter().map(|change| format!("      {change}")).collect()))
+    Ok((charter, told.iter().map(|change| format!("      {change}")).chain(why).collect()))
+}
+
+/// The bases that are named, or that the running node advises, and why those are safe.
+pub(super) fn bases(
+    named: &[(UnitId, Option<Base>)],
+    from: &Path,
+    global: &Global,
+) -> Result<(BTreeMap<UnitId, Base>, Vec<String>), CliError> {
+    let global = Global { home: Some(from.to_owned()), ..global.clone() };
+    let (mut bases, mut why) = (BTreeMap::new(), Vec::new());
+    for (unit, base) in named {
+        let base = match base {
+            Some(base) => *base,
+            None => {
+                let (base, advice) = base::ask(unit, &global)?;
+                why.extend(base::reasons(unit, &advice).into_iter().map(|line| format!("      {line}")));
+                base
+            }
+        };
+        bases.insert(unit.clone(), base);
+    }
+    Ok((bases, why))
 }
 
 fn described(paths: &[PathBuf]) -> Result<Vec<UnitDescription>, CliError> {

@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::files::replace_file;
 use crate::home::{Home, HomeError, HomeLock};
 use crate::journal::{Journal, JournalRecord};
-use crate::membership::{self, MembershipError, OwnKeys, SignedVersions, read_charter};
+use crate::membership::{self, MembershipError, OwnKeys, SignedVersions, load_charters, read_charter};
 
 pub(super) fn run(args: &SignArgs, global: &Global, clock: &dyn Clock) -> Result<(), CliError> {
     let home = global.home()?;
@@ -36,6 +36,7 @@ pub(super) fn run(args: &SignArgs, global: &Global, clock: &dyn Clock) -> Result
     if locked && charter.terms().version > 1 {
         return with_running(args, &file, charter, global);
     }
+    check_node_looked(args, home, &charter)?;
     charter = in_its_place(args, home, charter)?;
     membership::members(charter.terms(), &BTreeSet::new())?;
     let mut own = Own::open(home, &charter)?;
@@ -49,6 +50,28 @@ pub(super) fn run(args: &SignArgs, global: &Global, clock: &dyn Clock) -> Result
     replace(args, &file, &charter)?;
     let names: Vec<&str> = names.iter().map(KeyName::as_str).collect();
     say(&args.what, &format!("is signed by {}", names.join(", ")), &charter)
+}
+
+/// Whether a base is safe only the node can tell, while it runs: it stops cosigning before its unit signs.
+fn check_node_looked(args: &SignArgs, home: &Path, charter: &UnverifiedCharter) -> Result<(), CliError> {
+    if charter.terms().units.values().all(|unit| unit.base.is_none()) {
+        return Ok(());
+    }
+    match Home::open(home) {
+        // A unit that joins has cosigned nothing.
+        Ok(home) if matches!(load_charters(&home), Err(MembershipError::NoCharter(_))) => Ok(()),
+        Ok(_) => Err(CliError::Refused(
+            "this charter makes a log go on from a base: start the node and sign while it runs, for it must look whether the base is \
+             safe, and stop cosigning under the old key before it signs"
+                .into(),
+        )),
+        Err(_) if args.node_stopped => Ok(()),
+        Err(_) => Err(CliError::Refused(
+            "this charter makes a log go on from a base: give it to this unit's running node first (entente charter sign FILE --home \
+             DIR), which looks whether the base is safe and stops cosigning under the old key; then sign here with --node-stopped"
+                .into(),
+        )),
+    }
 }
 
 /// A later version is read under those before it, which this home directory has or `--from` names. A unit that joins may

@@ -166,15 +166,25 @@ impl Author {
         self.commit(group);
     }
 
+    fn signs(&self) -> bool {
+        self.core.standing() == Standing::Running && self.core.clock_off_ms().is_none()
+    }
+
+    /// Whether statements get their place now: at a base nothing may stand before the charter's `Adopt`.
     fn runs(&mut self) -> Option<()> {
-        if self.core.standing() != Standing::Running || self.core.clock_off_ms().is_some() {
+        if !self.signs() || self.core.waits_at_base() {
             return None;
         }
+        self.settle();
+        Some(())
+    }
+
+    /// Looks once where the own log ends: until the node signs it may be fetched from partners.
+    fn settle(&mut self) {
         if !self.settled {
             let (next, tail, last_time_ms) = self.core.own_end();
             (self.next, self.tail, self.last_time_ms, self.settled) = (next.get(), tail, last_time_ms, true);
         }
-        Some(())
     }
 
     fn submit(&mut self, submit: Submit, group: &mut Group) {

@@ -50,7 +50,11 @@ impl Author {
 
     /// Takes up a later charter, once.
     pub(super) fn take_up(&mut self, adoption: Adoption, group: &mut Group) {
-        if self.runs().is_some() && self.next > 0 {
+        if !self.signs() {
+            return;
+        }
+        self.settle();
+        if self.next > 0 || self.core.waits_at_base() {
             self.enter_adopt(adoption, group);
         }
     }

@@ -109,6 +109,7 @@ impl<'a> Plan<'a> {
             }
             plan.put_parts(&key::head(unit, *kind), note);
         }
+        plan.writes.extend(batch.forgotten.iter().map(|id| (key::submission(id), None)));
         for (id, index) in &batch.submissions {
             plan.submission(id, *index, gathered)?;
         }

@@ -57,7 +57,7 @@ pub(super) fn describe(unit: &UnitId, generations: [u8; 3]) -> UnitDescription {
 }
 
 /// Signs with every key that is due.
-fn sign_all(charter: &mut UnverifiedCharter, units: impl IntoIterator<Item = UnitId>) {
+pub(super) fn sign_all(charter: &mut UnverifiedCharter, units: impl IntoIterator<Item = UnitId>) {
     for unit in units {
         for generation in 0..GENERATIONS {
             let (charter_key, log, mirror) = signers(&unit, [generation; 3]);

@@ -1,12 +1,12 @@
 //! By what a checkpoint is judged, rule by rule.
 
 use super::charters::{describe, found, next, signers};
-use crate::charter::{Changes, CharterChain};
+use crate::charter::{Base, Changes, CharterChain};
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::cosignature::Cosignature;
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
-use crate::note::Signer as _;
+use crate::note::{Signer as _, VerifierKey};
 use crate::sync::eras::{Adoption, Eras};
 use crate::sync::sighting::Sighting;
 
@@ -106,4 +106,64 @@ fn a_later_bridge_settles_the_turns_below_it() {
     assert!(eras.is_bridge(size(2)) && eras.is_bridge(size(6)) && !eras.is_bridge(size(5)));
     assert!(eras.settle(size(6)));
     assert_eq!((eras.current().unwrap().version, eras.limit()), (3, None));
+}
+
+/// Version 2 gives BE a new log key that goes on from 5 entries, version 3 a further one from `third`.
+fn based(third: u64) -> CharterChain {
+    let base = |entries: u64| Base { size: size(entries), root: Hash::of(b"base") };
+    let renewed = |generation: u8, entries: u64| Changes {
+        update: vec![describe(&id("BE"), [0, generation, 0])],
+        bases: [(id("BE"), base(entries))].into(),
+        ..Changes::default()
+    };
+    let second = next(&found(&["BE", "FR", "NL"].map(id)), &renewed(1, 5));
+    next(&second, &renewed(2, third))
+}
+
+fn log_key(generation: u8) -> VerifierKey {
+    signers(&id("BE"), [generation; 3]).1.key().clone()
+}
+
+#[test]
+fn a_log_goes_on_from_a_base_only_by_an_adopt_right_behind_it() {
+    let chain = based(9).up_to(2).unwrap();
+    let (old, new) = (log_key(0), log_key(1));
+    let fresh = || Eras::new(&chain, &id("BE")).unwrap();
+    let mut eras = fresh();
+    assert_eq!((eras.limit(), eras.pending_base().unwrap().base.size), (Some(size(5)), size(5)));
+    assert!(eras.may_sign_ahead(size(5), &old) && !eras.may_sign_ahead(size(6), &old));
+    assert!(eras.may_sign_ahead(size(6), &new));
+    assert!(!eras.may_fork(&old) && eras.may_fork(&new));
+    // Not before the own tree is found to have the base, nor anywhere else.
+    eras.found(5, Some(adopting(&chain, 2)));
+    assert_eq!((eras.limit(), eras.log_key(size(6))), (Some(size(5)), None));
+    for base in eras.unmet_bases(size(6)) {
+        eras.base_met(base);
+    }
+    assert_eq!((eras.limit(), eras.log_key(size(6)), eras.pending_base()), (Some(size(6)), Some(&new), None));
+    assert_eq!(eras.log_key(size(5)), Some(&old));
+    for index in [3, 6] {
+        let mut eras = fresh();
+        for base in eras.unmet_bases(size(9)) {
+            eras.base_met(base);
+        }
+        eras.found(index, Some(adopting(&chain, 2)));
+        assert!(eras.pending_base().is_some() && eras.log_key(size(9)).is_none(), "{index}");
+    }
+}
+
+#[test]
+fn a_base_that_begins_no_earlier_than_a_later_one_has_nothing_to_say_any_more() {
+    for (third, first) in [(4, 4), (5, 5), (9, 5)] {
+        let chain = based(third);
+        let mut eras = Eras::new(&chain, &id("BE")).unwrap();
+        assert_eq!(eras.pending_base().unwrap().base.size, size(first), "{third}");
+        let due = eras.pending_base().unwrap().version;
+        assert_eq!(due, if third > 5 { 2 } else { 3 });
+        for base in eras.unmet_bases(size(20)) {
+            eras.base_met(base);
+        }
+        eras.found(first, Some(adopting(&chain, due)));
+        assert_eq!(eras.pending_base().map(|next| next.base.size), (third > 5).then_some(size(9)));
+    }
 }

@@ -12,7 +12,7 @@ use crate::sync::Standing;
 use crate::tree::MemoryTree;
 
 /// How many seeds: so many, or as many as whoever looks closer asks for.
-fn seeds(few: u64) -> u64 {
+pub(super) fn seeds(few: u64) -> u64 {
     std::env::var("ENTENTE_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(few)
 }
 
@@ -21,7 +21,7 @@ fn running(world: &World) -> bool {
 }
 
 /// A network in which the first unit runs twice and pretends that nothing is wrong; the second machine is the last node.
-fn two_faced(units: &[&str], seed: u64) -> (World, usize) {
+pub(super) fn two_faced(units: &[&str], seed: u64) -> (World, usize) {
     let mut world = World::new(units, seed);
     world.until("all run", running);
     let common = world.random(3) * 150;
@@ -37,11 +37,11 @@ fn two_faced(units: &[&str], seed: u64) -> (World, usize) {
 }
 
 /// The tree of a unit's log on a node's disk.
-fn tree(world: &World, at: usize, unit: &UnitId) -> Vec<Hash> {
+pub(super) fn tree(world: &World, at: usize, unit: &UnitId) -> Vec<Hash> {
     world.nodes[at].disk.logs.get(unit).into_iter().flatten().map(Entry::leaf_hash).collect()
 }
 
-fn root(leaves: &[Hash], size: Size) -> Option<Hash> {
+pub(super) fn root(leaves: &[Hash], size: Size) -> Option<Hash> {
     let tree: MemoryTree = leaves.get(..size.get() as usize)?.iter().copied().collect();
     Some(tree.root())
 }
@@ -74,7 +74,7 @@ fn proof(world: &World, at: usize) -> Option<ForkProof> {
 }
 
 /// All honest nodes have a proof, the same certified size, and the same log up to it.
-fn ended_alike(world: &World, honest: &[usize]) -> bool {
+pub(super) fn ended_alike(world: &World, honest: &[usize]) -> bool {
     let unit = &world.nodes[0].unit;
     let end = |at: usize| {
         let head = world.log(at, 0).certified?.checkpoint().clone();
@@ -87,7 +87,7 @@ fn ended_alike(world: &World, honest: &[usize]) -> bool {
 }
 
 /// Both faces submit, streams come and go, machines die, and halves of the network are cut apart.
-fn trouble(world: &mut World, twin: usize, honest: &[usize]) {
+pub(super) fn trouble(world: &mut World, twin: usize, honest: &[usize]) {
     for _ in 0..12 {
         let face = if world.random(2) == 0 { 0 } else { twin };
         let most = if world.random(4) == 0 { 400 } else { 3 };

@@ -1,5 +1,6 @@
 //! Nodes in memory: the whole protocol without disk, socket or clock, in an order drawn from a seed.
 
+mod bases;
 mod branches;
 mod charters;
 mod eras;

@@ -15,7 +15,7 @@ use crate::ids::{NetworkName, Size, UnitId};
 use crate::list::Gaps;
 use crate::note::{MemorySigner, VerifierKey};
 use crate::sync::{
-    Action, Engine, Event, Frame, LeafHashes, LogView, Outgoing, Owed, Restored, Setup, Standing, StreamId,
+    Action, Engine, Event, Frame, LeafHashes, LogView, Outgoing, Owed, Restored, Setup, Standing, StreamId, rebase,
 };
 use crate::wire;
 
@@ -43,6 +43,12 @@ pub(super) struct Journal {
     first: usize,
     entries: Vec<Entry>,
     lost: Option<String>,
+    /// Whose logs are not cosigned any more under which key.
+    pub(super) stopped: BTreeMap<UnitId, VerifierKey>,
+    /// Of which charters the bases were taken for logs.
+    rebased: BTreeSet<(UnitId, Hash)>,
+    /// Which charters were signed.
+    pub(super) signed_charters: BTreeSet<Hash>,
 }
 
 impl Disk {
@@ -194,11 +200,13 @@ impl Node {
         let journal = &self.disk.journal;
         let signed = journal.own_checkpoint.as_ref().filter(|_| own);
         let fork = self.disk.forks.get(unit).cloned();
-        let lacking = own && fork.is_none() && entries.len() < journal.first + journal.entries.len();
+        let lacking = own
+            && (fork.is_none() || !journal.rebased.is_empty())
+            && entries.len() < journal.first + journal.entries.len();
         let owed = lacking.then(|| Owed {
             first: Size::new(journal.first as u64).unwrap(),
             entries: journal.entries.clone(),
-            signed: signed.map(|(size, root, _)| (*size, *root)),
+            signed: signed.map(|(size, root, _)| (*size, *root)).or(journal.bounds.get(unit).copied()),
         });
         let signed_note = signed.map(|(_, _, note)| note.clone());
         Restored {
@@ -216,6 +224,31 @@ impl Node {
             cosigned: journal.cosigned.get(unit).cloned(),
             bound: journal.bounds.get(unit).copied(),
             owed,
+            stopped: journal.stopped.get(unit).cloned(),
+            rekeyed: own && journal.signed_charters.contains(&self.disk.charters.as_ref().unwrap().newest().digest()),
+        }
+    }
+}
+
+impl Node {
+    /// Has a log go on from a base.
+    fn rebase(&mut self, charters: &CharterChain, unit: &UnitId) {
+        let due = rebase(charters, unit, &self.restored(unit), &self.disk).unwrap();
+        let Some(due) = due else { return };
+        let journal = &mut self.disk.journal;
+        if journal.rebased.insert((unit.clone(), due.charter)) {
+            journal.cosigned.remove(unit);
+            journal.stopped.remove(unit);
+            journal.bounds.insert(unit.clone(), (due.base.size, due.base.root));
+            if *unit == self.unit {
+                self.waiting += journal.entries.len() as u32;
+                (journal.own_checkpoint, journal.entries) = (None, Vec::new());
+                journal.first = due.base.size.get() as usize;
+            }
+        }
+        if let Some(log) = self.disk.logs.get_mut(unit).filter(|log| log.len() as u64 > due.keep.get()) {
+            log.truncate(due.keep.get() as usize);
+            self.disk.newest.remove(unit);
         }
     }
 }
@@ -299,6 +332,9 @@ impl World {
         self.nodes[at].instance += 1;
         let setup = self.setup(at);
         let node = &mut self.nodes[at];
+        for unit in &setup.charters.units() {
+            node.rebase(&setup.charters, unit);
+        }
         let mut restored = BTreeMap::new();
         for unit in &setup.charters.units() {
             restored.insert(unit.clone(), node.restored(unit));
@@ -384,7 +420,7 @@ impl World {
     pub(super) fn submit(&mut self, at: usize, count: usize) {
         let node = &mut self.nodes[at];
         let Some(engine) = &node.engine else { return };
-        if *engine.standing() != Standing::Running {
+        if *engine.standing() != Standing::Running || engine.waits_at_base().is_some() {
             node.waiting += count as u32;
             return;
         }
@@ -475,7 +511,11 @@ impl World {
             Todo::Own(entries) => {
                 node.disk.logs.entry(node.unit.clone()).or_default().extend(entries.iter().cloned());
                 node.disk.journal.entries.extend(entries.iter().cloned());
-                Event::OwnAppended { entries }
+                self.event(at, Event::OwnAppended { entries });
+                if self.nodes[at].engine.as_ref().is_some_and(|engine| *engine.standing() == Standing::Running) {
+                    self.resume_own(at);
+                }
+                return;
             }
             Todo::Write(Action::Store { run, newest }) => {
                 if let Some(note) = newest {
@@ -558,8 +598,14 @@ impl World {
                 let charters = node.disk.charters.as_mut().unwrap();
                 let next = charters.verify(UnverifiedCharter::parse(&note).unwrap()).unwrap();
                 assert_eq!(next.version(), version);
+                let anew = next.units().values().any(|unit| unit.base.is_some());
                 charters.push(next).unwrap();
-                Event::CharterStored { version }
+                self.event(at, Event::CharterStored { version });
+                if anew {
+                    self.kill(at);
+                    self.start(at);
+                }
+                return;
             }
             Todo::Write(Action::Adopt(adoption)) => {
                 let time_ms = node.engine.as_ref().map_or(0, |engine| engine.next_time_ms(self.now_ms));
