@@ -33,8 +33,8 @@ impl CharterFiles {
 }
 
 impl Charters for CharterFiles {
-    fn store(&self, version: u32, note: &[u8]) -> Result<(), String> {
-        let path = self.home.charter(version);
+    fn store(&self, refounded: u32, version: u32, note: &[u8]) -> Result<(), String> {
+        let path = self.home.charter_since(refounded, version);
         replace_file(&path, note, 0o600).map_err(|error| format!("{}: {error}", path.display()))
     }
 
@@ -89,7 +89,8 @@ mod tests {
         }
         assert_eq!(std::fs::read_dir(home.charter_evidence()).unwrap().count(), EVIDENCE_MAX);
         assert_eq!(files.evidence().len(), EVIDENCE_MAX);
-        files.store(2, b"two").unwrap();
+        files.store(0, 2, b"two").unwrap();
+        files.store(1, 2, b"anew").unwrap();
         assert_eq!(std::fs::read(home.charter(2)).unwrap(), b"two");
     }
 }

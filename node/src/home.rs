@@ -7,7 +7,8 @@
 //!                        charter-2.key and the like: keys that replace those before, when a charter names them
 //!   certs/               ca.pem node.pem officer-<name>.pem operator-<name>.pem auditor-<name>.pem; ca-next.pem and ca-old.pem
 //!                        while the authority is exchanged
-//!   charter/<version>.note                                     journal     what the node has put its name to
+//!   charter/<version>.note (r1-<version>.note once it was founded anew)
+//!                                                             journal     what the node has put its name to
 //!   guard/               names that must not be referred by mistake
 //!   data/                the database: `current` names the one of its directories that counts
 //!   deny                 keys that this node does not accept
@@ -277,6 +278,15 @@ impl Home {
     #[must_use]
     pub fn charter_evidence(&self) -> PathBuf {
         self.charters().join("evidence")
+    }
+
+    /// A version of the charter, where the network was founded anew so often: `r1-1.note` and so on after the first time.
+    #[must_use]
+    pub fn charter_since(&self, refounded: u32, version: u32) -> PathBuf {
+        match refounded {
+            0 => self.charter(version),
+            _ => self.charters().join(format!("r{refounded}-{version}.note")),
+        }
     }
 
     /// What the bases of charters cut off of the own log: a file for each charter, by its digest.

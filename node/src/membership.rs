@@ -225,15 +225,31 @@ fn load_charters_in(directory: &Path) -> Result<Option<CharterChain>, Membership
     };
     let first = read_charter(&path)?.verify_first().map_err(at(&path))?;
     let mut charters = CharterChain::found(first).map_err(at(&path))?;
-    for version in 2_u32.. {
-        let path = directory.join(format!("{version}.note"));
-        if !is_there(&path)? {
-            break;
+    let home = |refounded: u32, version: u32| match refounded {
+        0 => directory.join(format!("{version}.note")),
+        _ => directory.join(format!("r{refounded}-{version}.note")),
+    };
+    loop {
+        let (refounded, newest) = (charters.refounded(), charters.newest().version());
+        let next = [home(refounded, newest.saturating_add(1)), home(refounded.saturating_add(1), 1)];
+        let mut found = false;
+        for path in next {
+            if !found && is_there(&path)? {
+                charters.follow(read_charter(&path)?).map_err(at(&path))?;
+                found = true;
+            }
         }
-        let next = charters.verify(read_charter(&path)?).map_err(at(&path))?;
-        charters.push(next).map_err(at(&path))?;
+        if !found {
+            return Ok(Some(charters));
+        }
     }
-    Ok(Some(charters))
+}
+
+/// Under which number a journal remembers that a text was signed: the version, and how often the network was founded anew
+/// before it, since each time the versions begin with 1 again.
+#[must_use]
+pub fn signed_as(refounded: u32, version: u32) -> u64 {
+    u64::from(refounded) << 32 | u64::from(version)
 }
 
 /// All versions of a charter, from the first on, in files of any name: each verified under those before it. Or one directory,
@@ -254,8 +270,7 @@ pub fn read_charters(files: &[PathBuf]) -> Result<CharterChain, MembershipError>
     let founded = read_charter(first)?.verify_first().map_err(at(first))?;
     let mut charters = CharterChain::found(founded).map_err(at(first))?;
     for path in later {
-        let next = charters.verify(read_charter(path)?).map_err(at(path))?;
-        charters.push(next).map_err(at(path))?;
+        charters.follow(read_charter(path)?).map_err(at(path))?;
     }
     Ok(charters)
 }
@@ -271,7 +286,7 @@ pub fn check_member(
     network: &NetworkName,
     unit: &UnitId,
 ) -> Result<(), MembershipError> {
-    let last = charters.versions().rev().find(|charter| charter.unit(unit).is_some());
+    let last = charters.all().rev().find(|charter| charter.unit(unit).is_some());
     keys.check(last.unwrap_or(charters.newest()).terms(), network, unit).map(|_| ())
 }
 
@@ -298,7 +313,7 @@ pub fn members(terms: &Terms, denied: &BTreeSet<Hash>) -> Result<Members, Member
 /// # Errors
 /// As [`members`], also across the versions.
 pub fn check_authorities(charters: &CharterChain, next: &Terms) -> Result<(), MembershipError> {
-    let all = charters.versions().map(|charter| charter.terms().clone());
+    let all = charters.all().map(|charter| charter.terms().clone());
     let all: Vec<Terms> = all.chain(std::iter::once(next.clone())).collect();
     members_of(&all, &BTreeSet::new())?;
     Ok(())
@@ -334,11 +349,11 @@ pub(crate) fn der_of_pem(path: &Path) -> Result<Vec<u8>, MembershipError> {
 }
 
 /// The record, in a directory that holds a charter key and no journal, of which text was signed for which version: a line
-/// `<version> <digest>` each.
+/// `<version> <digest>` each, with the version as of [`signed_as`].
 #[derive(Debug)]
 pub struct SignedVersions {
     path: PathBuf,
-    versions: BTreeMap<u32, Hash>,
+    versions: BTreeMap<u64, Hash>,
 }
 
 /// The record of signed versions cannot be used.
@@ -366,7 +381,7 @@ pub enum SignedVersionsError {
     )]
     Other {
         /// The version.
-        version: u32,
+        version: u64,
         /// The digest of the text that was signed.
         before: Hash,
     },
@@ -401,7 +416,7 @@ impl SignedVersions {
     ///
     /// # Errors
     /// [`SignedVersionsError::Other`]; what the file system says.
-    pub fn note(&mut self, version: u32, digest: Hash) -> Result<(), SignedVersionsError> {
+    pub fn note(&mut self, version: u64, digest: Hash) -> Result<(), SignedVersionsError> {
         match self.versions.get(&version) {
             Some(before) if *before == digest => return Ok(()),
             Some(before) => return Err(SignedVersionsError::Other { version, before: *before }),

@@ -64,7 +64,7 @@ pub fn run(directory: &Path) -> Result<(), RunError> {
     runtime.shutdown_background();
     match ended? {
         None => Ok(()),
-        Some(Again::Recover(reason) | Again::Rules(reason)) => Err(begin_anew(&reason)),
+        Some(Again::Recover(reason) | Again::Rules(reason) | Again::Refounded(reason)) => Err(begin_anew(&reason)),
         Some(Again::Rebuild(reason)) => {
             open::to_be_rebuilt(&home, &reason).map_err(fault)?;
             Err(begin_anew(&reason))

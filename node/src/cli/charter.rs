@@ -17,6 +17,7 @@ mod base;
 mod new;
 mod proposals;
 mod propose;
+mod refound;
 mod rotate;
 mod running;
 mod show;
@@ -38,6 +39,9 @@ pub(crate) struct Args {
 pub(crate) enum CharterCommand {
     /// Compose version 1 from the unit.toml of every unit, or the next version from the present one
     New(new::Args),
+    /// Compose a version 1 that founds the network anew, where no next version can come about: a split vote, lost keys, a unit that
+    /// is gone
+    Refound(refound::Args),
     /// Ask the running node from which base the log of a unit can go on with a new key, after a fork or a lost key
     Base(base::Args),
     /// Make keys that are to replace those in use, when a charter names them
@@ -120,6 +124,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
     match &args.command {
         CharterCommand::New(args) => new::run(args, global),
         CharterCommand::Base(args) => base::run(args, global),
+        CharterCommand::Refound(args) => refound::run(args, global),
         CharterCommand::RotateKeys(args) => rotate::run(args, global),
         CharterCommand::Propose(args) => propose::propose(args, global),
         CharterCommand::Approve(args) => propose::approve(args, global),

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use entente_proto::charter::{Charter, CharterChain, Terms, UnverifiedCharter};
+use entente_proto::hash::Hash;
 use entente_proto::ids::UnitId;
 use entente_proto::list::Fold;
 use entente_proto::note::{KeyName, Signer, VerifierKey};
@@ -12,14 +13,15 @@ use tokio::sync::oneshot;
 
 use super::{Again, Core, Leaves, author};
 use crate::journal::JournalRecord;
+use crate::membership::signed_as;
 
 /// Where a node keeps its charters and takes its keys from.
 pub trait Charters: Send + Sync {
-    /// Stores a version; durable on return.
+    /// Stores a version of a network that was founded anew so often; durable on return.
     ///
     /// # Errors
     /// In words, why not.
-    fn store(&self, version: u32, note: &[u8]) -> Result<(), String>;
+    fn store(&self, refounded: u32, version: u32, note: &[u8]) -> Result<(), String>;
 
     /// Keeps a charter that does not count, as evidence. Gives where it is.
     ///
@@ -52,10 +54,10 @@ impl Core {
         self.charters.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// One of its versions.
+    /// One of all versions there ever were.
     #[must_use]
-    pub fn charter_of(&self, version: u32) -> Option<Arc<Charter>> {
-        self.charters.read().unwrap_or_else(PoisonError::into_inner).version(version).cloned()
+    pub fn charter_of(&self, digest: &Hash) -> Option<Arc<Charter>> {
+        self.charters.read().unwrap_or_else(PoisonError::into_inner).of_digest(digest).cloned()
     }
 
     /// From which version on units are admitted.
@@ -108,7 +110,7 @@ impl Core {
             tracing::error!(version, %error, "a charter that was found good does not follow those that are stored");
             return;
         }
-        if let Err(reason) = self.charter_files.store(version, note) {
+        if let Err(reason) = self.charter_files.store(chain.refounded(), version, note) {
             crate::fatal(&format!("version {version} of the charter cannot be stored: {reason}"));
         }
         if chain.newest().units().values().any(|unit| unit.base.is_some()) {
@@ -195,6 +197,20 @@ impl Core {
         Ok(stops.into_iter().map(stop).collect())
     }
 
+    /// Founds the network anew: makes the charter durable and has the node begin anew under it. It was brought by hand, and is
+    /// passed on to nobody.
+    ///
+    /// # Errors
+    /// In words, why it is not taken up.
+    pub fn refound(&self, charter: &UnverifiedCharter) -> Result<(), String> {
+        let mut chain = self.charters();
+        chain.refound(charter).map_err(|error| error.to_string())?;
+        self.check_bases(chain.newest())?;
+        self.charter_files.store(chain.refounded(), chain.newest().version(), chain.newest().note())?;
+        self.begin_again(Again::Refounded(format!("the network is founded anew by the charter {}", charter.digest())));
+        Ok(())
+    }
+
     /// Whether a charter that counts may be taken up here, as far as the bases in it go.
     ///
     /// # Errors
@@ -240,7 +256,9 @@ impl Core {
     /// In words: another text was signed, a base in it is not safe, or the node is stopping.
     pub(super) async fn put_name_to(&self, charter: &UnverifiedCharter) -> Result<(), String> {
         let mut records = self.judge_bases(charter)?;
-        let (version, digest) = (charter.terms().version.into(), charter.digest());
+        let anew = u32::from(charter.terms().continues.is_some());
+        let refounded = self.charters().refounded().saturating_add(anew);
+        let (version, digest) = (signed_as(refounded, charter.terms().version), charter.digest());
         records.push(JournalRecord::CharterSigned { version, digest });
         let (told, durable) = oneshot::channel();
         let done = move || {

@@ -85,7 +85,7 @@ fn left(unit: &UnitId, store: &dyn Store) -> Result<Restored, StartError> {
 impl Core {
     fn read_fork(&self, proof: &[u8]) -> Option<ForkProof> {
         let charters = self.charters();
-        let charters: Vec<&Charter> = charters.versions().map(AsRef::as_ref).collect();
+        let charters: Vec<&Charter> = charters.all().map(AsRef::as_ref).collect();
         ForkProof::verify(&wire::ForkProof::decode(proof).ok()?, &charters).ok()
     }
 

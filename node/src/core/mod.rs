@@ -143,6 +143,8 @@ pub enum Again {
     Recover(String),
     /// Something in the database cannot be read: it is to be moved aside and rebuilt.
     Rebuild(String),
+    /// Another charter governs from the start on.
+    Refounded(String),
     /// The charter asks for rules of the list that this release does not know: the list that is shown is not to be shown.
     Rules(String),
 }

@@ -53,7 +53,7 @@ pub fn rebase(
     keep: &dyn Fn(&Hash, &[CutOff]) -> Result<(), String>,
 ) -> Result<(), StartError> {
     for log in charters.units() {
-        let based = charters.versions().filter_map(|charter| charter.unit(&log)).any(|unit| unit.base.is_some());
+        let based = charters.all().filter_map(|charter| charter.unit(&log)).any(|unit| unit.base.is_some());
         if !based {
             continue;
         }

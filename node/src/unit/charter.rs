@@ -34,7 +34,13 @@ fn refused(error: impl std::fmt::Display) -> Status {
 
 /// A charter that may follow the newest version.
 fn following(core: &Core, note: &[u8]) -> Result<UnverifiedCharter, Status> {
-    let charter = UnverifiedCharter::parse(note).and_then(|charter| core.charters().draft(charter)).map_err(refused)?;
+    let charter = UnverifiedCharter::parse(note).map_err(refused)?;
+    let charter = if charter.terms().continues.is_some() {
+        core.charters().check_refounding(&charter).map_err(refused)?;
+        charter
+    } else {
+        core.charters().draft(charter).map_err(refused)?
+    };
     membership::check_authorities(&core.charters(), charter.terms()).map_err(refused)?;
     Ok(charter)
 }
@@ -93,11 +99,9 @@ fn reply(
 /// Which base would be safe for a log.
 fn base(core: &Core, unit: &str) -> Result<wire::CharterReply, Status> {
     let unit: UnitId = unit.parse().map_err(|_| Status::invalid_argument("that is no unit's id"))?;
-    let advice = core.advise_base(&unit).ok_or_else(|| {
-        Status::not_found(format!(
-            "this node holds no checkpoint of a log of {unit}: the base is 0 and the empty root, or ask another node"
-        ))
-    })?;
+    let advice = core
+        .advise_base(&unit)
+        .ok_or_else(|| Status::not_found(format!("no charter lists a unit {unit}: see `entente charter show`")))?;
     let word = |(unit, size, inside): (UnitId, Size, bool)| wire::BaseWord {
         unit: unit.to_string(),
         size: size.get(),
@@ -115,10 +119,23 @@ fn base(core: &Core, unit: &str) -> Result<wire::CharterReply, Status> {
     Ok(wire::CharterReply { base: Some(base), ..Default::default() })
 }
 
+/// The network is founded anew: the node begins anew under that charter.
+fn refound(core: &Core, charter: &UnverifiedCharter) -> Result<wire::CharterReply, Status> {
+    if core.charters().all().all(|held| held.digest() != charter.digest()) {
+        membership::check_authorities(&core.charters(), charter.terms()).map_err(refused)?;
+        core.may_run_under(charter.terms()).map_err(refused)?;
+        core.refound(charter).map_err(refused)?;
+    }
+    Ok(reply(core, charter, Vec::new(), Vec::new()))
+}
+
 async fn adopt(core: &Arc<Core>, note: &[u8]) -> Result<wire::CharterReply, Status> {
     let charters = core.charters();
     let charter = UnverifiedCharter::parse(note).map_err(refused)?;
     let version = charter.terms().version;
+    if charter.terms().continues.is_some() {
+        return refound(core, &charter);
+    }
     let held = charters.version(version).filter(|held| held.digest() == charter.digest());
     let reply = |note: &[u8]| wire::CharterReply { version: version.into(), note: note.to_vec(), ..Default::default() };
     if let Some(held) = held {

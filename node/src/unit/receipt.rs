@@ -52,14 +52,14 @@ fn receipt(core: &Core, state: &State, id: &RecordId, entry: &Entry) -> Result<V
     }
     let log = core.log(&id.unit);
     // It is certified under the charter that the log is in, which may be an older one for a moment.
-    let version = log.as_ref().map(|log| log.charter);
+    let digest = log.as_ref().and_then(|log| log.charter_digest);
     let Some(head) = log.and_then(|log| log.certified).filter(|head| head.checkpoint().size.get() > id.index) else {
         return Err(Answer::failed_precondition(format!(
             "{id} is not certified yet, so nobody but {} vouches for it: call again when `entente show {id}` says that it is",
             id.unit
         )));
     };
-    let charter = version.and_then(|version| core.charter_of(version)).unwrap_or_else(|| core.charter());
+    let charter = digest.and_then(|digest| core.charter_of(&digest)).unwrap_or_else(|| core.charter());
     let head_note = head.to_note(&charter.mirrors(&id.unit));
     let proof = core.inclusion(&id.unit, id.index, head.checkpoint().size).ok_or_else(|| {
         tracing::error!(%id, "no receipt: the leaf hashes around the record cannot be read");

@@ -27,6 +27,11 @@ impl CharterChain {
     pub fn contradiction(&self, note: &[u8]) -> Option<Contradiction> {
         let other = UnverifiedCharter::parse(note).ok()?;
         let version = other.terms().version;
+        // What follows a charter from before the network was founded anew says nothing about those since.
+        let earlier = |digest: Hash| self.is_earlier(&digest).is_some();
+        if earlier(other.digest()) || other.terms().previous.is_some_and(earlier) {
+            return None;
+        }
         let held = self.version(version).filter(|held| held.digest() != other.digest())?;
         let before = version.checked_sub(1).and_then(|before| self.up_to(before));
         // The charter keys of the version before vote for one that follows it.

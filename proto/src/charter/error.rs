@@ -155,6 +155,17 @@ pub enum SuccessionFault {
         /// The digest of the version before.
         expected: String,
     },
+    /// It continues another charter.
+    #[error("it continues the charter {found}, and the newest here is {expected}")]
+    Continues {
+        /// What it names.
+        found: String,
+        /// The digest of the newest version.
+        expected: String,
+    },
+    /// A unit that was never there has a base.
+    #[error("{0} is new and has no log that could go on from a base: its base is 0 and the empty root")]
+    BaseOfNew(UnitId),
     /// The rules of the list would go back.
     #[error("its fold version {found} is lower than {before}, by which lists were computed already")]
     Fold {

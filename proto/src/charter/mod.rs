@@ -122,7 +122,10 @@
 //!
 //! Where no next version can come about (a split vote, lost keys, a unit that is gone among two or three), all units that
 //! remain sign a version 1 that `continues` the last charter and says for each log from which size and root it goes on. It
-//! is verified as a first version is, and trusted as a first version is: because it was brought by hand.
+//! is verified as a first version is, and trusted as a first version is: because it was brought by hand. Beside the versions
+//! before it ([`CharterChain::refound`]) it holds the rules of a next version for the network, `fold`, the ids of units that left, keys and CAs; a
+//! key stays or is new, and what a log key that stays has signed its base must contain. All that was said before stays, and is judged by the charters
+//! of then. The log of a unit that is not in it ends at what they certified, as that of a unit that left.
 //!
 //! A node signs one text per version, ever.
 

@@ -6,7 +6,7 @@ use super::chain::CharterChain;
 use super::error::{CharterError, SuccessionFault};
 use super::text::Terms;
 use super::verify::{Charter, UnverifiedCharter};
-use crate::ids::UnitId;
+use crate::ids::{Size, UnitId};
 use crate::note::VerifierKey;
 
 /// Checks what the text of a next version must hold beside the versions before it, whoever has signed.
@@ -53,7 +53,7 @@ fn check_units(chain: &CharterChain, terms: &Terms) -> Result<(), SuccessionFaul
 fn check_keys(chain: &CharterChain, terms: &Terms) -> Result<(), SuccessionFault> {
     let mut by_public: BTreeMap<[u8; 32], (u32, &VerifierKey)> = BTreeMap::new();
     let mut by_id: BTreeMap<(&str, [u8; 4]), u32> = BTreeMap::new();
-    for version in chain.versions() {
+    for version in chain.all() {
         for key in version.terms().keys() {
             by_public.entry(*key.public()).or_insert((version.version(), key));
             by_id.entry((key.name().as_str(), key.id())).or_insert(version.version());
@@ -76,7 +76,7 @@ fn check_keys(chain: &CharterChain, terms: &Terms) -> Result<(), SuccessionFault
 /// A CA that once spoke for one unit never speaks for another.
 fn check_roots(chain: &CharterChain, terms: &Terms) -> Result<(), SuccessionFault> {
     let mut stood: BTreeMap<&[u8], (u32, &UnitId)> = BTreeMap::new();
-    for version in chain.versions() {
+    for version in chain.all() {
         for unit in version.units().values() {
             for root in &unit.ca {
                 stood.entry(root).or_insert((version.version(), &unit.id));
@@ -114,6 +114,38 @@ pub(super) fn check_signatures(next: &UnverifiedCharter) -> Result<(), Successio
 }
 
 impl CharterChain {
+    /// Checks what the text of a version 1 that continues the newest version must hold beside all versions before it, whoever
+    /// has signed.
+    ///
+    /// # Errors
+    /// [`CharterError::Succession`] with the rule that it breaks.
+    pub fn check_refounding(&self, next: &UnverifiedCharter) -> Result<(), CharterError> {
+        let (before, terms) = (self.newest(), next.terms());
+        let check = || {
+            if terms.network != *before.network() {
+                return Err(SuccessionFault::Network(terms.network.to_string()));
+            }
+            if terms.continues != Some(before.digest()) {
+                let found = terms.continues.map(|digest| digest.to_string()).unwrap_or_default();
+                return Err(SuccessionFault::Continues { found, expected: before.digest().to_string() });
+            }
+            if terms.fold < before.fold() {
+                return Err(SuccessionFault::Fold { found: terms.fold, before: before.fold() });
+            }
+            for unit in terms.units.values().filter(|unit| before.unit(&unit.id).is_none()) {
+                if let Some(left) = self.left(&unit.id) {
+                    return Err(SuccessionFault::UnitReturns { unit: unit.id.clone(), left });
+                }
+                if unit.base.is_some_and(|base| base.size > Size::ZERO) {
+                    return Err(SuccessionFault::BaseOfNew(unit.id.clone()));
+                }
+            }
+            check_keys(self, terms)?;
+            check_roots(self, terms)
+        };
+        check().map_err(|fault| CharterError::Succession { after: before.version(), fault })
+    }
+
     /// Reads a charter that is to follow the newest version, as far as it is signed: its text may follow, and the signatures
     /// that it has hold. What is still due is what [`UnverifiedCharter::missing`] and [`UnverifiedCharter::votes`] tell.
     ///

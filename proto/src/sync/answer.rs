@@ -16,6 +16,8 @@ pub struct LogView {
     pub unit: UnitId,
     /// The version of the charter by which its newest certified checkpoint is judged.
     pub charter: u32,
+    /// The digest of its text; the versions begin anew where the network was founded anew.
+    pub charter_digest: Option<Hash>,
     /// Entries stored.
     pub size: Size,
     /// Entries stored without a gap.

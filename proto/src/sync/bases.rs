@@ -30,6 +30,11 @@
 //! inside. Where the log forked, the smallest on the branch on which most are that leaves enough inside; those of the other
 //! branch sign after them.
 //!
+//! # Founding anew
+//! A version 1 that continues another charter has a base for every log, and is signed by all that it lists and by nobody else. The
+//! same rules hold for it. Its own log a unit signs no further, durably, before it signs such a charter, and its base must contain
+//! all that it signed, unless it gets a new log key: what one key has signed, that key never contradicts.
+//!
 //! # Taking it up
 //! A node that has such a charter durable puts its name to nothing more and starts anew. At the start [`rebase`] says what of
 //! the log stays: up to the base where the node holds that, else what is certified, and the rest up to the base is fetched
@@ -146,7 +151,7 @@ impl Log {
     /// How many of those who cosign the log must be inside a base, by each charter that may have certified something of it,
     /// with those that may be.
     fn inside_needed(&self) -> Vec<(usize, Vec<&UnitId>)> {
-        let eras = self.eras.current_and_later();
+        let eras = self.eras.uncertain();
         eras.map(|era| (inside_needed(era.keys.quorum), era.keys.mirrors.keys().collect())).collect()
     }
 
@@ -175,15 +180,24 @@ impl Engine {
         charter: &UnverifiedCharter,
         leaves: &impl LeafHashes,
     ) -> Result<Vec<(UnitId, VerifierKey)>, String> {
-        let signed: Vec<UnitId> = charter.votes().map(|votes| votes.given).unwrap_or_default();
-        let based = charter.terms().units.values().filter_map(|unit| Some((unit, unit.base?)));
+        let units = charter.terms().units.values();
+        let anew = charter.terms().continues.is_some();
+        let signed: Vec<UnitId> = match charter.votes() {
+            Some(votes) => votes.given,
+            None => {
+                units.clone().filter(|unit| charter.has_signed(&unit.charter_key)).map(|unit| unit.id.clone()).collect()
+            }
+        };
         let mut stops = Vec::new();
-        for (unit, base) in based {
+        for (unit, base) in units.filter_map(|unit| Some((unit, unit.base?))) {
             let Some(log) = self.logs.get(&unit.id) else { continue };
             self.judge_base(log, base, &signed, leaves)?;
-            if unit.id != self.setup.unit
-                && let Some(era) = log.eras.current()
-            {
+            let Some(era) = log.eras.current() else { continue };
+            let own = unit.id == self.setup.unit;
+            if own {
+                self.judge_own(log, base, era.keys.log_key == unit.log_key, leaves)?;
+            }
+            if !own || anew {
                 stops.push((unit.id.clone(), era.keys.log_key.clone()));
             }
         }
@@ -202,11 +216,32 @@ impl Engine {
     /// # Errors
     /// A sentence that says which base is not safe as far as this node can tell.
     pub fn check_bases(&self, charter: &Charter, leaves: &impl LeafHashes) -> Result<(), String> {
-        let draft = UnverifiedCharter::parse(charter.note()).and_then(|draft| self.received.draft(draft));
+        let anew = charter.terms().continues.is_some();
+        let draft = UnverifiedCharter::parse(charter.note());
+        let draft = draft.and_then(|draft| if anew { Ok(draft) } else { self.received.draft(draft) });
         match draft {
             Ok(draft) => self.judge_bases(&draft, leaves).map(drop),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// Of the own log a base must contain what the key has signed and what was acknowledged under it, if the key stays; and
+    /// nothing that this unit has not said.
+    fn judge_own(&self, log: &Log, base: Base, stays: bool, leaves: &impl LeafHashes) -> Result<(), String> {
+        let taken = log.replica.taken();
+        let knows = !self.own.standing.recovers();
+        let holds = log.replica.root_at(base.size, leaves) == Some(base.root);
+        let less = stays && (taken > base.size || self.own.signed > base.size);
+        if less || knows && !holds {
+            return Err(format!(
+                "this unit's log has {taken} entries, and the charter makes it go on from {} with root {}{}: compose it anew with a base \
+                 that is asked for here",
+                base.size,
+                base.root,
+                if less { " under the same log key" } else { ", which is not what this unit said" },
+            ));
+        }
+        Ok(())
     }
 
     fn judge_base(&self, log: &Log, base: Base, signed: &[UnitId], leaves: &impl LeafHashes) -> Result<(), String> {
@@ -233,7 +268,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Which base is safe for a log, as far as this node knows; nothing if it holds no checkpoint of it.
+    /// Which base is safe for a log, as far as this node knows; nothing if no charter knows the unit.
     #[must_use]
     pub fn advise_base(&self, unit: &UnitId) -> Option<Advice> {
         let log = self.logs.get(unit)?;
@@ -250,12 +285,15 @@ impl Engine {
         let contains = |size: Size, held: Size, other: Option<Size>| held <= size && other.is_none();
         let enough =
             |size: Size| words.iter().filter(|(_, held, other)| contains(size, *held, *other)).count() >= needed;
-        let newest = candidates.last()?;
+        let newest = candidates.last();
         let chosen = match log.forked {
-            true => candidates.iter().find(|head| enough(head.checkpoint().size)).unwrap_or(newest),
+            true => candidates.iter().find(|head| enough(head.checkpoint().size)).or(newest),
             false => newest,
         };
-        let base = Base { size: chosen.checkpoint().size, root: chosen.checkpoint().root };
+        let base = chosen.map_or(Base { size: Size::ZERO, root: Hash::EMPTY_ROOT }, |head| Base {
+            size: head.checkpoint().size,
+            root: head.checkpoint().root,
+        });
         let cosigned = words
             .into_iter()
             .map(|(unit, held, other)| (unit, other.unwrap_or(held).max(held), contains(base.size, held, other)));

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::engine::Engine;
-use super::eras::Eras;
+use super::eras::{Era, Eras};
 use super::event::{Action, LeafHashes, StreamId};
 use super::frame::HelloFrame;
 use super::log::Log;
@@ -179,7 +179,8 @@ impl Engine {
     #[must_use]
     pub fn admitted_from(&self) -> u32 {
         let newest = self.setup.charters.newest();
-        let era = |unit: &UnitId| Some(self.logs.get(unit)?.eras.current()?.version);
+        let first = |era: &Era| if era.earlier { 1 } else { era.version };
+        let era = |unit: &UnitId| Some(first(self.logs.get(unit)?.eras.current()?));
         newest.units().keys().filter_map(era).min().unwrap_or_else(|| newest.version())
     }
 
@@ -212,8 +213,8 @@ impl Engine {
         let taken = log.replica.taken();
         // At a base nothing may stand before the `Adopt`.
         let at_base = log.eras.pending_base().map(|due| due.base.size == taken);
-        let free = at_base.unwrap_or_else(|| taken > Size::ZERO && log.eras.limit().is_none());
-        let behind = log.eras.adopted().is_some_and(|era| era.version < newest.version());
+        let free = at_base.unwrap_or_else(|| taken > Size::ZERO && log.eras.limit().is_none() && !log.is_stopped());
+        let behind = log.eras.adopted().is_some_and(|era| era.earlier || era.version < newest.version());
         let ready = self.own.standing == Standing::Running && self.clock_off_ms.is_none() && free;
         if newest.unit(&self.setup.unit).is_none() || !behind || !ready || now_ms < self.own.adopt_again_ms {
             return;

@@ -338,6 +338,7 @@ impl Engine {
             let size = log.eras.limit().map_or(taken, |limit| limit.min(taken));
             if may_sign
                 && !log.forked
+                && !log.is_stopped()
                 && self.own.may_sign(size, log.certified_size(), now_ms).is_some()
                 && let Some(key) = log.eras.log_key(size).cloned()
                 && let Some(root) = log.replica.root_at(size, leaves)
@@ -361,10 +362,11 @@ impl Engine {
         self.clock_off_ms
     }
 
-    /// Whether the own log takes only the `Adopt` now: it is to go on from a base.
+    /// Whether the own log takes only the `Adopt` now: it is to go on from a base, or was stopped for a charter that says so.
     #[must_use]
     pub fn waits_at_base(&self) -> Option<()> {
-        self.logs.get(&self.setup.unit)?.eras.pending_base().map(drop)
+        let log = self.logs.get(&self.setup.unit)?;
+        (log.eras.pending_base().is_some() || log.is_stopped()).then_some(())
     }
 
     /// The time that the next own entry's header carries: `max(last, now)`.
@@ -445,6 +447,7 @@ fn view(log: &Log) -> LogView {
     LogView {
         unit: log.unit.clone(),
         charter: log.eras.shown_under(log.certified_size()).map_or(0, |era| era.version),
+        charter_digest: log.eras.shown_under(log.certified_size()).map(|era| era.digest),
         size: log.durable,
         complete: log.complete(),
         certified: log.certified.as_ref().and_then(shown),

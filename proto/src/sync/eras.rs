@@ -14,6 +14,15 @@
 //! names a charter which is not known here stops the log below it until the charter comes; if there is none, the author has stopped its
 //! own log for ever. Any other that names no later version of the unit's own is inert: a version that does not list it, one
 //! that the log is in or was in, a number that is not that charter's.
+//!
+//! # A base
+//! A version that gives the unit a new log key may say from which size and root that key goes on. What the old key signed
+//! beyond is replaced: the log reaches that version, or any later one, only by an `Adopt` right at the base, and until the
+//! own tree has the base's root there, and the `Adopt` behind it, nothing beyond the base is signed, cosigned or taken for
+//! certified. Which bases are safe is what [`bases`](super::bases) says.
+//!
+//! A charter that founds the network anew gives every log a base, and its bridge needs the new quorum alone: the old one
+//! may not come together any more, and everyone in the new charter has signed that base.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,6 +67,10 @@ pub(super) struct Era {
     pub(super) keys: LogKeys,
     /// Where its log key goes on.
     pub(super) base: Option<Base>,
+    /// Whether the network has been founded anew since.
+    pub(super) earlier: bool,
+    /// Whether it founded the network anew.
+    refounds: bool,
 }
 
 /// An `Adopt` that takes the log to a later era.
@@ -138,13 +151,14 @@ impl Eras {
 
     /// A further version is known.
     pub(super) fn take_up(&mut self, chain: &CharterChain, unit: &UnitId) {
-        for charter in chain.versions().filter(|charter| !self.known.contains(&charter.digest())).collect::<Vec<_>>() {
+        for charter in chain.all().filter(|charter| !self.known.contains(&charter.digest())).collect::<Vec<_>>() {
             self.known.insert(charter.digest());
             let Some(member) = charter.unit(unit) else { continue };
             let (log_key, mirrors) = (member.log_key.clone(), charter.mirrors(unit));
             let keys = LogKeys { log_key, mirrors, quorum: charter.quorum() };
             let (version, digest, base) = (charter.version(), charter.digest(), member.base);
-            self.list.push(Era { version, digest, keys, base });
+            let (earlier, refounds) = (chain.is_earlier(&digest).is_some(), charter.terms().continues.is_some());
+            self.list.push(Era { version, digest, keys, base, earlier, refounds });
         }
         self.find_turns();
     }
@@ -238,8 +252,14 @@ impl Eras {
         self.list.get(self.era_after(self.settled))
     }
 
-    /// That era and all later ones.
+    /// That era and all later ones; none from before the network was founded anew.
     pub(super) fn current_and_later(&self) -> impl Iterator<Item = &Era> {
+        let anew = self.list.iter().rposition(|era| era.refounds).unwrap_or(0);
+        self.list.iter().skip(self.era_after(self.settled).max(anew))
+    }
+
+    /// The eras in which something of the log may have been certified that is not known here.
+    pub(super) fn uncertain(&self) -> impl Iterator<Item = &Era> {
         self.list.iter().skip(self.era_after(self.settled))
     }
 
@@ -284,7 +304,18 @@ impl Eras {
         let keys = &self.list.get(self.era_after(turned))?.keys;
         let last = turned.checked_sub(1).and_then(|last| self.turns.get(last));
         if last.is_some_and(|turn| turn.bridge == size) {
-            let old = &self.list.get(self.era_after(turned.saturating_sub(1)))?.keys;
+            let before = self.era_after(turned.saturating_sub(1));
+            let old = &self.list.get(before)?.keys;
+            if self
+                .list
+                .iter()
+                .take(self.era_after(turned).saturating_add(1))
+                .skip(before.saturating_add(1))
+                .any(|era| era.refounds)
+            {
+                // The old quorum may be gone: all who remain have signed the base.
+                return Some(Rule { keys, also: None });
+            }
             return Some(Rule { keys: old, also: Some(keys) });
         }
         Some(Rule { keys, also: None })

@@ -172,6 +172,12 @@ impl Log {
         self.bound = largest.map(|(size, root)| Bound { size, root, met: false });
     }
 
+    /// Whether nothing more is said under the key that the log has now.
+    pub(super) fn is_stopped(&self) -> bool {
+        let key = self.eras.adopted().map(|era| &era.keys.log_key);
+        self.stopped.is_some() && self.stopped.as_ref() == key
+    }
+
     /// Whether the own tree holds less than a base from which the log goes on.
     pub(super) fn lacks_base(&self) -> bool {
         self.eras.pending_base().is_some_and(|due| self.replica.taken() < due.base.size)

@@ -25,6 +25,7 @@ mod i8_bad_input;
 mod newer_rules;
 mod operation;
 mod receipts;
+mod refound;
 mod second_officer;
 mod wrong_referral;
 

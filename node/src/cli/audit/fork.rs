@@ -173,7 +173,7 @@ fn bounded(file: &str) -> Result<Vec<u8>, String> {
 }
 
 fn read(bytes: &[u8], charters: &CharterChain) -> Result<ForkProof, String> {
-    let charters: Vec<&Charter> = charters.versions().map(AsRef::as_ref).collect();
+    let charters: Vec<&Charter> = charters.all().map(AsRef::as_ref).collect();
     ForkProof::verify_text(bytes, &charters).map_err(|fault| fault.to_string())
 }
 

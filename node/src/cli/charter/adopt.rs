@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::files::replace_file;
 use crate::home::{Home, HomeError};
 use crate::journal::{Journal, JournalRecord};
-use crate::membership::{self, MembershipError, OwnKeys, check_member, load_charters, read_charter};
+use crate::membership::{self, MembershipError, OwnKeys, check_member, load_charters, read_charter, signed_as};
 
 pub(super) fn run(args: &AdoptArgs, global: &Global) -> Result<(), CliError> {
     let home = Home::open(global.home()?).map_err(refused)?;
@@ -32,21 +32,28 @@ pub(super) fn run(args: &AdoptArgs, global: &Global) -> Result<(), CliError> {
         Err(MembershipError::NoCharter(_)) => None,
         Err(error) => return Err(error.into()),
     };
-    let before = held.as_ref().map_or(0, |held| held.newest().version());
+    let before = held.as_ref().map_or(0, |held| held.all().count());
     let charters = follow(args, &home, held)?;
     let keys = OwnKeys::load(&home, &config.network, &config.unit)?;
     check_member(&keys, &charters, &config.network, &config.unit)?;
-    let new: Vec<Arc<Charter>> = charters.versions().filter(|charter| charter.version() > before).cloned().collect();
+    let new: Vec<Arc<Charter>> = charters.all().skip(before).cloned().collect();
     let (mut journal, _) = Journal::open(&home.journal(), &config.network, &config.unit).map_err(refused)?;
+    let mut refounded = charters.refounded();
+    refounded = refounded.saturating_sub(count(new.iter().filter(|charter| charter.terms().continues.is_some())));
     for charter in &new {
+        refounded = refounded.saturating_add(u32::from(charter.terms().continues.is_some()));
         membership::members(charter.terms(), &BTreeSet::new())?;
         // Where the own signatures stand under this text the journal must know; it refuses if it knows of another text.
-        let (version, digest) = (charter.version().into(), charter.digest());
+        let (version, digest) = (signed_as(refounded, charter.version()), charter.digest());
         journal.append(&[JournalRecord::CharterSigned { version, digest }]).map_err(refused)?;
-        let path = home.charter(charter.version());
+        let path = home.charter_since(refounded, charter.version());
         replace_file(&path, charter.note(), 0o600).map_err(|e| CliError::file(&path, "write", &e))?;
     }
     say(&home, charters.newest(), if new.is_empty() { "had been taken up already" } else { "is taken up" })
+}
+
+fn count<T>(of: impl Iterator<Item = T>) -> u32 {
+    u32::try_from(of.count()).unwrap_or(u32::MAX)
 }
 
 /// The charters with those in the files, each of which is known or follows.
@@ -55,12 +62,19 @@ fn follow(args: &AdoptArgs, home: &Home, held: Option<CharterChain>) -> Result<C
     for path in &args.files {
         let at = |fault| MembershipError::Text { path: path.clone(), fault };
         let next = read_charter(path)?;
-        if next.terms().continues.is_some() {
-            return Err(CliError::Refused(
-                "this charter continues another one, and this release cannot yet make logs go on from a base: install a newer one".into(),
-            ));
-        }
         charters = Some(match charters {
+            Some(mut charters) if next.terms().continues.is_some() => {
+                // One that is held is no news.
+                if charters.all().all(|held| held.digest() != next.digest()) {
+                    charters.refound(&next).map_err(at)?;
+                }
+                charters
+            }
+            None if next.terms().continues.is_some() => {
+                return Err(CliError::Refused(
+                    "this charter continues another one: name that, and all before it, in order before this one".into(),
+                ));
+            }
             None => CharterChain::found(next.verify_first().map_err(at)?).map_err(at)?,
             Some(charters) => behind(charters, next, path, home)?,
         });
@@ -95,14 +109,21 @@ fn behind(
 }
 
 fn hand_over(args: &AdoptArgs, home: &Home, global: &Global) -> Result<(), CliError> {
-    let mut last = None;
+    let (mut last, mut anew) = (None, false);
     for path in &args.files {
         let note = membership::read(path)?;
         let reply = running::ask(global, wire::CharterRequest { what: Some(What::Adopt(note)) })?;
+        anew = UnverifiedCharter::parse(&reply.note).is_ok_and(|charter| charter.terms().continues.is_some());
         last = Some(reply);
     }
     let mut out = Output::new(false);
-    if let Some(reply) = last {
+    if anew {
+        out.line(format_args!(
+            "the node of {} begins anew under the charter that founds the network anew; it is passed on to nobody: bring it to every \
+             unit that it lists",
+            home.directory().display()
+        ))?;
+    } else if let Some(reply) = last {
         out.line(format_args!(
             "version {} of the charter is taken up by the running node of {} and passed on to its partners",
             reply.version,

@@ -77,18 +77,23 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
         None => (first(&args.units, quorum.flatten())?, Vec::new()),
     };
     membership::members(charter.terms(), &BTreeSet::new())?;
-    create_file(&args.out, &charter.to_bytes(), 0o644).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => CliError::Refused(format!(
-            "{} exists already: a charter is never written over, for it may hold signatures; name another --out",
-            args.out.display()
-        )),
-        _ => CliError::file(&args.out, "write", &error),
-    })?;
+    write_new(&args.out, &charter)?;
     let mut out = Output::new(false);
     out.line(format_args!("wrote {}, digest {}", args.out.display(), charter.digest()))?;
     told.into_iter().try_for_each(|line| out.line(line))?;
     out.line("next  every unit compares the digest, reads it (entente charter show FILE) and signs it (entente charter sign FILE)")?;
     out.flush()
+}
+
+/// Writes a charter that did not exist.
+pub(super) fn write_new(path: &Path, charter: &UnverifiedCharter) -> Result<(), CliError> {
+    create_file(path, &charter.to_bytes(), 0o644).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => CliError::Refused(format!(
+            "{} exists already: a charter is never written over, for it may hold signatures; name another --out",
+            path.display()
+        )),
+        _ => CliError::file(path, "write", &error),
+    })
 }
 
 fn first(units: &[PathBuf], quorum: Option<u32>) -> Result<UnverifiedCharter, CliError> {
@@ -141,7 +146,7 @@ pub(super) fn bases(
     Ok((bases, why))
 }
 
-fn described(paths: &[PathBuf]) -> Result<Vec<UnitDescription>, CliError> {
+pub(super) fn described(paths: &[PathBuf]) -> Result<Vec<UnitDescription>, CliError> {
     let read = |path: &PathBuf| -> Result<UnitDescription, CliError> {
         let described = UnitDescription::parse(&membership::read(path)?);
         Ok(described.map_err(|fault| MembershipError::Text { path: path.clone(), fault })?)

@@ -32,7 +32,7 @@ pub(super) fn run(args: &ShowArgs, global: &Global) -> Result<(), CliError> {
             open = open_proposals(global)?;
             let home = Home::open(global.home()?).map_err(super::refused)?;
             let charters = load_charters(&home)?;
-            in_its_place(read_charter(&home.charter(charters.newest().version()))?, global)
+            in_its_place(read_charter(&home.charter_since(charters.refounded(), charters.newest().version()))?, global)
         }
     };
     if let Some(against) = &args.against {

@@ -33,10 +33,11 @@ pub(super) fn run(args: &SignArgs, global: &Global, clock: &dyn Clock) -> Result
     let file = lock_file(&args.what)?;
     let mut charter = read_charter(&args.what)?;
     let locked = matches!(Home::open(home), Ok(home) if matches!(home.lock(), Err(HomeError::Locked(_))));
-    if locked && charter.terms().version > 1 {
+    if locked && (charter.terms().version > 1 || charter.terms().continues.is_some()) {
         return with_running(args, &file, charter, global);
     }
     check_node_looked(args, home, &charter)?;
+    let number = number(args, home, &charter)?;
     charter = in_its_place(args, home, charter)?;
     membership::members(charter.terms(), &BTreeSet::new())?;
     let mut own = Own::open(home, &charter)?;
@@ -44,12 +45,26 @@ pub(super) fn run(args: &SignArgs, global: &Global, clock: &dyn Clock) -> Result
         return say(&args.what, "has all the signatures that are due from here", &charter);
     }
     // Durable before said: from here on no other text is signed for this version, even if the power fails now.
-    own.record(&charter)?;
+    own.record(&charter, number)?;
     let signers = own.signers(&charter);
     let names = charter.sign(&signers, clock.now_ms() / 1_000).map_err(words)?;
     replace(args, &file, &charter)?;
     let names: Vec<&str> = names.iter().map(KeyName::as_str).collect();
     say(&args.what, &format!("is signed by {}", names.join(", ")), &charter)
+}
+
+/// Under which number it is remembered which text was signed.
+fn number(args: &SignArgs, home: &Path, charter: &UnverifiedCharter) -> Result<u64, CliError> {
+    let held = match &args.from {
+        Some(from) => Some(membership::load_charters_of(from)?),
+        None => load_charters(&Home::at(home)).ok(),
+    };
+    let anew = charter.terms().continues.is_some();
+    if let Some(held) = held.as_ref().filter(|_| anew) {
+        held.check_refounding(charter).map_err(words)?;
+    }
+    let refounded = held.map_or(0, |held| held.refounded()).saturating_add(u32::from(anew));
+    Ok(membership::signed_as(refounded, charter.terms().version))
 }
 
 /// Whether a base is safe only the node can tell, while it runs: it stops cosigning before its unit signs.
@@ -221,11 +236,11 @@ impl Own {
         signers
     }
 
-    fn record(&mut self, charter: &UnverifiedCharter) -> Result<(), CliError> {
-        let (version, digest) = (charter.terms().version, charter.digest());
+    fn record(&mut self, charter: &UnverifiedCharter, version: u64) -> Result<(), CliError> {
+        let digest = charter.digest();
         match self {
             Self::Home { journal, .. } => {
-                journal.append(&[JournalRecord::CharterSigned { version: version.into(), digest }]).map_err(refused)
+                journal.append(&[JournalRecord::CharterSigned { version, digest }]).map_err(refused)
             }
             Self::Key { signed, .. } => signed.note(version, digest).map_err(refused),
         }

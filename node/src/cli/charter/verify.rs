@@ -21,13 +21,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
     let newest = charters.newest();
     if global.json {
         let versions = charters
-            .versions()
+            .all()
             .map(|charter| serde_json::json!({ "version": charter.version(), "digest": charter.digest().to_string() }));
         out.document(&serde_json::json!({
             "network": newest.network().as_str(), "versions": versions.collect::<Vec<_>>(),
         }))?;
     } else {
-        for charter in charters.versions() {
+        for charter in charters.all() {
             out.line(format_args!("version {}  {}  counts", charter.version(), charter.digest()))?;
         }
     }

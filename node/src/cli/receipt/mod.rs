@@ -61,7 +61,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
 fn verify_under(charters: &CharterChain, bytes: &[u8]) -> Result<(VerifiedReceipt, Arc<Charter>), ReceiptError> {
     let receipt = UnverifiedReceipt::parse(bytes)?;
     let mut best = receipt.verify(charters.newest()).map(|read| (read, charters.newest().clone()));
-    for charter in charters.versions().rev().skip(1) {
+    for charter in charters.all().rev().skip(1) {
         if matches!(&best, Ok((read, _)) if read.certified().is_ok()) {
             break;
         }

@@ -31,7 +31,7 @@ const NOW_MS: u64 = 1_524_614_400_000;
 struct NoFiles;
 
 impl Charters for NoFiles {
-    fn store(&self, _: u32, _: &[u8]) -> Result<(), String> {
+    fn store(&self, _: u32, _: u32, _: &[u8]) -> Result<(), String> {
         Err("no charter comes here".into())
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::charters::{at_work, sign_all, signers, updating};
+use super::charters::{at_work, refound, sign_all, signers, updating};
 use super::forks::{ended_alike, root, seeds, tree, trouble, two_faced};
 use super::world::World;
 use crate::charter::{Base, Changes, UnverifiedCharter};
@@ -354,4 +354,74 @@ fn an_author_that_lost_its_journal_goes_on_under_a_new_key_though_not_all_partne
         world.until("it is certified", |w| w.certified(1)[0] == 2 + 1 + 1);
         check(&world);
     }
+}
+
+/// Where somebody's log stands as its author has it.
+fn end(world: &World, at: usize) -> Base {
+    let log = tree(world, at, &world.nodes[at].unit);
+    Base { size: size(log.len() as u64), root: root(&log, size(log.len() as u64)).unwrap() }
+}
+
+/// People bring a node the charter that founds the network anew.
+fn bring_anew(world: &mut World, at: usize, charter: &UnverifiedCharter) {
+    world.kill(at);
+    world.nodes[at].disk.charters.as_mut().unwrap().refound(charter).unwrap();
+    world.start(at);
+}
+
+#[test]
+fn a_network_of_which_a_unit_is_gone_is_founded_anew_and_goes_on() {
+    for seed in 0..6 {
+        let mut world = at_work(&["BE", "FR", "NL"], 70 + seed);
+        world.kill(2);
+        world.submit(0, 2);
+        world.submit(1, 1);
+        world.until("each holds what the other said", |w| w.log(0, 1).size == size(3) && w.log(1, 0).size == size(4));
+        for _ in 0..20_000 {
+            world.step();
+        }
+        assert_eq!((world.certified(0)[0], world.certified(1)[1]), (2, 2), "two of two must cosign");
+        let mut draft = refound(&world.charters, &["NL"], &[("BE", end(&world, 0)), ("FR", end(&world, 1))]);
+        for at in [0, 1] {
+            sign(&mut world, at, &mut draft).unwrap();
+        }
+        // What BE's officers say from now on waits.
+        world.submit(0, 1);
+        bring_anew(&mut world, 0, &draft);
+        for _ in 0..world.random(4_000) {
+            world.step();
+        }
+        bring_anew(&mut world, 1, &draft);
+        world.charters.refound(&draft).unwrap();
+        world.submit(1, 2);
+        // Each log goes on with an `Adopt`; that of the unit that is gone ends at what was certified.
+        world.until("all is certified", |w| [0, 1].iter().all(|at| w.certified(*at) == [4 + 1 + 1, 3 + 1 + 2, 2]));
+        for at in [0, 1] {
+            let view = world.log(at, 0);
+            let root = root(&tree(&world, at, &id("BE")), size(6)).unwrap();
+            assert_eq!(view.certified.unwrap().checkpoint().root, root);
+        }
+        // A restart, and a lost database, change nothing.
+        world.kill(1);
+        world.nodes[1].disk.lose_database();
+        world.start(1);
+        world.until("it is held again", |w| w.certified(1) == [6, 6, 2]);
+        check(&world);
+    }
+}
+
+#[test]
+fn a_unit_signs_no_base_for_its_own_log_that_is_behind_what_it_said() {
+    let mut world = at_work(&["BE", "FR", "NL"], 9);
+    let (be, fr) = (end(&world, 0), end(&world, 1));
+    world.submit(0, 1);
+    world.until("it is signed", |w| w.certified(0)[0] == 3);
+    let mut draft = refound(&world.charters, &["NL"], &[("BE", be), ("FR", fr)]);
+    let refused = sign(&mut world, 0, &mut draft).unwrap_err();
+    assert!(refused.contains("would cut off what is certified here, 3"), "{refused}");
+    // Nor one that has what it never said.
+    let other = Base { size: size(5), root: Hash::of(b"other") };
+    let mut draft = refound(&world.charters, &["NL"], &[("BE", other), ("FR", fr)]);
+    let refused = sign(&mut world, 0, &mut draft).unwrap_err();
+    assert!(refused.contains("this unit's log has 3 entries"), "{refused}");
 }

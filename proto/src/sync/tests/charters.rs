@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::world::{World, network};
-use crate::charter::{Changes, CharterChain, UnitDescription, UnitDraft, UnverifiedCharter};
+use crate::charter::{Base, Changes, CharterChain, UnitDescription, UnitDraft, UnverifiedCharter};
 use crate::checkpoint::Checkpoint;
 use crate::entry::Entry;
 use crate::hash::Hash;
@@ -85,6 +85,14 @@ pub(super) fn next(chain: &CharterChain, changes: &Changes) -> CharterChain {
     let mut chain = chain.clone();
     chain.push(chain.verify(draft).unwrap()).unwrap();
     chain
+}
+
+/// The network founded anew, without some units, signed by all who are left.
+pub(super) fn refound(chain: &CharterChain, without: &[&str], bases: &[(&str, Base)]) -> UnverifiedCharter {
+    let left = chain.newest().units().keys().filter(|unit| !without.contains(&unit.as_str()));
+    let units: Vec<UnitDescription> = left.map(|unit| describe(unit, [0; 3])).collect();
+    let bases = bases.iter().map(|(unit, base)| (id(unit), *base)).collect();
+    chain.compose_refounding(&units, &bases, None).unwrap()
 }
 
 /// An entry that takes a charter up.
