@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::path::Path;
 
-const FILES: [&str; 6] = ["log.proto", "record.proto", "list.proto", "operation.proto", "sync.proto", "unit.proto"];
+const FILES: [&str; 7] =
+    ["log.proto", "record.proto", "list.proto", "operation.proto", "sync.proto", "access.proto", "unit.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     for file in FILES {

@@ -32,6 +32,18 @@ pub struct Config {
     pub log: LogConfig,
     /// `[store]`.
     pub store: StoreConfig,
+    /// `[access]`.
+    pub access: AccessConfig,
+}
+
+/// `[access]`: the log of who called the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccessConfig {
+    /// `head_every_s`: how many seconds old a call is at most when the unit's log fixes the access log up to it, 1 to 3,600.
+    /// 3,600 unless set.
+    pub head_every_s: u64,
+    /// `purpose`: whether whoever reads has to say why (`required`), or may (`optional`, unless set).
+    pub purpose_needed: bool,
 }
 
 /// `approvals` and `[guard]`: what stands between an officer and the log.
@@ -152,7 +164,8 @@ impl Config {
         let api = top.required("api", address);
         let officer = top.required("officer", |text| Ok(text.to_owned()));
         let approvals = top.number("approvals", "officers", 1, 1, 2);
-        let [peers, guard, log, store] = ["peers", "guard", "log", "store"].map(|name| top.section(name));
+        let [peers, guard, log, store, access] =
+            ["peers", "guard", "log", "store", "access"].map(|name| top.section(name));
         top.end();
 
         let mut peers = Section { name: "peers.", table: peers, faults: &mut faults };
@@ -175,13 +188,19 @@ impl Config {
             scrub_after_s: section.number("scrub_after_s", "seconds", 1_800, 1, 3_600),
         };
         section.end();
+        let mut section = Section { name: "access.", table: access, faults: &mut faults };
+        let access = AccessConfig {
+            head_every_s: section.number("head_every_s", "seconds", 3_600, 1, 3_600),
+            purpose_needed: section.word("purpose", &[("optional", false), ("required", true)], false),
+        };
+        section.end();
 
         if let Some(own) = unit.as_ref().filter(|unit| blocked.contains(unit)) {
             faults.push(ConfigFault { key: "peers.block".into(), fault: format!("{own} is this unit itself") });
         }
         match (network, unit, listen, api, officer) {
             (Some(network), Some(unit), Some(listen), Some(api), Some(officer)) if faults.is_empty() => {
-                Ok(Self { network, unit, listen, api, officer, blocked, desk, log, store })
+                Ok(Self { network, unit, listen, api, officer, blocked, desk, log, store, access })
             }
             _ => Err(ConfigError::Faults(ConfigFaults(faults))),
         }
@@ -215,6 +234,10 @@ block = []    # units that are neither dialled nor let in, for emergencies
 # low_space_mib = 256    # with less free space than this nothing is accepted any more
 # cache_mib = 64         # the database's page cache
 # scrub_after_s = 1800   # so many seconds after an erasure, at most 3600, its bytes are taken off the disk
+
+[access]
+# purpose = "optional"   # "required": whoever reads has to say why, with --purpose
+# head_every_s = 3600    # so many seconds after a call, at most 3600, the unit's log fixes the access log up to it
 "#
         )
     }

@@ -10,6 +10,7 @@
 //!   charter/<version>.note (r1-<version>.note once it was founded anew)
 //!                                                             journal     what the node has put its name to
 //!   guard/               names that must not be referred by mistake
+//!   access/              who called the node: an append-only file for each epoch of the access log
 //!   data/                the database: `current` names the one of its directories that counts
 //!   deny                 keys that this node does not accept
 //!   lock                 held by the process that works here
@@ -164,6 +165,12 @@ impl Home {
     #[must_use]
     pub fn unit_description(&self) -> PathBuf {
         self.0.join("unit.toml")
+    }
+
+    /// `access/`.
+    #[must_use]
+    pub fn access(&self) -> PathBuf {
+        self.0.join("access")
     }
 
     /// `keys/`.

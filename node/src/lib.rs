@@ -7,10 +7,12 @@
 //! | [`config`], [`home`], [`files`], [`membership`] | a node's home directory: settings, keys, charter, what it has signed |
 //! | [`certificates`] | the node's certificate and others, taken up anew when their files change |
 //! | [`clock`] | the time |
+//! | `frames` | files of which a power loss can tear the end only |
 //! | [`journal`] | what the node has put its name to |
 //! | [`store`] | the database, which can be rebuilt |
 //! | [`core`] | the threads that drive the protocol |
 //! | [`list`] | the target list |
+//! | [`access`] | who called the node, when and for what |
 //! | [`net`] | listeners and dialler |
 //! | [`admission`] | who is admitted now, and whose connections are cut |
 //! | [`charters`] | the files of its charters, and of what came that does not count |
@@ -23,6 +25,7 @@
 //! | [`run`] | a node from its home directory to its end |
 //! | [`demo`] | a whole network on one machine |
 
+pub mod access;
 pub mod admission;
 pub mod backup;
 pub mod certificates;
@@ -34,6 +37,7 @@ pub mod core;
 pub mod demo;
 pub mod export;
 pub mod files;
+mod frames;
 pub mod guard;
 pub mod home;
 pub mod import;

@@ -14,6 +14,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::access::{self, AccessLog, Known};
 use crate::admission::{Admissions, Kept};
 use crate::certificates::{Certificates, denied};
 use crate::charters::CharterFiles;
@@ -27,7 +28,7 @@ use crate::net::{self, Door, Limits, TlsTime};
 use crate::open;
 use crate::peer::{Means, Partners, PeerService};
 use crate::store::{SledStore, Store};
-use crate::unit::{Desk, UnitService};
+use crate::unit::{Desk, Recorded, UnitService};
 
 /// How often the files of certificates are looked at: what they say has to act within 2 s.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -47,6 +48,7 @@ struct Opened {
     lock: HomeLock,
     running: Running,
     certificates: Arc<Certificates>,
+    access: AccessLog,
     clock: Arc<dyn Clock>,
 }
 
@@ -89,7 +91,7 @@ async fn serve(home: &Home, config: Config) -> Result<Option<Again>, RunError> {
     let lock = home.lock().map_err(fault)?;
     let listen = bind(&config.listen, "listen").await?;
     let api = bind(&config.api, "api").await?;
-    let Opened { config, lock, running, certificates, clock } =
+    let Opened { config, lock, running, certificates, access, clock } =
         tokio::task::block_in_place(|| open(home, config, lock))?;
     let core = running.core.clone();
     let (stop, stopped) = watch::channel(());
@@ -111,11 +113,21 @@ async fn serve(home: &Home, config: Config) -> Result<Option<Again>, RunError> {
     let desk = Desk { guard: Arc::new(Guard::new(home.guard())), config: config.desk };
     let partners = Partners::start(core.clone(), means, &config.blocked);
     let peer_service = PeerService::server(core.clone(), config.blocked.clone());
-    let unit_service = UnitService::server(core.clone(), partners, desk, certificates.clone(), home.clone());
+    let unit_service =
+        UnitService::new(core.clone(), partners, desk, certificates.clone(), access.clone(), home.clone());
+    let unit_service = Recorded::server(unit_service, access.clone(), config.access.purpose_needed);
     tracing::info!(unit = %core.unit, listen = config.listen, api = config.api, "running");
 
     let peer_listener = tokio::spawn(net::serve(listen, peers, peer_service, told(stopped.clone())));
     let unit_listener = tokio::spawn(net::serve(api, people, unit_service, told(stopped.clone())));
+    let heads = access::keep(core.clone(), access, Duration::from_secs(config.access.head_every_s));
+    let until = told(stopped.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            () = heads => {}
+            () = until => {}
+        }
+    });
     tokio::spawn(look(certificates, told(stopped)));
     let mut again = core.again();
     let why = tokio::select! {
@@ -209,6 +221,14 @@ fn open(home: &Home, config: Config, lock: HomeLock) -> Result<Opened, RunError>
         Certificates::open(home.clone(), own, admissions.clone(), clock.clone()).map(Arc::new).map_err(RunError)?;
     let (writer, mut memory) = open::journal(home, &config).map_err(fault)?;
     let (store, loaded) = open::database(home, &config, &charters, (&writer, &mut memory), draw()?).map_err(fault)?;
+    // An own entry that rotted is fetched again once the node runs.
+    let head = access::newest_head(&*store, &config.unit).unwrap_or_else(|error| {
+        tracing::warn!(%error, "whether the own log fixes more of the access log than there is cannot be looked up");
+        None
+    });
+    let known = Known { head, lost: memory.lost.clone() };
+    let access =
+        AccessLog::open(&home.access(), &config.network, &config.unit, &known, clock.clone()).map_err(fault)?;
     let path = home.revoked();
     let (kept, revoked) = Kept::open(path.clone(), store.revocations().map_err(fault)?)
         .map_err(|error| RunError(format!("{}: {error}", path.display())))?;
@@ -228,7 +248,7 @@ fn open(home: &Home, config: Config, lock: HomeLock) -> Result<Opened, RunError>
         scrub_after: Duration::from_secs(config.store.scrub_after_s),
     };
     let running = core::start(parts, loaded).map_err(fault)?;
-    Ok(Opened { config, lock, running, certificates, clock })
+    Ok(Opened { config, lock, running, certificates, access, clock })
 }
 
 /// Whether submissions may be taken, in view of the room on the disk.

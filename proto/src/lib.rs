@@ -20,6 +20,7 @@
 //! | [`record`] | the statements: canonical bytes, kinds, targets |
 //! | [`receipt`] | one record shown alone, to whoever has the charter (C2SP `tlog-proof`) |
 //! | [`fork`] | proof that a log forked, and who cosigned both branches |
+//! | [`access`] | the log of who called a node, and its verification against the heads in the replicated log |
 //! | [`list`] | the fold of certified logs into the target list, and its digest |
 //! | [`sync`] | the state machine that brings every log to every node |
 //! | [`wire`] | the messages, generated from the `.proto` files, and the text of these |
@@ -30,6 +31,7 @@
 #![warn(clippy::arithmetic_side_effects, clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "tests compute with small literals"))]
 
+pub mod access;
 pub mod charter;
 pub mod checkpoint;
 pub mod cosignature;

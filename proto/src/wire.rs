@@ -2,8 +2,8 @@
 //!
 //! Nothing here is checked: the other modules turn these messages into types that hold what they promise.
 //!
-//! What two units must agree on is in the first five files, which follow; `unit.proto`, the API of a unit's own officers,
-//! is not shown. All lie in `proto/protos`.
+//! What two units, or a unit and its auditors, must agree on follows; `unit.proto`, the API of a unit's own officers, is
+//! not shown. All lie in `proto/protos`.
 //!
 //! # log.proto
 //!
@@ -27,6 +27,12 @@
 //!
 //! ```text
 #![doc = include_str!("../protos/operation.proto")]
+//! ```
+//!
+//! # access.proto
+//!
+//! ```text
+#![doc = include_str!("../protos/access.proto")]
 //! ```
 //!
 //! # sync.proto

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use entente_proto::wire::BackupRequest;
 use serde::Serialize;
-use tonic::Request;
 
 use super::Global;
 use super::client::{Deadline, Node};
@@ -47,7 +46,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     // How long it takes depends on the database: no deadline unless one is asked for.
     let request = match args.deadline.timeout {
         Some(_) => node.request(request),
-        None => Request::new(request),
+        None => node.lasting_request(request),
     };
     let made = node.client().backup(request).await?.into_inner();
     let mut out = Output::new(global.json);

@@ -18,6 +18,7 @@ use entente_proto::wire::unit_client::UnitClient;
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use tonic::metadata::BinaryMetadataValue;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
@@ -29,6 +30,7 @@ use crate::config::Config;
 use crate::files::read_bounded;
 use crate::home::Home;
 use crate::net::{DialError, TlsTime, connect};
+use crate::unit::PURPOSE;
 
 /// How long a call may take unless `--timeout` says otherwise.
 const CALL: Duration = Duration::from_secs(30);
@@ -59,6 +61,7 @@ pub(crate) struct Node {
     client: UnitClient<Channel>,
     unit: UnitId,
     call: Duration,
+    purpose: Option<String>,
 }
 
 impl Node {
@@ -73,13 +76,13 @@ impl Node {
         let channel = dial.retry(pauses).sleep(tokio::time::sleep).when(refused).await.map_err(|e| dial_fault(&e))?;
         let client =
             UnitClient::new(channel).max_decoding_message_size(API_BYTES_MAX).max_encoding_message_size(API_BYTES_MAX);
-        Ok(Self { client, unit: config.unit, call: deadline.or(CALL) })
+        Ok(Self { client, unit: config.unit, call: deadline.or(CALL), purpose: global.purpose.clone() })
     }
 
     /// Over a channel that is there, without TLS.
     #[cfg(test)]
     pub(crate) fn over(channel: Channel, unit: UnitId) -> Self {
-        Self { client: UnitClient::new(channel), unit, call: CALL }
+        Self { client: UnitClient::new(channel), unit, call: CALL, purpose: None }
     }
 
     /// The own unit.
@@ -94,20 +97,29 @@ impl Node {
 
     /// A request with the deadline of a call.
     pub(crate) fn request<T>(&self, message: T) -> Request<T> {
-        within(message, self.call)
+        self.request_within(message, self.call)
+    }
+
+    /// A request with a deadline, which the node learns too.
+    pub(crate) fn request_within<T>(&self, message: T, deadline: Duration) -> Request<T> {
+        let mut request = self.lasting_request(message);
+        request.set_timeout(deadline);
+        request
+    }
+
+    /// A request that may take as long as it takes.
+    pub(crate) fn lasting_request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(purpose) = &self.purpose {
+            request.metadata_mut().insert_bin(PURPOSE, BinaryMetadataValue::from_bytes(purpose.as_bytes()));
+        }
+        request
     }
 }
 
 /// Whether nobody listens at the address, as long as a node starts.
 fn refused(error: &DialError) -> bool {
     matches!(error, DialError::Unreachable { source, .. } if source.kind() == std::io::ErrorKind::ConnectionRefused)
-}
-
-/// A request with a deadline, which the node learns too.
-pub(crate) fn within<T>(message: T, deadline: Duration) -> Request<T> {
-    let mut request = Request::new(message);
-    request.set_timeout(deadline);
-    request
 }
 
 /// Whose certificate calls are made with: that of `--as`, or of the officer in `node.toml`.

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tonic::Streaming;
 
 use super::Global;
-use super::client::{Deadline, Node, within};
+use super::client::{Deadline, Node};
 use super::error::CliError;
 use super::output::{Output, say};
 use super::words::parser;
@@ -168,7 +168,7 @@ async fn write(args: Args, global: &Global, deadline: Duration) -> Result<(), Cl
 }
 
 async fn list(node: &Node, request: ListRequest, deadline: Duration) -> Result<Streaming<ListedRow>, CliError> {
-    Ok(node.client().list(within(request, deadline)).await?.into_inner())
+    Ok(node.client().list(node.request_within(request, deadline)).await?.into_inner())
 }
 
 /// The statuses to ask for.

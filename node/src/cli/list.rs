@@ -6,13 +6,13 @@ use clap::ValueEnum;
 use entente_proto::wire::{Availability, Category, ListRequest, ListedRow, Sort, Status};
 use tokio::time::timeout;
 
+use super::Global;
 use super::client::{Deadline, Node};
 use super::error::CliError;
 use super::json::{RowJson, status_word};
 use super::output::{Output, say, table};
 use super::summary::who;
 use super::words::{parse_moment, parser, plain};
-use super::{Global, client::within};
 
 /// How long the whole list may take unless `--timeout` says otherwise.
 const LIST: Duration = Duration::from_secs(600);
@@ -123,7 +123,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
         resurfaced: args.resurfaced,
     };
     let printing = async {
-        let mut rows = node.client().list(within(request, deadline)).await?.into_inner();
+        let mut rows = node.client().list(node.request_within(request, deadline)).await?.into_inner();
         let mut page = Page { out: Output::new(global.json), rows: Vec::new(), count: 0, limit, last: String::new() };
         while let Some(row) = rows.message().await? {
             page.row(row)?;

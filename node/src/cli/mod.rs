@@ -92,6 +92,9 @@ pub struct Global {
     /// Call as this officer instead of the one that node.toml names, or as operator/NAME or auditor/NAME
     #[arg(long = "as", global = true, value_name = "NAME", help_heading = "Options of all commands")]
     pub officer: Option<String>,
+    /// Why you call, for the access log: a case, an order; a node may ask everybody who reads for it
+    #[arg(long, global = true, value_name = "WORDS", value_parser = purpose, help_heading = "Options of all commands")]
+    pub purpose: Option<String>,
     /// Print JSON: one document, or one a line
     #[arg(long, global = true, help_heading = "Options of all commands")]
     pub json: bool,
@@ -107,6 +110,12 @@ impl Global {
             CliError::Usage("name the node's home directory with --home DIR, or in ENTENTE_HOME".to_owned())
         })
     }
+}
+
+fn purpose(text: &str) -> Result<String, String> {
+    let most = entente_proto::access::PURPOSE_BYTES_MAX;
+    let fits = text.len() <= most && !text.chars().any(char::is_control);
+    if fits { Ok(text.to_owned()) } else { Err(format!("it has at most {most} bytes and no control characters")) }
 }
 
 const FOUNDING: &str = "Founding a network, after each unit has run `entente init` and handed out its unit.toml:

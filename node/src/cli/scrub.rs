@@ -3,7 +3,6 @@
 use entente_proto::wire::scrub_reply::Reply;
 use entente_proto::wire::{ScrubDone, ScrubPhase, ScrubProgress, ScrubRequest};
 use serde::Serialize;
-use tonic::Request;
 
 use super::Global;
 use super::client::{Deadline, Node, misfit};
@@ -48,7 +47,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     // How long it takes depends on the database, and the node tells how far it is: no deadline unless one is asked for.
     let request = match args.deadline.timeout {
         Some(_) => node.request(ScrubRequest {}),
-        None => Request::new(ScrubRequest {}),
+        None => node.lasting_request(ScrubRequest {}),
     };
     let mut replies = node.client().scrub(request).await?.into_inner();
     let mut told = None;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::client::{Node, misfit, within};
+use super::client::{Node, misfit};
 use super::error::{CliError, passing};
 
 /// A new statement with an id of its own.
@@ -78,7 +78,7 @@ impl Submitter {
         limit: Duration,
     ) -> Result<Vec<Option<Answer>>, Status> {
         let request = SubmitRequest { submissions: submissions.to_vec(), wait: wait as i32, judge_only: false };
-        let reply = self.node.client().submit(within(request, limit)).await?.into_inner();
+        let reply = self.node.client().submit(self.node.request_within(request, limit)).await?.into_inner();
         Ok(reply.results.into_iter().map(|result| result.result).collect())
     }
 }

@@ -84,6 +84,6 @@ fn a_referral_without_a_category_is_a_usage_error_with_the_words_there_are() {
 
 #[test]
 fn without_a_home_directory_there_is_nobody_to_ask() {
-    let global = Global { home: None, officer: None, json: false };
+    let global = Global { home: None, officer: None, purpose: None, json: false };
     assert!(matches!(global.home(), Err(CliError::Usage(words)) if words.contains("ENTENTE_HOME")));
 }

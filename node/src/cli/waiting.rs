@@ -117,7 +117,7 @@ async fn decide(which: Which, countersign: bool, global: &Global) -> Result<(), 
     let wait = if which.wait == WaitFor::Certified { Wait::Certified } else { Wait::Durable };
     let request = DecideRequest { decisions, countersign, wait: wait.into() };
     let request = match which.wait {
-        WaitFor::Certified => super::client::within(request, which.deadline.or(super::answers::CERTIFIED)),
+        WaitFor::Certified => node.request_within(request, which.deadline.or(super::answers::CERTIFIED)),
         WaitFor::Durable => node.request(request),
     };
     let reply = node.client().decide(request).await?.into_inner();

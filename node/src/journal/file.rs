@@ -5,17 +5,19 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-
 use entente_proto::ids::{NetworkName, UnitId};
 
 use super::disk;
-use super::format::{BODY_BYTES_MAX, FORMAT, HEAD_BYTES, HEADER_BYTES_MAX, Head, Header, frame, holds_a_later_frame};
 use super::marks::Marks;
 use super::memory::Memory;
 use super::record::{JournalRecord, decode, encode};
 use super::{AppendError, JournalError};
+use crate::frames::{self, BODY_BYTES_MAX, FrameFault, HEAD_BYTES, HEADER_BYTES_MAX, Header, frame};
 
+/// How the file begins.
+const KIND: &[u8; 16] = b"entente journal\n";
+/// The format that this release writes and reads.
+const FORMAT: u32 = 1;
 /// About how long the frames are that compaction writes.
 const SNAPSHOT_BODY_BYTES: usize = 1 << 20;
 
@@ -48,7 +50,7 @@ impl Journal {
             io::ErrorKind::AlreadyExists => JournalError::Exists(path.into()),
             _ => io_error(path, "create", source),
         })?;
-        let header = Header::bytes(network, unit);
+        let header = header(network, unit);
         let written = file.write_all(&header).and_then(|()| file.sync_all()).and_then(|()| disk::sync_parent(path));
         written.map_err(|source| io_error(path, "write", source))?;
         Ok(Self {
@@ -132,7 +134,7 @@ impl Journal {
         remove_leftover(path).map_err(fail("clean up beside"))?;
         let new_path = leftover(path);
         let mut file = new_file(&new_path).map_err(fail("write anew"))?;
-        write_snapshot(&mut file, &Header::bytes(network, unit), memory.salvage(reason))
+        write_snapshot(&mut file, &header(network, unit), memory.salvage(reason))
             .and_then(|_| file.sync_all())
             .map_err(fail("write anew"))?;
         let aside = if damaged { Some(free_name(path)) } else { None };
@@ -217,7 +219,7 @@ impl Journal {
         remove_leftover(&self.path).map_err(fail("clean up beside"))?;
         let new_path = leftover(&self.path);
         let mut file = new_file(&new_path).map_err(fail("write anew"))?;
-        let written = write_snapshot(&mut file, &Header::bytes(&self.network, &self.unit), memory)
+        let written = write_snapshot(&mut file, &header(&self.network, &self.unit), memory)
             .and_then(|length| file.sync_all().map(|()| length))
             .and_then(|length| std::fs::rename(&new_path, &self.path).map(|()| length));
         let length = written.map_err(fail("write anew"))?;
@@ -257,66 +259,29 @@ fn replay_into(
     let mut reader = io::BufReader::with_capacity(1 << 16, file);
     let mut start = Vec::new();
     reader.by_ref().take(HEADER_BYTES_MAX as u64).read_to_end(&mut start).map_err(fail)?;
-    let header = Header::parse(&start).map_err(|why| damaged(path, 0, why))?;
+    let header = Header::parse(KIND, &start).map_err(|why| damaged(path, 0, why))?;
     if header.format != FORMAT {
         return Err(JournalError::Release { path: path.into(), found: header.format });
     }
-    if header.network != network.as_str() || header.unit != unit.as_str() {
+    if header.network != network.as_str() || header.owner != unit.as_str() {
         return Err(JournalError::Foreign {
             path: path.into(),
-            found: format!("{}/{}", header.network, header.unit),
+            found: format!("{}/{}", header.network, header.owner),
             expected: format!("{network}/{unit}"),
         });
     }
     let mut offset = header.length as u64;
     reader.seek(SeekFrom::Start(offset)).map_err(fail)?;
-    while let Some(body) = next_body(&mut reader, path, offset, length)? {
+    let fault = |fault, offset| match fault {
+        FrameFault::Io(source) => fail(source),
+        FrameFault::Damaged(why) => damaged(path, offset, why),
+    };
+    while let Some(body) = frames::next_body(&mut reader, offset, length).map_err(|e| fault(e, offset))? {
         let records = decode(&body).map_err(|why| damaged(path, offset, why))?;
         memory.take(records).map_err(|why| damaged(path, offset, why.to_string()))?;
         offset = offset.saturating_add((HEAD_BYTES.saturating_add(body.len())) as u64);
     }
     Ok(offset)
-}
-
-/// The body of the frame at `offset`, or `None` at the end of what is whole.
-fn next_body(
-    reader: &mut (impl io::Read + io::Seek),
-    path: &Path,
-    offset: u64,
-    length: u64,
-) -> Result<Option<Bytes>, JournalError> {
-    let fail = |source| io_error(path, "read", source);
-    let left = length.saturating_sub(offset);
-    if left < HEAD_BYTES as u64 {
-        return Ok(None);
-    }
-    let mut head = [0; HEAD_BYTES];
-    reader.read_exact(&mut head).map_err(fail)?;
-    let after = left.saturating_sub(HEAD_BYTES as u64);
-    let Some(found) = Head::parse(&head, offset) else {
-        if after > BODY_BYTES_MAX as u64 {
-            return Err(damaged(path, offset, "more follows than one torn write can have left"));
-        }
-        let mut rest = head.to_vec();
-        reader.read_to_end(&mut rest).map_err(fail)?;
-        if holds_a_later_frame(&rest, offset) {
-            return Err(damaged(path, offset, "the head of a frame is damaged, and a whole frame follows"));
-        }
-        return Ok(None);
-    };
-    let body_length = found.length as u64;
-    if body_length > after {
-        return Ok(None);
-    }
-    let mut body = vec![0; found.length];
-    reader.read_exact(&mut body).map_err(fail)?;
-    if found.fits(&body) {
-        return Ok(Some(body.into()));
-    }
-    if body_length == after {
-        return Ok(None);
-    }
-    Err(damaged(path, offset, "the checksum of a frame does not match, and more follows"))
 }
 
 fn write_snapshot(file: &mut File, header: &[u8], memory: Memory) -> io::Result<u64> {
@@ -340,6 +305,10 @@ fn write_snapshot(file: &mut File, header: &[u8], memory: Memory) -> io::Result<
     }
     put(&mut body)?;
     Ok(length)
+}
+
+pub(super) fn header(network: &NetworkName, unit: &UnitId) -> Vec<u8> {
+    Header::bytes(KIND, FORMAT, network, unit.as_str())
 }
 
 fn new_file(path: &Path) -> io::Result<File> {

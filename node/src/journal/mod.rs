@@ -9,34 +9,20 @@
 //! | [`record`](JournalRecord) | what can be said, and its bytes |
 //! | [`marks`](Marks) | which record may follow which: the rules that make I1 hold, on replay and before each append |
 //! | [`memory`](Memory) | what a replay yields |
-//! | `format` | the file's header and frames |
 //! | `file` | [`Journal`]: create, open, append, compact |
 //! | `writer` | [`Writer`]: the thread that appends for everyone, with one `fdatasync` a group |
 //!
 //! # The file
-//! ```text
-//! header  "entente journal\n"             16 bytes
-//!         u32be  format version           1
-//!         u8     length, then the network's name
-//!         u8     length, then the unit's id
-//!         u32be  CRC-32 (IEEE) of all of the header before it
-//! frame   u32be  length of the body       1 to 8 MiB
-//!         u32be  CRC-32 of the body
-//!         u32be  CRC-32 of: u64be offset of the frame in the file, then the 8 bytes before this field
-//!         body   a protobuf message with the group's records in field 1, see `record.rs`
-//! frame   ...
-//! ```
-//! A frame is what one `fdatasync` made durable: a power loss can tear the last frame only, and it is cut off when the
-//! journal is opened (nobody was told of anything in it). The head has a checksum of its own, so that a damaged length in
-//! the middle of the file is not taken for a torn end. Any other damage is [`JournalError::Damaged`]: the file is left
-//! as it is, and the node must not sign until it has asked its partners.
+//! It is one of [frames](crate::frames), with `entente journal\n` at its beginning, format version 1, and the unit's id. A
+//! body is a protobuf message with the group's records in field 1, see `record.rs`. A torn last frame is cut off when the
+//! journal is opened. Any other damage is [`JournalError::Damaged`]: the file is left as it is, and the node must not sign
+//! until it has asked its partners.
 //!
 //! The file is compacted by writing `journal.new` with what still counts, `fsync`, renaming it over the journal, and
 //! `fsync` of the directory. So at every moment one whole journal stands under the name.
 
 pub(crate) mod disk;
 mod file;
-mod format;
 mod marks;
 mod memory;
 mod record;

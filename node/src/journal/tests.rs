@@ -152,7 +152,7 @@ fn a_journal_of_another_unit_network_or_release_is_refused() {
     );
     assert!(matches!(open("other.example", "BE"), Err(JournalError::Foreign { .. })));
 
-    let mut newer = format::Header::bytes(&network(), &unit("BE"));
+    let mut newer = file::header(&network(), &unit("BE"));
     newer[19] = 2;
     let end = newer.len() - 4;
     let sum = crc32fast::hash(&newer[..end]).to_be_bytes();

@@ -9,10 +9,10 @@ use std::thread::JoinHandle;
 
 use super::disk;
 use super::file::{Journal, bounded};
-use super::format::BODY_BYTES_MAX;
 use super::marks::Marks;
 use super::record::JournalRecord;
 use super::{AppendError, JournalError};
+use crate::frames::BODY_BYTES_MAX;
 
 /// What runs once an append is durable: on the writer's thread, so it must be short and must not append itself.
 pub type Callback = Box<dyn FnOnce() + Send>;

@@ -1,11 +1,13 @@
 //! The officers' API: what a node offers to its own unit's people.
 
+mod access;
 mod charter;
 mod fork;
 mod holds;
 mod proposals;
 mod query;
 mod receipt;
+mod recorded;
 mod scrub;
 mod service;
 mod status;
@@ -13,6 +15,8 @@ mod submit;
 mod withheld;
 mod words;
 
+pub(crate) use recorded::PURPOSE;
+pub use recorded::Recorded;
 pub use service::UnitService;
 pub use submit::Desk;
 pub(crate) use words::{DISPUTED, HELD};

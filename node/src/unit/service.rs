@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use entente_certs::identity::Role;
 use entente_proto::ids::RecordId;
-use entente_proto::limits::{API_BYTES_MAX, CHECKS_MAX, SUBMISSIONS_MAX};
+use entente_proto::limits::{CHECKS_MAX, SUBMISSIONS_MAX};
 use entente_proto::wire;
-use entente_proto::wire::unit_server::{Unit, UnitServer};
+use entente_proto::wire::unit_server::Unit;
 use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::submit::Desk;
-use super::{charter, fork, proposals, query, receipt, scrub, status, submit, words};
+use super::{access, charter, fork, proposals, query, receipt, scrub, status, submit, words};
+use crate::access::AccessLog;
 use crate::backup;
 use crate::certificates::Certificates;
 use crate::core::Core;
@@ -35,23 +36,33 @@ pub struct UnitService {
     lists: Arc<Semaphore>,
     desk: Arc<Desk>,
     certificates: Arc<Certificates>,
+    access: AccessLog,
     home: Home,
 }
 
 impl UnitService {
-    /// Serves the unit's own people.
+    /// What the unit's own people are served; [`Recorded`](super::Recorded) serves it.
     #[must_use]
-    pub fn server(
+    pub fn new(
         core: Arc<Core>,
         partners: Arc<Partners>,
         desk: Desk,
         certificates: Arc<Certificates>,
+        access: AccessLog,
         home: Home,
-    ) -> UnitServer<Self> {
+    ) -> Self {
         let (lists, desk) = (Arc::new(Semaphore::new(LISTS_MAX)), Arc::new(desk));
-        UnitServer::new(Self { core, partners, lists, desk, certificates, home })
-            .max_decoding_message_size(API_BYTES_MAX)
-            .max_encoding_message_size(API_BYTES_MAX)
+        Self { core, partners, lists, desk, certificates, access, home }
+    }
+
+    /// For auditors alone: neither who calls nor who keeps the node running reads who called.
+    fn audit<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        self.admit(request, false)?;
+        let auditor = |info: &PeerInfo| matches!(info.identity().role, Role::Auditor(_));
+        if request.extensions().get::<PeerInfo>().is_some_and(auditor) {
+            return Ok(());
+        }
+        Err(Status::permission_denied("the access log is for this unit's auditors alone: call as one with --as"))
     }
 
     /// For officers and operators.
@@ -96,6 +107,7 @@ impl Unit for UnitService {
     type ListStream = ReceiverStream<Result<wire::ListedRow, Status>>;
     type ScrubStream = scrub::Reports;
     type WatchStream = ReceiverStream<Result<wire::Change, Status>>;
+    type AccessEntriesStream = access::Runs;
 
     async fn status(&self, request: Request<wire::StatusRequest>) -> Result<Response<wire::StatusReply>, Status> {
         self.admit(&request, false)?;
@@ -103,7 +115,11 @@ impl Unit for UnitService {
         let certificates = self.certificates.clone();
         let known = tokio::task::spawn_blocking(move || certificates.known()).await;
         // It does not panic; if it did, its log line says where, and the rest is told all the same.
-        Ok(Response::new(status::compose(&self.core, &self.partners, &lists, known.unwrap_or_default())))
+        let mut status = status::compose(&self.core, &self.partners, &lists, known.unwrap_or_default());
+        status.warnings.extend(self.access.raised().map(|why| {
+            format!("a new epoch of the access log began when this node started, since {why}: the unit's auditors should know why")
+        }));
+        Ok(Response::new(status))
     }
 
     async fn submit(&self, request: Request<wire::SubmitRequest>) -> Result<Response<wire::SubmitReply>, Status> {
@@ -260,5 +276,25 @@ impl Unit for UnitService {
     async fn scrub(&self, request: Request<wire::ScrubRequest>) -> Result<Response<Self::ScrubStream>, Status> {
         self.operate(&request, "a scrub")?;
         Ok(Response::new(scrub::reports(self.core.scrub())))
+    }
+
+    async fn access_heads(
+        &self,
+        request: Request<wire::AccessHeadsRequest>,
+    ) -> Result<Response<wire::AccessHeadsReply>, Status> {
+        self.audit(&request)?;
+        let (core, log, from) = (self.core.clone(), self.access.clone(), request.into_inner().from);
+        let heads = tokio::task::spawn_blocking(move || access::heads(&core, &log, from)).await;
+        heads
+            .map_err(|_| Status::internal("the access log cannot be read: the node's log says more"))?
+            .map(Response::new)
+    }
+
+    async fn access_entries(
+        &self,
+        request: Request<wire::AccessEntriesRequest>,
+    ) -> Result<Response<Self::AccessEntriesStream>, Status> {
+        self.audit(&request)?;
+        Ok(Response::new(access::entries(self.access.clone(), request.into_inner())))
     }
 }

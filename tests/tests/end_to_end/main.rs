@@ -2,6 +2,7 @@
 //! and one for what a person meets at the command line.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what is not there fails the test")]
 
+mod access;
 mod asking;
 mod charter_records;
 mod charters;

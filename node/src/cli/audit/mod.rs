@@ -2,8 +2,10 @@
 //!
 //! | file | what it is |
 //! |---|---|
+//! | `access` | the access log: taken from the node by its unit's auditors, and verified offline |
 //! | `fork` | the proof that a unit's log forked: asked of the node, and verified offline |
 
+mod access;
 mod fork;
 
 use super::Global;
@@ -19,11 +21,13 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Access(access::Args),
     Fork(fork::Args),
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     match args.command {
+        Command::Access(args) => access::run(args, global).await,
         Command::Fork(args) => fork::run(args, global).await,
     }
 }

@@ -21,6 +21,8 @@ use std::sync::Arc;
 use entente_proto::charter::{Charter, CharterChain};
 use entente_proto::receipt::{ReceiptError, UnverifiedReceipt, VerifiedReceipt};
 
+pub(super) use verify::charters;
+
 use super::Global;
 use super::error::CliError;
 
@@ -58,7 +60,10 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
 
 /// Verifies a receipt under whichever version of the charter its checkpoint was certified by, and gives that version. A log
 /// may be in an older one than the newest, and a receipt of earlier days stays what it was.
-fn verify_under(charters: &CharterChain, bytes: &[u8]) -> Result<(VerifiedReceipt, Arc<Charter>), ReceiptError> {
+pub(super) fn verify_under(
+    charters: &CharterChain,
+    bytes: &[u8],
+) -> Result<(VerifiedReceipt, Arc<Charter>), ReceiptError> {
     let receipt = UnverifiedReceipt::parse(bytes)?;
     let mut best = receipt.verify(charters.newest()).map(|read| (read, charters.newest().clone()));
     for charter in charters.all().rev().skip(1) {

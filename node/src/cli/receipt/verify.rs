@@ -92,7 +92,7 @@ pub(super) async fn run(args: VerifyArgs, global: &Global) -> Result<(), CliErro
 }
 
 /// The charter, verified. Whatever keeps a receipt from being verified ends with exit code 4.
-fn charters(files: &[PathBuf], global: &Global) -> Result<CharterChain, CliError> {
+pub(in crate::cli) fn charters(files: &[PathBuf], global: &Global) -> Result<CharterChain, CliError> {
     let charters = match (files, &global.home) {
         ([], Some(home)) => load_charters(&Home::open(home).map_err(|e| CliError::Refused(e.to_string()))?),
         ([], None) => {

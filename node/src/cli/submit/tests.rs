@@ -89,6 +89,7 @@ impl Unit for Fake {
     type ListStream = tokio_stream::Empty<Result<ListedRow, Status>>;
     type ScrubStream = tokio_stream::Empty<Result<ScrubReply, Status>>;
     type WatchStream = tokio_stream::Empty<Result<Change, Status>>;
+    type AccessEntriesStream = tokio_stream::Empty<Result<entente_proto::wire::AccessRun, Status>>;
 
     async fn submit(&self, request: Request<SubmitRequest>) -> Result<Response<SubmitReply>, Status> {
         let (call, reply) = self.enter(request.into_inner());
@@ -171,6 +172,20 @@ impl Unit for Fake {
         _: Request<entente_proto::wire::ReceiptRequest>,
     ) -> Result<Response<entente_proto::wire::ReceiptReply>, Status> {
         Err(Status::not_found("nothing"))
+    }
+
+    async fn access_heads(
+        &self,
+        _: Request<entente_proto::wire::AccessHeadsRequest>,
+    ) -> Result<Response<entente_proto::wire::AccessHeadsReply>, Status> {
+        Err(Status::not_found("nothing"))
+    }
+
+    async fn access_entries(
+        &self,
+        _: Request<entente_proto::wire::AccessEntriesRequest>,
+    ) -> Result<Response<Self::AccessEntriesStream>, Status> {
+        Ok(Response::new(tokio_stream::empty()))
     }
 
     async fn fork(

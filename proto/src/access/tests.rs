@@ -1,0 +1,126 @@
+use super::*;
+use crate::ids::RecordId;
+
+fn entry(time_ms: u64, body: Body) -> Entry {
+    compose(time_ms, [7; OPENING_BYTES], body).unwrap()
+}
+
+fn calls(count: u64) -> Vec<Entry> {
+    let call = |i| {
+        call(
+            "officer/alice".into(),
+            Hash::of(b"key"),
+            "Show",
+            "case 7",
+            [i as u8; 16],
+            vec![Part::Text(format!("d{i}.example"))],
+        )
+    };
+    (0..count).map(|i| entry(i, Body::Call(call(i)))).collect()
+}
+
+fn root(entries: &[Entry]) -> Hash {
+    let mut tree = crate::tree::MemoryTree::default();
+    entries.iter().for_each(|entry| tree.push(entry.leaf_hash()).unwrap());
+    tree.root()
+}
+
+fn head(index: u64, size: usize, entries: &[Entry]) -> Head {
+    Head { record: record(index), size: size as u64, root: root(&entries[..size]) }
+}
+
+fn record(index: u64) -> RecordId {
+    RecordId { unit: "BE".parse().unwrap(), index }
+}
+
+fn verify(heads: Vec<Head>, entries: &[Entry]) -> Verified {
+    let mut verifier = Verifier::new(heads);
+    entries.iter().for_each(|entry| {
+        verifier.take(entry);
+    });
+    verifier.end()
+}
+
+#[test]
+fn what_stands_under_a_head_is_covered_and_what_came_later_is_told() {
+    let entries = calls(10);
+    let heads = vec![head(3, 0, &entries), head(5, 4, &entries), head(9, 7, &entries)];
+    let verified = verify(heads, &entries);
+    assert_eq!((verified.size, verified.covered, verified.heads, verified.faults), (10, 7, 3, 0));
+    assert_eq!(verified.root, root(&entries));
+}
+
+#[test]
+fn a_line_that_is_changed_dropped_added_or_moved_is_seen_at_the_next_head() {
+    let entries = calls(10);
+    let heads = || vec![head(5, 4, &entries), head(9, 7, &entries)];
+    let mut changed = entries.clone();
+    changed[5] = entry(5, Body::Ended(wire::Ended { call: 4, rows: 1, code: 0 }));
+    let mut dropped = entries.clone();
+    dropped.remove(5);
+    let mut added = entries.clone();
+    added.insert(5, entries[5].clone());
+    let mut moved = entries.clone();
+    moved.swap(5, 6);
+    for other in [changed, dropped, added, moved] {
+        let verified = verify(heads(), &other);
+        assert_eq!((verified.covered, verified.heads), (4, 1));
+        assert!(verified.faults >= 1);
+    }
+    let verified = verify(heads(), &entries[..6]);
+    let kind = FaultKind::Short { record: record(9), found: 6 };
+    assert_eq!(verified.first, Some(Fault { index: 7, kind }));
+}
+
+#[test]
+fn an_end_without_its_call_and_a_time_that_goes_back_are_named() {
+    let mut entries = calls(3);
+    entries.push(entry(9, Body::Ended(wire::Ended { call: 2, rows: 5, code: 0 })));
+    assert_eq!(verify(Vec::new(), &entries).faults, 0);
+    entries.push(entry(9, Body::Ended(wire::Ended { call: 3, rows: 5, code: 0 })));
+    entries.push(entry(9, Body::Ended(wire::Ended { call: 5, rows: 5, code: 0 })));
+    entries.push(entry(8, Body::Ended(wire::Ended { call: 0, rows: 5, code: 0 })));
+    let verified = verify(Vec::new(), &entries);
+    assert_eq!(verified.first, Some(Fault { index: 4, kind: FaultKind::NoCall(3) }));
+    assert_eq!(verified.faults, 3);
+}
+
+#[test]
+fn what_is_no_access_entry_is_refused() {
+    let other = Entry::compose(1, 5, [0; 16], vec![1, 2, 3].into()).unwrap();
+    assert_eq!(parse(&other), Err(AccessError::NotCanonical));
+    let payload = wire::Access { body: Some(Body::Ended(wire::Ended { call: 1, rows: 0, code: 0 })) }.encode_to_vec();
+    assert_eq!(parse(&Entry::compose(1, 5, [0; 16], payload.into()).unwrap()), Err(AccessError::Kind(1)));
+    assert_eq!(parse(&calls(1)[0].without_body()), Err(AccessError::Missing));
+}
+
+#[test]
+fn a_call_about_more_than_has_room_says_how_much_and_binds_it_by_a_hash() {
+    let small = call("officer/a".into(), Hash::of(b"k"), "Check", "", [1; 16], vec![Part::Said("x".to_owned()); 100]);
+    assert_eq!((small.about.len(), small.items, small.digest.len()), (100, 0, 0));
+    let inputs: Vec<String> = (0..10_000).map(|i| format!("é{i}.example")).collect();
+    let said = inputs.iter().cloned().map(Part::Said).collect();
+    let large = call("officer/a".into(), Hash::of(b"k"), "Check", &"é".repeat(PURPOSE_BYTES_MAX), [1; 16], said);
+    assert_eq!((large.items, large.digest.as_slice()), (10_000, &digest(&inputs).0[..]));
+    assert!(large.about.len() > 1_000 && large.purpose.len() <= PURPOSE_BYTES_MAX);
+    assert!(entry(1, Body::Call(large)).payload().unwrap().len() <= crate::limits::PAYLOAD_BYTES_MAX);
+    let long =
+        call("officer/a".into(), Hash::of(b"k"), "Show", "", [1; 16], vec![Part::Said("é".repeat(PART_BYTES_MAX))]);
+    assert_eq!((long.about[0].len(), long.items, long.digest.len()), (PART_BYTES_MAX, 0, 32));
+    let many =
+        call("officer/a".into(), Hash::of(b"k"), "Check", "", [1; 16], vec![Part::Said("x".to_owned()); 100_000]);
+    assert!(entry(1, Body::Call(many)).payload().unwrap().len() <= crate::limits::PAYLOAD_BYTES_MAX);
+}
+
+#[test]
+fn a_text_that_was_asked_for_is_found_by_who_has_it_and_read_by_nobody() {
+    let about = vec![Part::Said("BE/17".into()), Part::Text("secret.example".into())];
+    let one = call("officer/a".into(), Hash::of(b"k"), "Show", "", [1; 16], about.clone());
+    assert!(!format!("{one:?}").contains("secret"));
+    assert!(is_about(&one, "secret.example") && is_about(&one, "BE/17") && !is_about(&one, "other.example"));
+    let other = call("officer/a".into(), Hash::of(b"k"), "Show", "", [2; 16], about);
+    assert_ne!(one.about[1], other.about[1]);
+    let about = vec![Part::Filter("text", "secret".into())];
+    let filter = call("officer/a".into(), Hash::of(b"k"), "List", "", [1; 16], about);
+    assert!(filter.about[0].starts_with("text ~") && is_about(&filter, "secret") && !is_about(&filter, "text"));
+}
