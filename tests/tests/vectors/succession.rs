@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use entente_proto::charter::{Changes, CharterChain, UnitDescription, UnitDraft, UnverifiedCharter};
+use entente_proto::charter::{Base, Changes, CharterChain, UnitDescription, UnitDraft, UnverifiedCharter};
 use entente_proto::cosignature::Cosignature;
 use entente_proto::hash::Hash;
-use entente_proto::ids::UnitId;
+use entente_proto::ids::{Size, UnitId};
 use entente_proto::limits::CHARTER_BYTES_MAX;
 use entente_proto::note::{Algorithm, KeyName, MemorySigner, Note, NoteSignature, Signer};
 use rustls::pki_types::CertificateDer;
@@ -71,7 +71,8 @@ fn follow(chain: &CharterChain, changes: &Changes, members: &[Member]) -> Charte
     next
 }
 
-/// Version 2: ES joins and BE has other keys. Version 3: UK leaves, and three of the three others certify.
+/// Version 2: ES joins and BE has other keys. Version 3: UK leaves, and three of the three others certify. Version 4: BE has
+/// other keys once more, and its log goes on from a base.
 fn chain() -> CharterChain {
     let first = CharterChain::found(charter()).unwrap();
     let changes = Changes {
@@ -87,7 +88,11 @@ fn chain() -> CharterChain {
         revoke: [Hash::of(b"a key")].into(),
         ..Changes::default()
     };
-    follow(&second, &changes, &[member("BE", 2), member("ES", 1), member("FR", 1), member("UK", 1)])
+    let third = follow(&second, &changes, &[member("BE", 2), member("ES", 1), member("FR", 1), member("UK", 1)]);
+    let base = Base { size: Size::new(5).unwrap(), root: Hash::of(b"root") };
+    let changes =
+        Changes { update: vec![member("BE", 3).describe()], bases: [(unit("BE"), base)].into(), ..Changes::default() };
+    follow(&third, &changes, &[member("BE", 2), member("BE", 3), member("ES", 1), member("FR", 1)])
 }
 
 pub(crate) fn files() -> Files {

@@ -241,7 +241,9 @@ impl Node {
             journal.stopped.remove(unit);
             journal.bounds.insert(unit.clone(), (due.base.size, due.base.root));
             if *unit == self.unit {
-                self.waiting += journal.entries.len() as u32;
+                let beyond = (journal.first + journal.entries.len()) as u64;
+                let kept = due.keep.get().max(journal.first as u64);
+                self.waiting += beyond.saturating_sub(kept) as u32;
                 (journal.own_checkpoint, journal.entries) = (None, Vec::new());
                 journal.first = due.base.size.get() as usize;
             }
@@ -487,7 +489,7 @@ impl World {
 
     /// How many cosignatures certify a checkpoint of a log, under whichever version asks for the fewest.
     pub(super) fn needed(&self, unit: &UnitId) -> usize {
-        let versions = self.charters.versions().filter(|charter| charter.unit(unit).is_some());
+        let versions = self.charters.all().filter(|charter| charter.unit(unit).is_some());
         versions.map(|charter| charter.quorum().needed()).min().unwrap()
     }
 
