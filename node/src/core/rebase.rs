@@ -39,6 +39,9 @@ pub struct CutOff {
     pub enters: bool,
 }
 
+/// Makes durable what a charter, named by its digest, cuts off of the own log; in words, why not.
+type Keep<'a> = dyn Fn(&Hash, &[CutOff]) -> Result<(), String> + 'a;
+
 /// Has all logs that a charter gives a base go on from there. `keep` is given what is cut off of the own log, with the digest of
 /// the charter, and makes it durable.
 ///
@@ -50,7 +53,7 @@ pub fn rebase(
     store: &dyn Store,
     journal: &journal::Writer,
     memory: &mut journal::Memory,
-    keep: &dyn Fn(&Hash, &[CutOff]) -> Result<(), String>,
+    keep: &Keep<'_>,
 ) -> Result<(), StartError> {
     for log in charters.units() {
         let based = charters.all().filter_map(|charter| charter.unit(&log)).any(|unit| unit.base.is_some());
@@ -116,7 +119,7 @@ fn replace_own(
     memory: &mut journal::Memory,
     due: &Rebase,
     cut: &[CutOff],
-    keep: &dyn Fn(&Hash, &[CutOff]) -> Result<(), String>,
+    keep: &Keep<'_>,
 ) -> Result<(), StartError> {
     if replaced(unit, memory, due) {
         return Ok(());
