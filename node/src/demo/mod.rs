@@ -5,6 +5,7 @@
 //! and all nodes computed the same list.
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a key that is not there gives null")]
 
+mod action;
 mod network;
 mod share;
 mod story;
@@ -38,7 +39,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Play a whole network on this machine through the story of 2018
 ///
 /// Starts real nodes on loopback in a fresh temporary directory, founds a charter, and shows step by step how units share
-/// referrals, holds, objections and withdrawals, also when a node is down or two cannot reach each other.
+/// referrals, holds, objections and withdrawals, also when a node is down or two cannot reach each other; then Belgium leads
+/// a simultaneous action on 40 targets.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  entente demo\n  entente demo --import domains.txt --keep")]
 pub struct Args {
@@ -86,7 +88,8 @@ fn play(network: &mut Network, args: &Args) -> Result<(), CliError> {
     if let Some(file) = &args.import {
         share::import(network, file)?;
     }
-    story::tell(network)
+    story::tell(network)?;
+    action::play(network)
 }
 
 /// The last word: unit by unit, what each node holds and computes.

@@ -99,6 +99,13 @@ impl Member {
         entente(&[args, &["--json", "--home", &home]].concat())
     }
 
+    /// As [`call`](Self::call), as a person sees it.
+    pub(super) fn call_plain(&self, args: &[&str]) -> Result<Said, CliError> {
+        let home = self.home.to_string_lossy();
+        let said = entente(&[args, &["--home", &home]].concat())?;
+        if said.code == Some(0) { Ok(said) } else { Err(failed(said.err.trim())) }
+    }
+
     /// `entente status`.
     pub(super) fn status(&self) -> Result<Value, CliError> {
         self.call(&["status"])?.json()
@@ -199,6 +206,31 @@ impl Network {
         Ok(())
     }
 
+    /// Cuts a unit off from all others: restarts its node so. Gives its settings as they were.
+    pub(super) fn isolate(&mut self, unit: &str) -> Result<String, CliError> {
+        let others: Vec<String> = self
+            .members
+            .iter()
+            .filter(|member| member.unit != unit)
+            .map(|member| format!("\"{}\"", member.unit))
+            .collect();
+        let before = fs::read_to_string(self.member(unit)?.home.join("node.toml")).map_err(failed)?;
+        let changed = before.replacen("block = []", &format!("block = [{}]", others.join(", ")), 1);
+        if changed == before {
+            return Err(failed(format_args!("node.toml of {unit} has no empty block list")));
+        }
+        self.restart_with(unit, &changed)?;
+        Ok(before)
+    }
+
+    /// Restarts a node with these settings.
+    pub(super) fn restart_with(&mut self, unit: &str, settings: &str) -> Result<(), CliError> {
+        let member = self.member_mut(unit)?;
+        member.kill()?;
+        fs::write(member.home.join("node.toml"), settings).map_err(failed)?;
+        member.start()
+    }
+
     pub(super) fn members(&self) -> &[Member] {
         &self.members
     }
@@ -232,7 +264,7 @@ impl Network {
         let (program, home) = (program.display(), root.join("be"));
         let home = home.display();
         say(format_args!("\nThe network goes on running in {}. Look around:", root.display()));
-        for words in ["status", "list", "check https://outlet-1.example/page", "watch --pending"] {
+        for words in ["status", "list", "check https://outlet-1.example/page", "operation list", "watch --pending"] {
             say(format_args!("  {program} {words} --home {home}"));
         }
         say(format_args!(

@@ -13,7 +13,12 @@ const OUTLET: &str = "outlet-1.example";
 const MIRRORS: [&str; 4] = ["outlet-2.example", "outlet-3.example", "mirror-1.example", "mirror-2.example"];
 
 /// One step: it says what happened and why it matters, in one line.
-fn step(number: u32, what: &str, why: &str, play: impl FnOnce() -> Result<String, CliError>) -> Result<(), CliError> {
+pub(super) fn step(
+    number: u32,
+    what: &str,
+    why: &str,
+    play: impl FnOnce() -> Result<String, CliError>,
+) -> Result<(), CliError> {
     let begun = Instant::now();
     match play() {
         Ok(seen) => {
@@ -48,7 +53,7 @@ pub(super) fn start(network: &mut Network) -> Result<(), CliError> {
 }
 
 /// Waits until a node signs.
-fn ready(member: &mut Member) -> Result<(), CliError> {
+pub(super) fn ready(member: &mut Member) -> Result<(), CliError> {
     let unit = member.unit.clone();
     let member = std::cell::RefCell::new(member);
     until(&format!("{unit} signs"), || {
@@ -67,7 +72,7 @@ fn refer(member: &Member, target: &str, category: &str) -> Result<String, CliErr
     id(&member.call(&["refer", target, "--category", category, "--wait", "certified"])?.json()?)
 }
 
-fn id(answer: &Value) -> Result<String, CliError> {
+pub(super) fn id(answer: &Value) -> Result<String, CliError> {
     answer["id"].as_str().map(str::to_owned).ok_or_else(|| failed(format_args!("no record id in {answer}")))
 }
 

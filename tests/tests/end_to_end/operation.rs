@@ -149,6 +149,9 @@ fn operation_drill() {
     uk.until_state("running");
     step(uk, &["ready", id]);
 
+    // Whoever watches is told line by line, and the watch ends with the operation.
+    let watch = fr.begin(&["operation", "watch", id]);
+
     // Reports, one by one and from a file.
     let file = network.directory().join("done.txt");
     std::fs::write(&file, format!("# of NL\n\nb.example failed no such server\n{c} done 2018-04-25T10:00:07Z\n"))
@@ -180,6 +183,23 @@ fn operation_drill() {
     network.until_agreed(&["BE", "FR", "NL", "UK"]);
     let digests: Vec<Value> = network.nodes().iter().map(|node| show(node, id)["board_digest"].clone()).collect();
     assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
+
+    let watched = watch.wait_with_output().unwrap();
+    assert!(watched.status.success());
+    let lines: Vec<Value> = entente_tests::said::Said::from(watched).documents();
+    let told = |words: &str| lines.iter().any(|line| line["line"].as_str().unwrap().contains(words));
+    for words in ["GO for", "LATE: domain:c.example: held", "UK done domain:b.example", "the operation is closed"] {
+        assert!(told(words), "no {words:?} in {lines:?}");
+    }
+    assert!(lines[0]["after_ms"].as_i64().unwrap() >= 0);
+    let home = be.directory().to_str().unwrap();
+    for (format, words) in [("md", "| domain:b.example | "), ("html", "<svg")] {
+        let report = ["operation", "report", id, "--format", format, "--home", home];
+        let page = entente_tests::network::run(PROGRAM, &report, b"").ended(0).out;
+        assert!(page.contains(words) && page.contains(&digest) && page.contains(&a), "{page}");
+    }
+    let report = be.call(&["operation", "report", id]).ended(0).document();
+    assert_eq!((&report["operation"]["total"]["done"], &report["report"]["covered"]), (&json!(2), &json!(2)));
 
     // Afterwards: what is seen online again comes up, and what succeeds a target.
     let _ = fr.call(&["observe", "c.example", "--seen", "online", "--wait", "certified"]).ended(0);

@@ -9,14 +9,20 @@
 //! | `board` | an operation as the node tells it, with who can be reached |
 //! | `outcome` | what is done, refused, open, overdue |
 //! | `show`, `json` | a board for people and for programs |
+//! | `watch`, `facts`, `screen` | the board as it goes on: in lines, and drawn on a terminal |
+//! | `report` | the report for afterwards |
 
 mod board;
 mod executed;
+mod facts;
 mod json;
 mod outcome;
+mod report;
+mod screen;
 mod show;
 mod steps;
 mod targets;
+mod watch;
 
 use clap::Subcommand;
 use entente_proto::wire::RecordRef;
@@ -65,6 +71,8 @@ enum Verb {
     Close(steps::CloseArgs),
     Show(show::Args),
     List(show::ListArgs),
+    Watch(watch::Args),
+    Report(report::Args),
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
@@ -84,6 +92,8 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
         Verb::Close(args) => steps::close(args, global).await,
         Verb::Show(args) => show::run(args, global).await,
         Verb::List(args) => show::list(args, global).await,
+        Verb::Watch(args) => watch::run(args, global).await,
+        Verb::Report(args) => report::run(args, global).await,
     }
 }
 

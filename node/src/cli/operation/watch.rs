@@ -1,0 +1,140 @@
+//! `entente operation watch`: an operation as it goes on, and the time that is left.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::super::Global;
+use super::super::client::{Deadline, Node};
+use super::super::error::CliError;
+use super::super::output::Output;
+use super::super::words::moment;
+use super::board::Told;
+use super::facts::{Facts, countdown, facts};
+use super::outcome::{Moment, WITHIN_MINUTES};
+use super::screen;
+use super::steps::Of;
+use crate::clock::{Clock, SystemClock};
+
+/// How often the node is asked.
+const ASK_EVERY: Duration = Duration::from_millis(500);
+/// When the time that is left is told, in seconds before the moment.
+const MARKS: [u64; 17] = [86_400, 43_200, 21_600, 10_800, 3_600, 1_800, 600, 300, 60, 30, 10, 5, 4, 3, 2, 1, 0];
+
+/// Follow an operation and count down to its moment, from this machine's clock
+///
+/// On a terminal it is a board (q ends it); elsewhere, or with --lines, a line for all that is new. Warns of units that
+/// cannot be reached, of clocks that differ by more than a second, and of holds that come late. Ends when the operation is
+/// closed or called off, or after --timeout.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    of: Of,
+    /// Print lines also on a terminal
+    #[arg(long)]
+    lines: bool,
+    /// After how many minutes a target is overdue that nobody has reported
+    #[arg(long, value_name = "MINUTES", default_value_t = WITHIN_MINUTES)]
+    within: u64,
+    #[command(flatten)]
+    deadline: Deadline,
+}
+
+/// A line of `watch --json`.
+#[derive(Serialize)]
+struct LineJson<'a> {
+    time: String,
+    /// How long until the moment: negative before it; null where there is none.
+    after_ms: Option<i64>,
+    line: &'a str,
+}
+
+pub(super) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
+    let node = Node::connect(global, Deadline { timeout: None }).await?;
+    let end = args.deadline.timeout.and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
+    let within_ms = args.within.saturating_mul(60_000);
+    if std::io::stdout().is_terminal() && !args.lines && !global.json {
+        return screen::run(&node, &args.of.operation, within_ms, end).await;
+    }
+    let mut out = Output::new(global.json);
+    let (mut before, mut left) = (Facts::new(), u64::MAX);
+    loop {
+        let told = Told::ask_all(&node, &args.of.operation).await?;
+        let at_ms = moment_of(&told);
+        let now = facts(&told);
+        for (_, line) in now.iter().filter(|(key, _)| !before.contains_key(*key)) {
+            print(&mut out, line, at_ms)?;
+        }
+        before = now;
+        if let Some(at_ms) = at_ms {
+            let now_ms = SystemClock.now_ms();
+            let next = at_ms.saturating_sub(now_ms).div_ceil(1_000);
+            if let Some(mark) = passed(left, next) {
+                let moment = Moment { now_ms, within_ms };
+                let line = if mark == 0 { the_moment(&told, moment) } else { countdown(now_ms, at_ms) };
+                print(&mut out, &line, Some(at_ms))?;
+            }
+            left = next;
+        }
+        out.flush()?;
+        if is_over(&told) || end.is_some_and(|end| Instant::now() >= end) {
+            return Ok(());
+        }
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+}
+
+/// The moment said, or else planned.
+pub(super) fn moment_of(told: &Told) -> Option<u64> {
+    let said = told.board.go.as_ref().map(|go| go.at_ms);
+    said.or(Some(told.board.go_ms).filter(|planned| *planned != 0))
+}
+
+/// Whether nothing is to come.
+pub(super) fn is_over(told: &Told) -> bool {
+    use entente_proto::wire::Phase;
+    matches!(told.board.phase(), Phase::Closed | Phase::Aborted)
+}
+
+/// What is told at the moment itself.
+fn the_moment(told: &Told, at: Moment) -> String {
+    let binding = told.board.go.as_ref().is_some_and(|go| go.waits.is_empty());
+    if !binding {
+        return "the moment that was planned has come, and no go is certified: do not act".into();
+    }
+    let total = at.total(&told.board);
+    format!("NOW: act. {} targets are open, {} done", total.open + total.overdue, total.done)
+}
+
+/// The last mark between what was left at the last look and what is left now.
+fn passed(before: u64, left: u64) -> Option<u64> {
+    MARKS.into_iter().filter(|mark| left <= *mark && *mark < before).min()
+}
+
+fn print(out: &mut Output, line: &str, at_ms: Option<u64>) -> Result<(), CliError> {
+    let now_ms = SystemClock.now_ms();
+    if out.is_json() {
+        let after = at_ms.map(|at_ms| i64::try_from(i128::from(now_ms) - i128::from(at_ms)).unwrap_or_default());
+        return out.document(&LineJson { time: moment(now_ms), after_ms: after, line });
+    }
+    let left = at_ms.map(|at_ms| format!("{}  ", countdown(now_ms, at_ms))).unwrap_or_default();
+    out.line(format_args!("{}  {left}{line}", moment(now_ms)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::passed;
+
+    #[test]
+    fn each_mark_is_told_once_and_the_last_of_several() {
+        assert_eq!(passed(u64::MAX, 90_000), None);
+        assert_eq!(passed(u64::MAX, 7_200), Some(10_800));
+        assert_eq!(passed(7_200, 7_200), None);
+        assert_eq!(passed(62, 60), Some(60));
+        assert_eq!(passed(60, 60), None);
+        assert_eq!(passed(60, 4), Some(4));
+        assert_eq!((passed(1, 0), passed(0, 0)), (Some(0), None));
+    }
+}
