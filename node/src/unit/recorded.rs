@@ -203,6 +203,9 @@ fn filters(request: &wire::ListRequest) -> Vec<Part> {
     if request.overdue {
         say("overdue only".to_owned());
     }
+    if request.resurfaced {
+        say("resurfaced only".to_owned());
+    }
     for (key, number) in [("since", request.since_ms), ("at", request.at_ms), ("limit", request.limit)] {
         if number > 0 {
             say(format!("{key} {number}"));
