@@ -70,7 +70,7 @@
 //! key of the version that the log is in, or of any later one.
 //!
 //! A version that gives a unit a new log key may say from which size and root its log goes on: after a fork, a lost key, or where
-//! the network is founded anew. What that cuts off was not and will not be certified ([`bases`]); whoever holds the charter and
+//! the network is founded anew. What that cuts off was not and will not be certified: `bases.rs` says why; whoever holds the charter and
 //! lacks what is below the base asks for it under the base itself.
 //!
 //! The log of a unit that left ends at what was certified when all that remain had their bridges: nobody cosigns it any more.
