@@ -22,6 +22,7 @@
 //! | [`fork`] | proof that a log forked, and who cosigned both branches |
 //! | [`access`] | the log of who called a node, and its verification against the heads in the replicated log |
 //! | [`list`] | the fold of certified logs into the target list, and its digest |
+//! | [`audit`] | an export: its files, its manifest, and the verifying of all of it |
 //! | [`sync`] | the state machine that brings every log to every node |
 //! | [`wire`] | the messages, generated from the `.proto` files, and the text of these |
 //!
@@ -32,6 +33,7 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "tests compute with small literals"))]
 
 pub mod access;
+pub mod audit;
 pub mod charter;
 pub mod checkpoint;
 pub mod cosignature;

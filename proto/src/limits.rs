@@ -25,6 +25,7 @@
 //! | compact range, proof | 80 hashes | [`PROOF_HASHES_MAX`] |
 //! | further checkpoints in a head | 64 | [`SEEN_MAX`] |
 //! | proof of a fork | 61,440 bytes | [`FORK_PROOF_BYTES_MAX`] |
+//! | manifest of an export | 268,435,456 bytes | [`MANIFEST_BYTES_MAX`] |
 //! | sync frame | 1,179,648 bytes | [`FRAME_BYTES_MAX`] |
 //! | body of a `Bundle`, uncompressed | 1,048,576 bytes | [`BUNDLE_BODY_BYTES_MAX`] |
 //! | bounded `Want` | 16,384 entries, 67,108,864 bytes | [`WANT_ENTRIES_MAX`], [`WANT_BYTES_MAX`] |
@@ -102,6 +103,8 @@ pub const RECEIPT_BYTES_MAX: usize = 160 << 10;
 /// Largest [proof of a fork](crate::fork), as text or encoded, in bytes: two notes with one line for each unit fit, and so
 /// does the whole in the payload of a record.
 pub const FORK_PROOF_BYTES_MAX: usize = 60 << 10;
+/// Largest manifest of an [export](crate::audit), in bytes: about 330 for every 256 entries.
+pub const MANIFEST_BYTES_MAX: usize = 256 << 20;
 /// Longest target in canonical form, in bytes.
 pub const TARGET_BYTES_MAX: usize = 8_192;
 /// How far ahead of a cosigner's clock a header's time may lie, in milliseconds.

@@ -67,16 +67,30 @@ pub(crate) struct Node {
 impl Node {
     /// Connects to the node of the home directory.
     pub(crate) async fn connect(global: &Global, deadline: Deadline) -> Result<Self, CliError> {
+        Self::connect_to(global, deadline, None).await
+    }
+
+    /// As [`connect`](Self::connect), at another address than the home directory says.
+    pub(crate) async fn connect_to(
+        global: &Global,
+        deadline: Deadline,
+        address: Option<&str>,
+    ) -> Result<Self, CliError> {
         let home = Home::open(global.home()?).map_err(|e| CliError::Refused(e.to_string()))?;
         let config = Config::load(&home.config()).map_err(|e| CliError::Refused(e.to_string()))?;
         let tls = tls(&home, &config, &caller(&home, &config, global)?)?;
         // A node that was started a moment ago may not listen yet.
         let pauses = ConstantBuilder::default().with_delay(STARTING_PAUSE).with_max_times(STARTING_TRIES);
-        let dial = || connect(&config.api, Arc::clone(&tls));
+        let dial = || connect(address.unwrap_or(&config.api), Arc::clone(&tls));
         let channel = dial.retry(pauses).sleep(tokio::time::sleep).when(refused).await.map_err(|e| dial_fault(&e))?;
+        Ok(Self { call: deadline.or(CALL), ..Self::dialled(channel, config.unit, global) })
+    }
+
+    /// Over a channel to a unit's node that was dialled otherwise.
+    pub(crate) fn dialled(channel: Channel, unit: UnitId, global: &Global) -> Self {
         let client =
             UnitClient::new(channel).max_decoding_message_size(API_BYTES_MAX).max_encoding_message_size(API_BYTES_MAX);
-        Ok(Self { client, unit: config.unit, call: deadline.or(CALL), purpose: global.purpose.clone() })
+        Self { client, unit, call: CALL, purpose: global.purpose.clone() }
     }
 
     /// Over a channel that is there, without TLS.
@@ -172,7 +186,7 @@ fn tls(home: &Home, config: &Config, role: &Role) -> Result<Arc<ClientConfig>, C
 }
 
 /// The one place where a connection that did not come about turns into an exit code and words.
-fn dial_fault(error: &DialError) -> CliError {
+pub(crate) fn dial_fault(error: &DialError) -> CliError {
     let why = causes(error);
     match error {
         DialError::Refused { .. } => CliError::Verification(format!(

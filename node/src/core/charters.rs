@@ -96,7 +96,7 @@ impl Core {
     }
 
     /// The private key to one of the own public ones.
-    pub(super) fn signer(&self, key: &VerifierKey) -> Option<Arc<dyn Signer>> {
+    pub(crate) fn signer(&self, key: &VerifierKey) -> Option<Arc<dyn Signer>> {
         let signers = self.signers.read().unwrap_or_else(PoisonError::into_inner);
         signers.iter().find(|signer| signer.key() == key).cloned()
     }

@@ -1,6 +1,7 @@
 //! The officers' API: what a node offers to its own unit's people.
 
 mod access;
+mod audit;
 mod charter;
 mod fork;
 mod holds;

@@ -226,6 +226,8 @@ impl Unit for Recorded {
     type ScrubStream = ReceiverStream<Result<wire::ScrubReply, Status>>;
     type WatchStream = ReceiverStream<Result<wire::Change, Status>>;
     type AccessEntriesStream = Runs;
+    type AuditManifestStream = ReceiverStream<Result<wire::ExportReply, Status>>;
+    type AuditBundlesStream = ReceiverStream<Result<wire::BundlePart, Status>>;
     type OperationStream = ReceiverStream<Result<wire::OperationPart, Status>>;
 
     async fn status(&self, request: Request<wire::StatusRequest>) -> Result<Response<wire::StatusReply>, Status> {
@@ -316,6 +318,25 @@ impl Unit for Recorded {
     ) -> Result<Response<wire::ProposalsReply>, Status> {
         let call = self.begun(&request, Says::new("Proposals", Vec::new())).await?;
         self.ended(call, self.service.proposals(request).await).await
+    }
+
+    async fn audit_manifest(
+        &self,
+        request: Request<wire::ExportRequest>,
+    ) -> Result<Response<Self::AuditManifestStream>, Status> {
+        let call = self.begun(&request, Says::consulting("AuditManifest", Vec::new())).await?;
+        self.counted(call, self.service.audit_manifest(request).await).await
+    }
+
+    async fn audit_bundles(
+        &self,
+        request: Request<wire::BundlesRequest>,
+    ) -> Result<Response<Self::AuditBundlesStream>, Status> {
+        let asked = request.get_ref();
+        // A bundle has 256 records.
+        let about = vec![Part::Said(format!("{} bundles of {}", asked.numbers.len(), asked.unit))];
+        let call = self.begun(&request, Says::consulting("AuditBundles", about)).await?;
+        self.counted(call, self.service.audit_bundles(request).await).await
     }
 
     async fn fork(&self, request: Request<wire::ForkRequest>) -> Result<Response<wire::ForkReply>, Status> {

@@ -8,12 +8,12 @@ use entente_proto::ids::RecordId;
 use entente_proto::limits::{CHECKS_MAX, SUBMISSIONS_MAX};
 use entente_proto::wire;
 use entente_proto::wire::unit_server::Unit;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::submit::Desk;
-use super::{access, charter, fork, proposals, query, receipt, scrub, status, submit, words};
+use super::{access, audit, charter, fork, proposals, query, receipt, scrub, status, submit, words};
 use crate::access::AccessLog;
 use crate::backup;
 use crate::certificates::Certificates;
@@ -75,6 +75,12 @@ impl UnitService {
         Ok(())
     }
 
+    /// A turn among those who are read out much.
+    fn turn(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let busy = |_| Status::resource_exhausted("too many lists are being read out: try again");
+        self.lists.clone().try_acquire_owned().map_err(busy)
+    }
+
     /// What answers from the list, or is judged by it, needs one.
     fn listed(&self) -> Result<(), Status> {
         self.core.list.known().map_err(|unknown| Status::failed_precondition(unknown.to_string()))
@@ -104,6 +110,8 @@ impl UnitService {
 #[tonic::async_trait]
 impl Unit for UnitService {
     type OperationStream = ReceiverStream<Result<wire::OperationPart, Status>>;
+    type AuditManifestStream = ReceiverStream<Result<wire::ExportReply, Status>>;
+    type AuditBundlesStream = ReceiverStream<Result<wire::BundlePart, Status>>;
     type ListStream = ReceiverStream<Result<wire::ListedRow, Status>>;
     type ScrubStream = scrub::Reports;
     type WatchStream = ReceiverStream<Result<wire::Change, Status>>;
@@ -160,8 +168,7 @@ impl Unit for UnitService {
         self.admit(&request, false)?;
         self.listed()?;
         let request = query::Filter::new(&self.core, request.into_inner())?;
-        let busy = |_| Status::resource_exhausted("too many lists are being read out: try again");
-        let turn = self.lists.clone().try_acquire_owned().map_err(busy)?;
+        let turn = self.turn()?;
         let (rows, stream) = tokio::sync::mpsc::channel(PAGE);
         let core = self.core.clone();
         tokio::task::spawn_blocking(move || {
@@ -266,6 +273,22 @@ impl Unit for UnitService {
         let (sender, stream) = tokio::sync::mpsc::channel(parts.len().max(1));
         parts.into_iter().for_each(|part| _ = sender.try_send(Ok(part)));
         Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn audit_manifest(
+        &self,
+        request: Request<wire::ExportRequest>,
+    ) -> Result<Response<Self::AuditManifestStream>, Status> {
+        self.admit(&request, false)?;
+        audit::manifest(&self.core, self.turn()?).map(Response::new)
+    }
+
+    async fn audit_bundles(
+        &self,
+        request: Request<wire::BundlesRequest>,
+    ) -> Result<Response<Self::AuditBundlesStream>, Status> {
+        self.admit(&request, false)?;
+        audit::bundles(&self.core, &request.into_inner(), self.turn()?).map(Response::new)
     }
 
     async fn fork(&self, request: Request<wire::ForkRequest>) -> Result<Response<wire::ForkReply>, Status> {

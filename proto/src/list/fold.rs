@@ -145,6 +145,12 @@ impl Prepared {
         };
         Self { kind: RecordKind::of_number(kind), time_ms, base, said }
     }
+
+    /// Whether its payload is there and says nothing.
+    #[must_use]
+    pub fn is_set_aside(&self) -> bool {
+        self.base == Base::SetAside
+    }
 }
 
 impl Said {

@@ -90,6 +90,7 @@ mod fault;
 mod fork;
 mod frame;
 mod heads;
+mod judge;
 mod log;
 mod outline;
 mod own;
@@ -112,6 +113,7 @@ pub use eras::Adoption;
 pub use event::{Action, Event, LeafHashes, LogKeys, Owed, Restored, Setup, StreamId};
 pub use fault::Fault;
 pub use frame::{BundleFrame, Frame, HeadFrame, HeadsFrame, HelloFrame, OutlineFrame, WantFrame};
+pub use judge::{Judge, JudgeError, Judged};
 pub use replica::{VerifiedRun, erased_by};
 pub use serve::{Outgoing, Piece, Serving, withhold};
 

@@ -4,6 +4,7 @@
 
 mod access;
 mod asking;
+mod audits;
 mod charter_records;
 mod charters;
 mod command_line;

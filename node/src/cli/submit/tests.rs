@@ -86,6 +86,8 @@ impl Fake {
 #[tonic::async_trait]
 impl Unit for Fake {
     type OperationStream = tokio_stream::Empty<Result<entente_proto::wire::OperationPart, Status>>;
+    type AuditManifestStream = tokio_stream::Empty<Result<entente_proto::wire::ExportReply, Status>>;
+    type AuditBundlesStream = tokio_stream::Empty<Result<entente_proto::wire::BundlePart, Status>>;
     type ListStream = tokio_stream::Empty<Result<ListedRow, Status>>;
     type ScrubStream = tokio_stream::Empty<Result<ScrubReply, Status>>;
     type WatchStream = tokio_stream::Empty<Result<Change, Status>>;
@@ -185,6 +187,20 @@ impl Unit for Fake {
         &self,
         _: Request<entente_proto::wire::AccessEntriesRequest>,
     ) -> Result<Response<Self::AccessEntriesStream>, Status> {
+        Ok(Response::new(tokio_stream::empty()))
+    }
+
+    async fn audit_manifest(
+        &self,
+        _: Request<entente_proto::wire::ExportRequest>,
+    ) -> Result<Response<Self::AuditManifestStream>, Status> {
+        Ok(Response::new(tokio_stream::empty()))
+    }
+
+    async fn audit_bundles(
+        &self,
+        _: Request<entente_proto::wire::BundlesRequest>,
+    ) -> Result<Response<Self::AuditBundlesStream>, Status> {
         Ok(Response::new(tokio_stream::empty()))
     }
 

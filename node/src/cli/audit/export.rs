@@ -1,0 +1,93 @@
+//! `entente audit export` and `entente audit fetch`: who is called, and with whose certificate.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use entente_certs::identity::{Described, Identity, Role};
+use entente_certs::members::SharedMembers;
+use entente_certs::tls::client_config;
+use entente_proto::charter::CharterChain;
+use entente_proto::limits::CHARTER_BYTES_MAX;
+
+use super::bring::bring;
+use crate::certificates::pair;
+use crate::cli::Global;
+use crate::cli::client::{Deadline, Node, dial_fault};
+use crate::cli::error::CliError;
+use crate::clock::SystemClock;
+use crate::files::read_bounded;
+use crate::membership;
+use crate::net::{TlsTime, connect};
+
+/// Largest certificate file.
+const CERTIFICATE_BYTES_MAX: usize = 64 << 10;
+
+/// Write all that this node holds and that is certified into a directory that anybody can verify
+///
+/// Into a directory that holds an export already only what is new goes; full tiles are never written again, and what was
+/// erased since goes. The directory always holds one whole export, also where the command is broken off.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: entente audit export be-export --home be && entente audit verify be-export")]
+pub(crate) struct ExportArgs {
+    /// The directory: it is created
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+/// Fetch an export from a unit's node, with an auditor's certificate
+///
+/// As `audit export`, by somebody who has no home directory of the unit.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: entente audit fetch be-export --from be.takedown.example:7543 \\
+           --certificate dpa.pem --key dpa.key --charter charter.note")]
+pub(crate) struct FetchArgs {
+    /// The directory: it is created
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    /// Where the unit's people reach its node: `api` in its node.toml
+    #[arg(long, value_name = "HOST:PORT")]
+    from: String,
+    /// The certificate that the unit issued [default: that of --as in the home directory]
+    #[arg(long, value_name = "FILE", requires_all = ["key", "charter"])]
+    certificate: Option<PathBuf>,
+    /// Its key
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+    /// The charter of the network; of several versions, each in turn from the first on
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    charter: Vec<PathBuf>,
+}
+
+pub(super) async fn export(args: ExportArgs, global: &Global) -> Result<(), CliError> {
+    let node = Node::connect(global, Deadline { timeout: None }).await?;
+    bring(&node, &args.directory).await?.tell(global.json)
+}
+
+pub(super) async fn fetch(args: FetchArgs, global: &Global) -> Result<(), CliError> {
+    let node = match (&args.certificate, &args.key) {
+        (Some(certificate), Some(key)) => dial(&args, certificate, key, global).await?,
+        _ => Node::connect_to(global, Deadline { timeout: None }, Some(&args.from)).await?,
+    };
+    bring(&node, &args.directory).await?.tell(global.json)
+}
+
+/// To the node of the unit that issued the certificate, and nobody else.
+async fn dial(args: &FetchArgs, certificate: &Path, key: &Path, global: &Global) -> Result<Node, CliError> {
+    let fault = |why: &dyn std::fmt::Display| CliError::Verification(format!("the charter cannot be used: {why}"));
+    let mut notes = Vec::new();
+    for path in &args.charter {
+        notes.push(read_bounded(path, CHARTER_BYTES_MAX).map_err(|e| fault(&format_args!("{}: {e}", path.display())))?);
+    }
+    let charters = CharterChain::read(notes).map_err(|e| fault(&e))?;
+    let pem = read_bounded(certificate, CERTIFICATE_BYTES_MAX).map_err(|e| CliError::file(certificate, "read", &e))?;
+    let described = Described::of_pem(&pem, charters.newest().network());
+    let described = described.map_err(|e| CliError::Refused(format!("{}: {e}", certificate.display())))?;
+    let credentials = pair::load(certificate, key).map_err(CliError::Refused)?;
+    let members = membership::members(charters.newest().terms(), &Default::default()).map_err(|e| fault(&e))?;
+    let expected = Identity { unit: described.identity.unit.clone(), role: Role::Node };
+    let time = Arc::new(TlsTime(Arc::new(SystemClock)));
+    let tls = client_config(&credentials, SharedMembers::new(members), expected, time);
+    let tls = tls.map_err(|error| CliError::Refused(format!("TLS: {error}")))?;
+    let channel = connect(&args.from, tls).await.map_err(|error| dial_fault(&error))?;
+    Ok(Node::dialled(channel, described.identity.unit, global))
+}

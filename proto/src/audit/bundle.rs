@@ -1,0 +1,273 @@
+//! The three files of a bundle: up to 256 entries of a log.
+
+use bytes::{Buf as _, BufMut as _, Bytes};
+
+use crate::audit::tiles::{TILE_BYTES_MAX, tile_hashes};
+use crate::audit::{Fault, Files, Part, layout, tile_bytes};
+use crate::entry::{Body, Entry, EntryError};
+use crate::hash::Hash;
+use crate::ids::{RecordId, Size, UnitId};
+use crate::limits::{BUNDLE_ENTRIES, LEAF_BYTES_MAX, OPENING_BYTES, PAYLOAD_BYTES_MAX};
+use crate::list::Prepared;
+use crate::record::RecordKind;
+use crate::sync::{Adoption, erased_by};
+use crate::tree::level1;
+
+/// Longest file of leaves, in bytes.
+const ENTRIES_BYTES_MAX: usize = 256 * (2 + LEAF_BYTES_MAX);
+/// Longest file of payloads, in bytes.
+const PAYLOAD_FILE_BYTES_MAX: usize = 256 * (4 + OPENING_BYTES + PAYLOAD_BYTES_MAX);
+
+/// The bytes of a bundle's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BundleFiles {
+    /// Leaves.
+    pub entries: Vec<u8>,
+    /// Openings and payloads.
+    pub payload: Vec<u8>,
+    /// Leaf hashes.
+    pub hashes: Vec<u8>,
+}
+
+impl BundleFiles {
+    /// Of these entries.
+    #[must_use]
+    pub fn of(entries: &[Entry]) -> Self {
+        let mut files = Self { entries: Vec::new(), payload: Vec::new(), hashes: Vec::new() };
+        for entry in entries {
+            // Both lengths were checked when the entry was made.
+            files.entries.put_u16(u16::try_from(entry.leaf().len()).unwrap_or(u16::MAX));
+            files.entries.put_slice(entry.leaf());
+            match entry.body() {
+                None => files.payload.put_u32(0),
+                Some(body) => {
+                    let length = body.payload.len().saturating_add(OPENING_BYTES);
+                    files.payload.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+                    files.payload.put_slice(&body.opening);
+                    files.payload.put_slice(&body.payload);
+                }
+            }
+        }
+        files.hashes = tile_bytes(&entries.iter().map(Entry::leaf_hash).collect::<Vec<_>>());
+        files
+    }
+
+    /// The bytes of one of them.
+    #[must_use]
+    pub fn part(&self, part: Part) -> &[u8] {
+        match part {
+            Part::Entries => &self.entries,
+            Part::Payload => &self.payload,
+            Part::Hashes => &self.hashes,
+        }
+    }
+}
+
+/// A bundle as it was read and checked by itself.
+#[derive(Debug, Default)]
+pub(super) struct Bundle {
+    /// Its entries, from the first on, as far as every one is sound.
+    pub(super) entries: Vec<Entry>,
+    pub(super) prepared: Vec<Prepared>,
+    /// Its leaf hashes: those of its leaves, or where these cannot be read those of its tile.
+    pub(super) leaf_hashes: Vec<Hash>,
+    /// The hash over all of them, if it is full.
+    pub(super) level1: Option<Hash>,
+    pub(super) faults: Vec<Fault>,
+    /// SHA-256 of the files that could be read.
+    pub(super) digests: Vec<(String, Hash)>,
+    pub(super) missing: Vec<(u64, RecordKind)>,
+    pub(super) adopts: Vec<(u64, Option<Adoption>)>,
+    /// The record that is to be erased, and what erases it.
+    pub(super) erases: Vec<(u64, u64)>,
+}
+
+/// Where a bundle stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At<'a> {
+    pub(super) unit: &'a UnitId,
+    pub(super) number: u64,
+    pub(super) width: u16,
+}
+
+impl<'a> At<'a> {
+    /// The bundle that holds an entry, in a log of this size.
+    pub(super) fn of(unit: &'a UnitId, index: u64, size: Size) -> Option<Self> {
+        (index < size.get()).then_some(())?;
+        let number = index.checked_shr(8)?;
+        let width = u16::try_from(size.get().saturating_sub(number.saturating_mul(BUNDLE_ENTRIES)).min(BUNDLE_ENTRIES));
+        Some(Self { unit, number, width: width.ok()? })
+    }
+
+    fn path(&self, part: Part) -> String {
+        layout::part(self.unit, part, self.number, self.width)
+    }
+
+    pub(super) fn first(&self) -> u64 {
+        self.number.saturating_mul(BUNDLE_ENTRIES)
+    }
+}
+
+impl Bundle {
+    /// Reads a bundle's files and checks them against each other. Whether its leaves are those that the author signed shows in
+    /// the root.
+    pub(super) fn read<F: Files>(files: &F, at: At<'_>) -> Self {
+        let mut bundle = Self::default();
+        let mut file = |part, bytes_max| {
+            let path = at.path(part);
+            match files.read(&path, bytes_max) {
+                Ok(bytes) => {
+                    bundle.digests.push((path, Hash::of(&bytes)));
+                    Some(Bytes::from(bytes))
+                }
+                Err(why) => {
+                    bundle.faults.push(Fault::Unreadable { path, why });
+                    None
+                }
+            }
+        };
+        let leaves = file(Part::Entries, ENTRIES_BYTES_MAX);
+        let payloads = file(Part::Payload, PAYLOAD_FILE_BYTES_MAX);
+        let tile = file(Part::Hashes, TILE_BYTES_MAX);
+        let hashed = tile.and_then(|tile| bundle.hashes_of(at, &tile));
+        let leaves = leaves.and_then(|leaves| bundle.unless_cut(leaves_of(at, leaves)));
+        let bodies = payloads.and_then(|payloads| bundle.unless_cut(bodies_of(at, payloads)));
+        if let Some(leaves) = leaves {
+            bundle.leaf_hashes = leaves.iter().map(|leaf| Hash::leaf(leaf)).collect();
+            bundle.compare(at, hashed.as_deref());
+            if let Some(bodies) = bodies {
+                bundle.take(at, leaves, bodies);
+            }
+        } else {
+            bundle.leaf_hashes = hashed.unwrap_or_default();
+        }
+        bundle.level1 = level1(&bundle.leaf_hashes).ok();
+        bundle
+    }
+
+    fn hashes_of(&mut self, at: At<'_>, tile: &[u8]) -> Option<Vec<Hash>> {
+        let hashes = tile_hashes(tile, at.width);
+        if hashes.is_none() {
+            let expected = usize::from(at.width).saturating_mul(32);
+            self.faults.push(Fault::TileLength { path: at.path(Part::Hashes), bytes: tile.len(), expected });
+        }
+        hashes
+    }
+
+    fn unless_cut<T>(&mut self, read: Result<T, Fault>) -> Option<T> {
+        read.map_err(|fault| self.faults.push(fault)).ok()
+    }
+
+    /// Holds the leaves against the tile.
+    fn compare(&mut self, at: At<'_>, hashed: Option<&[Hash]>) {
+        let Some(hashed) = hashed else { return };
+        for ((index, found), hashed) in (at.first()..).zip(&self.leaf_hashes).zip(hashed) {
+            if found != hashed {
+                let id = RecordId { unit: at.unit.clone(), index };
+                self.faults.push(Fault::Leaf { id, path: at.path(Part::Hashes) });
+            }
+        }
+    }
+
+    fn take(&mut self, at: At<'_>, leaves: Vec<Bytes>, bodies: Vec<Option<Body>>) {
+        let mut whole = true;
+        for ((index, leaf), body) in (at.first()..).zip(leaves).zip(bodies) {
+            match Entry::new(leaf, body) {
+                Ok(entry) => self.take_one(at.unit, index, entry, whole),
+                Err(fault) => {
+                    whole = false;
+                    self.faults.push(entry_fault(at.unit, index, fault));
+                }
+            }
+        }
+    }
+
+    /// Behind one that is not sound nothing is folded, but what the log says of itself is still of use.
+    fn take_one(&mut self, unit: &UnitId, index: u64, entry: Entry, folds: bool) {
+        let header = *entry.header();
+        let payload = entry.payload().map(|payload| &payload[..]);
+        if folds {
+            self.prepared.push(Prepared::new(unit, index, header.kind, header.time_ms, payload));
+        }
+        let kind = RecordKind::of_number(header.kind);
+        match payload {
+            None => self.missing.push((index, kind)),
+            Some(payload) => self.erases.extend(erased_by(header.kind, payload).map(|erased| (erased, index))),
+        }
+        if kind == RecordKind::Adopt {
+            match payload.map(|payload| Adoption::of(header.kind, payload)) {
+                // One that says nothing changes nothing.
+                Some(None) => {}
+                said => self.adopts.push((index, said.flatten())),
+            }
+        }
+        if folds {
+            self.entries.push(entry);
+        }
+    }
+}
+
+fn leaves_of(at: At<'_>, mut bytes: Bytes) -> Result<Vec<Bytes>, Fault> {
+    sequence(at, Part::Entries, &mut bytes, |bytes| {
+        let length = usize::from(bytes.try_get_u16().ok()?);
+        (length <= bytes.len()).then(|| bytes.split_to(length))
+    })
+}
+
+fn bodies_of(at: At<'_>, mut bytes: Bytes) -> Result<Vec<Option<Body>>, Fault> {
+    sequence(at, Part::Payload, &mut bytes, |bytes| {
+        let length = usize::try_from(bytes.try_get_u32().ok()?).ok()?;
+        if length == 0 {
+            return Some(None);
+        }
+        if length < OPENING_BYTES || length > bytes.len() {
+            return None;
+        }
+        let mut payload = bytes.split_to(length);
+        let opening = payload.get(..OPENING_BYTES)?.try_into().ok()?;
+        payload.advance(OPENING_BYTES);
+        Some(Some(Body { opening, payload }))
+    })
+}
+
+/// As many elements as the bundle is wide, and nothing after them.
+fn sequence<T>(
+    at: At<'_>,
+    part: Part,
+    bytes: &mut Bytes,
+    next: impl Fn(&mut Bytes) -> Option<T>,
+) -> Result<Vec<T>, Fault> {
+    let mut all = Vec::with_capacity(at.width.into());
+    for index in (at.first()..).take(at.width.into()) {
+        let cut = || Fault::Cut { id: RecordId { unit: at.unit.clone(), index }, path: at.path(part) };
+        all.push(next(bytes).ok_or_else(cut)?);
+    }
+    if bytes.is_empty() { Ok(all) } else { Err(Fault::Trailing(at.path(part))) }
+}
+
+fn entry_fault(unit: &UnitId, index: u64, fault: EntryError) -> Fault {
+    Fault::Entry { id: RecordId { unit: unit.clone(), index }, fault }
+}
+
+/// A bundle that was verified before, read again: its leaves, openings and payloads.
+#[derive(Debug)]
+pub(super) struct Raw {
+    leaves: Vec<Bytes>,
+    bodies: Vec<Option<Body>>,
+}
+
+impl Raw {
+    pub(super) fn read<F: Files>(files: &F, at: At<'_>) -> Result<Self, Fault> {
+        let read = |part, bytes_max| {
+            let path = at.path(part);
+            files.read(&path, bytes_max).map(Bytes::from).map_err(|why| Fault::Unreadable { path, why })
+        };
+        let (leaves, bodies) = (read(Part::Entries, ENTRIES_BYTES_MAX)?, read(Part::Payload, PAYLOAD_FILE_BYTES_MAX)?);
+        Ok(Self { leaves: leaves_of(at, leaves)?, bodies: bodies_of(at, bodies)? })
+    }
+
+    pub(super) fn get(&self, place: u64) -> Option<(&Bytes, Option<&Body>)> {
+        let place = usize::try_from(place).ok()?;
+        Some((self.leaves.get(place)?, self.bodies.get(place)?.as_ref()))
+    }
+}

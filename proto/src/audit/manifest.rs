@@ -1,0 +1,167 @@
+//! The manifest: every file of an export, by its SHA-256.
+//!
+//! A [note](crate::note) whose text is
+//!
+//! ```text
+//! entente/export@v1
+//! node takedown.example/BE
+//! files 2
+//! f3d8...64 hexadecimal digits  charter/1.note
+//! 91ab...                       logs/BE/checkpoint
+//! ```
+//!
+//! with two spaces between digest and path (so that `tail -n +4 manifest | sha256sum -c` reads it), paths ascending as bytes,
+//! each once. Paths have no empty, `.` or `..` part, and only `A-Z a-z 0-9 . - /`. The one signature is by the mirror key of
+//! the exporting unit, [`cosignature/v1`](crate::cosignature) over the text with the time of the export. No such text is the
+//! body of a checkpoint: its second line is no number.
+
+use std::collections::BTreeMap;
+
+use crate::cosignature::Cosignature;
+use crate::hash::Hash;
+use crate::ids::{NetworkName, UnitId};
+use crate::limits::MANIFEST_BYTES_MAX;
+use crate::note::{KeyName, Note, NoteError, SignError, Signer, VerifierKey};
+
+/// The first line of a manifest.
+pub const FORMAT: &str = "entente/export@v1";
+
+/// Why a manifest is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// The note, or its signature.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+    /// The first line.
+    #[error("its first line is not {FORMAT}")]
+    Format,
+    /// The second line.
+    #[error("its second line does not name the exporting unit: \"node <network>/<unit>\"")]
+    Node,
+    /// The third line, or another number of lines than it says.
+    #[error("its third line is not the number of the lines that follow: \"files <number>\"")]
+    Count,
+    /// A line that names no file.
+    #[error("line {0} is not a SHA-256 value, two spaces and a path")]
+    Line(usize),
+    /// A path that does not come after the one before.
+    #[error("line {0} does not come after the line before it: paths ascend, and each stands once")]
+    Order(usize),
+    /// More signatures than one.
+    #[error("it has {0} signatures: the exporting node signs it alone")]
+    Signatures(usize),
+}
+
+/// What a node says that an export consists of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    network: NetworkName,
+    unit: UnitId,
+    files: BTreeMap<String, Hash>,
+}
+
+impl Manifest {
+    /// The manifest of an export by this unit's node.
+    #[must_use]
+    pub const fn new(network: NetworkName, unit: UnitId) -> Self {
+        Self { network, unit, files: BTreeMap::new() }
+    }
+
+    /// Adds a file.
+    pub fn add(&mut self, path: String, digest: Hash) {
+        self.files.insert(path, digest);
+    }
+
+    /// The exporting unit's network.
+    #[must_use]
+    pub const fn network(&self) -> &NetworkName {
+        &self.network
+    }
+
+    /// The exporting unit.
+    #[must_use]
+    pub const fn unit(&self) -> &UnitId {
+        &self.unit
+    }
+
+    /// Every file but the manifest, with its SHA-256.
+    #[must_use]
+    pub const fn files(&self) -> &BTreeMap<String, Hash> {
+        &self.files
+    }
+
+    /// The text that is signed.
+    #[must_use]
+    pub fn text(&self) -> String {
+        use std::fmt::Write as _;
+        let mut text =
+            format!("{FORMAT}\nnode {}\nfiles {}\n", KeyName::log(&self.network, &self.unit), self.files.len());
+        for (path, digest) in &self.files {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{digest}  {path}");
+        }
+        text
+    }
+
+    /// The note, signed with the unit's mirror key at `time`, Unix seconds.
+    ///
+    /// # Errors
+    /// [`SignError`].
+    pub fn sign(&self, time: u64, signer: &dyn Signer) -> Result<Vec<u8>, SignError> {
+        let text = self.text();
+        let line = Cosignature::sign(&text, time, signer)?.to_line(signer.key());
+        Ok(Note::assemble(text, vec![line]).to_bytes())
+    }
+
+    /// Reads a manifest, whoever signed it.
+    ///
+    /// # Errors
+    /// [`ManifestError`] for every departure from the one form.
+    pub fn read(bytes: &[u8]) -> Result<(Self, Note), ManifestError> {
+        let note = Note::parse(bytes, MANIFEST_BYTES_MAX)?;
+        let mut lines = note.text().trim_end_matches('\n').split('\n').zip(1_usize..);
+        if lines.next().map(|(line, _)| line) != Some(FORMAT) {
+            return Err(ManifestError::Format);
+        }
+        let node = lines.next().and_then(|(line, _)| line.strip_prefix("node ")?.rsplit_once('/'));
+        let node = node.and_then(|(network, unit)| Some((network.parse().ok()?, unit.parse().ok()?)));
+        let (network, unit) = node.ok_or(ManifestError::Node)?;
+        let count = lines.next().and_then(|(line, _)| line.strip_prefix("files ")).ok_or(ManifestError::Count)?;
+        let mut files: BTreeMap<String, Hash> = BTreeMap::new();
+        for (line, number) in lines {
+            let (path, digest) = file(line).ok_or(ManifestError::Line(number))?;
+            if files.last_key_value().is_some_and(|(last, _)| last.as_str() >= path) {
+                return Err(ManifestError::Order(number));
+            }
+            files.insert(path.to_owned(), digest);
+        }
+        let read = Self { network, unit, files };
+        // The one form, also of the count.
+        if count != read.files.len().to_string() || read.text() != note.text() {
+            return Err(ManifestError::Count);
+        }
+        if note.signatures().len() != 1 {
+            return Err(ManifestError::Signatures(note.signatures().len()));
+        }
+        Ok((read, note))
+    }
+
+    /// Verifies that this key signed the note; gives when, Unix seconds.
+    ///
+    /// # Errors
+    /// [`NoteError`].
+    pub fn signed(note: &Note, key: &VerifierKey) -> Result<u64, NoteError> {
+        let line = note.signature_of(key).ok_or_else(|| NoteError::Unsigned(key.name().clone()))?;
+        let cosignature = Cosignature::from_line(line)?;
+        cosignature.verify(note.text(), key)?;
+        Ok(cosignature.time)
+    }
+}
+
+fn file(line: &str) -> Option<(&str, Hash)> {
+    let (digest, path) = line.split_once("  ")?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let whole = |part: &str| !part.is_empty() && part != "." && part != ".." && part.bytes().all(plain);
+    (path.split('/').all(whole) && path != super::MANIFEST).then_some(())?;
+    Some((path, Hash::from_hex(digest)?))
+}

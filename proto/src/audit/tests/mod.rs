@@ -1,0 +1,8 @@
+//! Each thing that verifying looks at has its fault here; `mutations` alters everything else.
+
+mod faults;
+mod mutations;
+mod oracle;
+mod past;
+mod seen_before;
+mod world;

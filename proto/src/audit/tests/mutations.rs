@@ -1,0 +1,107 @@
+//! Any alteration of an export is detected and named.
+
+use std::thread;
+
+use super::world::{InMemory, World};
+
+/// A generator that gives the same numbers everywhere (splitmix64).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((x ^ (x >> 31)) % end as u64) as usize
+    }
+}
+
+/// A file, drawn so that small ones come as often as large ones.
+fn any_file(files: &InMemory, chance: &mut Chance) -> String {
+    files.0.keys().nth(chance.below(files.0.len())).unwrap().clone()
+}
+
+/// Every fault that is found, in words; they must name the file, and begin where the alteration is.
+fn named(files: &InMemory, altered: &[String], how: &str) {
+    let found = files.verify();
+    let words: Vec<String> = found.faults.kept().iter().map(ToString::to_string).collect();
+    for file in altered {
+        assert!(words.iter().any(|words| words.contains(file)), "{how} {file}: {words:?}");
+    }
+    let place = |file: &String| match file.split('/').nth(1).filter(|_| file.starts_with("logs/")) {
+        Some(unit) => unit.to_owned(),
+        None => file.clone(),
+    };
+    let first = found.faults.first().unwrap().to_string();
+    assert!(altered.iter().any(|file| first.contains(&place(file))), "{how} {altered:?}: first of all {first}");
+}
+
+/// Runs so many alterations, each from a seed of its own, on all cores.
+fn each(count: u64, alter: impl Fn(&mut InMemory, &mut Chance) -> Option<(Vec<String>, String)> + Sync) {
+    let whole = World::new().export();
+    let cores = thread::available_parallelism().map_or(2, usize::from) as u64;
+    thread::scope(|scope| {
+        for core in 0..cores {
+            let (whole, alter) = (&whole, &alter);
+            scope.spawn(move || {
+                for seed in (core..count).step_by(cores as usize) {
+                    let mut files = whole.clone();
+                    if let Some((altered, how)) = alter(&mut files, &mut Chance(seed)) {
+                        named(&files, &altered, &format!("seed {seed}: {how}"));
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn one_flipped_bit_anywhere_is_detected_and_named() {
+    each(500, |files, chance| {
+        let file = any_file(files, chance);
+        let bytes = files.0.get_mut(&file).unwrap();
+        let (at, bit) = (chance.below(bytes.len()), chance.below(8));
+        bytes[at] ^= 1 << bit;
+        Some((vec![file], format!("bit {bit} of byte {at} of")))
+    });
+}
+
+#[test]
+fn a_deleted_doubled_swapped_cut_or_lengthened_file_is_detected_and_named() {
+    each(100, |files, chance| {
+        let (file, other) = (any_file(files, chance), any_file(files, chance));
+        let mut altered = vec![file.clone()];
+        let how = match chance.below(5) {
+            0 => {
+                files.0.remove(&file);
+                "deleted"
+            }
+            1 => {
+                let double = format!("{file}.1");
+                files.0.insert(double, files.0[&file].clone());
+                "doubled"
+            }
+            2 => {
+                let (one, two) = (files.0[&file].clone(), files.0[&other].clone());
+                if one == two {
+                    return None;
+                }
+                files.0.insert(file.clone(), two);
+                files.0.insert(other.clone(), one);
+                altered.push(other);
+                "swapped"
+            }
+            3 => {
+                let bytes = files.0.get_mut(&file).unwrap();
+                bytes.truncate(chance.below(bytes.len()));
+                "cut"
+            }
+            _ => {
+                files.0.get_mut(&file).unwrap().push(b'\n');
+                "lengthened"
+            }
+        };
+        Some((altered, how.to_owned()))
+    });
+}

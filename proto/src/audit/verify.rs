@@ -1,0 +1,493 @@
+//! All of an export.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use crate::audit::bundle::{At, Raw};
+use crate::audit::compare::contradiction;
+use crate::audit::log::{Reading, Register, VerifiedLog, Whole, newest, read_bundles, signed_by_author};
+use crate::audit::tiles::LogTree;
+use crate::audit::{Fault, Faults, Files, Manifest, Progress, Unreadable, Workers, charter_paths, layout};
+use crate::charter::{Charter, CharterChain, CharterError, UnverifiedCharter};
+use crate::checkpoint::Checkpoint;
+use crate::cosignature::Cosignature;
+use crate::entry::EntryHeader;
+use crate::fork::ForkProof;
+use crate::hash::Hash;
+use crate::ids::{Size, UnitId};
+use crate::limits::{CHARTER_BYTES_MAX, FORK_PROOF_BYTES_MAX, MANIFEST_BYTES_MAX};
+use crate::list::{Counts, Fold, Frontier, Payloads};
+use crate::note::Note;
+
+/// What an auditor knows already.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// Charters that are trusted: version and digest. Each must be among those of the export.
+    pub trusted: Vec<(u32, Hash)>,
+    /// The oldest version that the export's newest charter may have.
+    pub least: Option<u32>,
+    /// Checkpoints that were seen before, as notes: every log must extend them.
+    pub before: BTreeMap<UnitId, Vec<u8>>,
+}
+
+/// A version of the charter.
+#[derive(Debug, Clone)]
+pub struct VerifiedCharter {
+    /// Its file.
+    pub path: String,
+    /// The version.
+    pub version: u32,
+    /// SHA-256 of its text.
+    pub digest: Hash,
+    /// The units that it lists.
+    pub units: Vec<UnitId>,
+    /// When the first and the last mirror key that signs it did so, Unix seconds by their clocks; nothing if none does.
+    pub signed: Option<(u64, u64)>,
+}
+
+/// The list.
+#[derive(Debug, Clone)]
+pub struct Folded {
+    /// The list digest.
+    pub digest: Hash,
+    /// What was folded.
+    pub frontier: Frontier,
+    /// How many rows have each status.
+    pub counts: Counts,
+}
+
+/// What an export is found to be.
+#[derive(Debug, Default)]
+pub struct Verified {
+    /// The network; nothing if no charter holds.
+    pub network: Option<String>,
+    /// The unit whose node made it, and when, Unix seconds by its clock; nothing if its signature does not hold.
+    pub exporter: Option<(UnitId, u64)>,
+    /// The charters that hold, each under those before it.
+    pub chain: Option<CharterChain>,
+    /// The same in short, from the first on.
+    pub charters: Vec<VerifiedCharter>,
+    /// Every log, by unit.
+    pub logs: Vec<VerifiedLog>,
+    /// The list; nothing where a log does not hold.
+    pub list: Option<Folded>,
+    /// Forks that are proven, also by what was seen before.
+    pub forks: Vec<ForkProof>,
+    /// What does not hold. Where there is none, everything does.
+    pub faults: Faults,
+}
+
+/// Verifies an export.
+pub fn verify<F: Files, W: Workers>(
+    files: &F,
+    workers: &W,
+    asked: &Asked,
+    progress: &mut dyn FnMut(Progress),
+) -> Verified {
+    let mut verifying = Verifying { files, workers, register: Notes::default(), found: Verified::default() };
+    verifying.all(asked, progress);
+    let mut found = verifying.found;
+    found.faults = verifying.register.faults;
+    found
+}
+
+struct Verifying<'a, F, W> {
+    files: &'a F,
+    workers: &'a W,
+    register: Notes,
+    found: Verified,
+}
+
+/// The faults so far, and what the manifest says.
+#[derive(Debug, Default)]
+struct Notes {
+    faults: Faults,
+    manifest: Option<Manifest>,
+    /// How many files were read that the manifest names.
+    named: usize,
+}
+
+impl Register for Notes {
+    fn fault(&mut self, fault: Fault) {
+        self.faults.note(fault);
+    }
+
+    fn digest(&mut self, path: &str, found: Hash) {
+        // What is not named at all is told at the end.
+        let Some(named) = self.manifest.as_ref().and_then(|manifest| manifest.files().get(path)) else { return };
+        self.named = self.named.saturating_add(1);
+        if *named != found {
+            self.faults.note(Fault::Digest { path: path.to_owned(), named: *named, found });
+        }
+    }
+}
+
+impl<F: Files, W: Workers> Verifying<'_, F, W> {
+    fn all(&mut self, asked: &Asked, progress: &mut dyn FnMut(Progress)) {
+        let there: BTreeSet<String> = match self.files.list() {
+            Ok(there) => there.into_iter().collect(),
+            Err(why) => return self.register.fault(Fault::Directory(why)),
+        };
+        let note = self.manifest();
+        let Some(charters) = self.charters(&there) else { return };
+        self.pins(&charters, asked);
+        if let Some(note) = note {
+            self.exporter(&note, &charters);
+        }
+        let sizes = self.logs(&charters, &there, asked, progress);
+        self.strays(&there, &charters, &sizes);
+    }
+
+    fn manifest(&mut self) -> Option<Note> {
+        let path = layout::MANIFEST.to_owned();
+        let bytes = match self.files.read(&path, MANIFEST_BYTES_MAX) {
+            Ok(bytes) => bytes,
+            Err(why) => {
+                self.register.fault(Fault::Unreadable { path, why });
+                return None;
+            }
+        };
+        match Manifest::read(&bytes) {
+            Ok((manifest, note)) => {
+                self.register.manifest = Some(manifest);
+                Some(note)
+            }
+            Err(fault) => {
+                self.register.fault(Fault::Manifest(fault));
+                None
+            }
+        }
+    }
+
+    /// The charters from the first on. What is named in the manifest and missing is a fault.
+    fn charters(&mut self, there: &BTreeSet<String>) -> Option<CharterChain> {
+        let mut chain: Option<CharterChain> = None;
+        loop {
+            let named = |path: &String| {
+                self.register.manifest.as_ref().is_some_and(|manifest| manifest.files().contains_key(path))
+            };
+            let (refounded, newest) =
+                chain.as_ref().map_or((0, 0), |chain| (chain.refounded(), chain.newest().version()));
+            let mut next = vec![layout::charter(refounded, newest.saturating_add(1))];
+            if chain.is_some() {
+                next.push(layout::charter(refounded.saturating_add(1), 1));
+                next.retain(|path| named(path) || there.contains(path));
+            }
+            let Some(path) = next.into_iter().next() else { break };
+            let bytes = match self.files.read(&path, CHARTER_BYTES_MAX) {
+                Ok(bytes) => bytes,
+                Err(why) => {
+                    self.register.fault(Fault::Unreadable { path, why });
+                    break;
+                }
+            };
+            let next = next_charter(chain.clone(), &bytes);
+            let (digest, done) = (Hash::of(&bytes), next.is_err());
+            match next {
+                Ok(next) => {
+                    if next.newest().note() != bytes {
+                        self.register.fault(Fault::CharterLines(path.clone()));
+                    }
+                    self.found.charters.push(described(next.newest(), path.clone()));
+                    chain = Some(next);
+                }
+                Err(fault) => self.register.fault(Fault::Charter { path: path.clone(), fault: Box::new(fault) }),
+            }
+            self.register.digest(&path, digest);
+            if done {
+                break;
+            }
+        }
+        self.found.chain.clone_from(&chain);
+        self.found.network = chain.as_ref().map(|chain| chain.newest().network().to_string());
+        chain
+    }
+
+    fn pins(&mut self, charters: &CharterChain, asked: &Asked) {
+        for (version, digest) in &asked.trusted {
+            if charters.of_digest(digest).is_none() {
+                self.register.fault(Fault::NotPinned { version: *version, digest: *digest });
+            }
+        }
+        let newest = charters.newest().version();
+        // Versions begin with 1 again where the network was founded anew.
+        if let Some(asked) = asked.least.filter(|least| charters.refounded() == 0 && newest < *least) {
+            self.register.fault(Fault::TooOld { newest, asked });
+        }
+    }
+
+    fn exporter(&mut self, note: &Note, charters: &CharterChain) {
+        let Some(manifest) = &self.register.manifest else { return };
+        let (network, unit) = (manifest.network().clone(), manifest.unit().clone());
+        let listed = charters.all().rev().find_map(|charter| charter.unit(&unit));
+        let Some(listed) = listed.filter(|_| network == *charters.newest().network()) else {
+            return self.register.fault(Fault::UnknownExporter(format!("{network}/{unit}")));
+        };
+        match Manifest::signed(note, &listed.mirror_key) {
+            Ok(time) => self.found.exporter = Some((unit, time)),
+            Err(fault) => self.register.fault(Fault::Exporter { unit, fault }),
+        }
+    }
+
+    /// Every log; gives their sizes, of those whose checkpoint can be read.
+    fn logs(
+        &mut self,
+        charters: &CharterChain,
+        there: &BTreeSet<String>,
+        asked: &Asked,
+        progress: &mut dyn FnMut(Progress),
+    ) -> BTreeMap<UnitId, Size> {
+        let mut fold = match Fold::under(charters) {
+            Ok(fold) => Some(fold),
+            Err(unknown) => {
+                self.register.fault(Fault::Rules(unknown));
+                None
+            }
+        };
+        let units = charters.units();
+        let mut checkpoints: BTreeMap<UnitId, Option<(Checkpoint, Vec<u8>)>> = BTreeMap::new();
+        for unit in &units {
+            let path = layout::checkpoint(unit);
+            let named = self.register.manifest.as_ref().is_none_or(|manifest| manifest.files().contains_key(&path));
+            if !named && !there.contains(&path) {
+                // Nothing of it is certified.
+                checkpoints.insert(unit.clone(), None);
+            } else if let Some(found) = newest(self.files, charters, unit, &mut self.register) {
+                let size = found.0.size;
+                // Whoever signs a size that no disk holds is not followed there: all files are counted before.
+                if size.bundles() > u64::try_from(there.len()).unwrap_or(u64::MAX) {
+                    self.register.fault(Fault::Short { path, size });
+                } else {
+                    checkpoints.insert(unit.clone(), Some(found));
+                }
+            }
+        }
+        let of = |found: &Option<(Checkpoint, Vec<u8>)>| found.as_ref().map_or(Size::ZERO, |(head, _)| head.size);
+        let sizes: BTreeMap<UnitId, Size> = checkpoints.iter().map(|(unit, found)| (unit.clone(), of(found))).collect();
+        let mut done = Progress { entries: 0, of: sizes.values().fold(0, |sum, size| sum.saturating_add(size.get())) };
+        progress(done);
+        let mut whole = checkpoints.len() == units.len();
+        for (unit, checkpoint) in checkpoints {
+            let before = self.register.faults.count();
+            let mut log = self.log(&unit, charters, checkpoint, there, fold.as_mut(), asked, &mut |entries| {
+                done.entries = done.entries.saturating_add(entries);
+                progress(done);
+            });
+            if let Some(log) = &mut log {
+                log.faults = self.register.faults.count().saturating_sub(before);
+                whole &= log.faults == 0 || log.faults == u64::from(log.forked);
+            }
+            self.found.logs.extend(log);
+        }
+        if let Some(fold) = fold.filter(|_| whole) {
+            self.list(charters, fold, &sizes);
+        }
+        sizes
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what one log needs of all that was read before")]
+    fn log(
+        &mut self,
+        unit: &UnitId,
+        charters: &CharterChain,
+        checkpoint: Option<(Checkpoint, Vec<u8>)>,
+        there: &BTreeSet<String>,
+        mut fold: Option<&mut Fold>,
+        asked: &Asked,
+        progress: &mut dyn FnMut(u64),
+    ) -> Option<VerifiedLog> {
+        let mut reading = Reading::new(unit, charters)?;
+        let size = checkpoint.as_ref().map_or(Size::ZERO, |(checkpoint, _)| checkpoint.size);
+        let bridges = bridges_there(there, unit);
+        let of = Whole { files: self.files, checkpoint, bridges: &bridges };
+        let register = &mut self.register;
+        read_bundles(self.files, self.workers, unit, size, size, |at, bundle| {
+            reading.take(at, bundle, fold.as_deref_mut(), register);
+            progress(at.width.into());
+        });
+        let mut log = reading.finish(&of, fold.as_deref(), register);
+        log.forked = self.fork(unit, charters, there);
+        if let Some(note) = asked.before.get(unit) {
+            self.before(charters, &log.tree(self.files), of.checkpoint.as_ref(), note);
+        }
+        Some(log)
+    }
+
+    fn fork(&mut self, unit: &UnitId, charters: &CharterChain, there: &BTreeSet<String>) -> bool {
+        let path = layout::fork(unit);
+        if !there.contains(&path) {
+            return false;
+        }
+        let bytes = match self.files.read(&path, FORK_PROOF_BYTES_MAX) {
+            Ok(bytes) => bytes,
+            Err(why) => {
+                self.register.fault(Fault::Unreadable { path, why });
+                return false;
+            }
+        };
+        let versions: Vec<&Charter> = charters.all().map(AsRef::as_ref).collect();
+        let proof = ForkProof::verify_text(&bytes, &versions);
+        let forked = match proof {
+            Ok(proof) if proof.unit() == unit => {
+                let newest = charters.all().rev().find_map(|charter| charter.unit(unit));
+                if newest.is_some_and(|newest| newest.log_key == *proof.smaller().signed().key()) {
+                    self.register.fault(Fault::Forked(unit.clone()));
+                }
+                self.found.forks.push(proof);
+                true
+            }
+            Ok(_) => {
+                self.register.fault(Fault::Foreign(path.clone()));
+                false
+            }
+            Err(fault) => {
+                self.register.fault(Fault::ForkProof { path: path.clone(), fault: Box::new(fault) });
+                false
+            }
+        };
+        self.register.digest(&path, Hash::of(&bytes));
+        forked
+    }
+
+    /// The log extends what was seen of it before.
+    fn before(
+        &mut self,
+        charters: &CharterChain,
+        tree: &LogTree<'_, F>,
+        now: Option<&(Checkpoint, Vec<u8>)>,
+        note: &[u8],
+    ) {
+        let unit = tree.unit.clone();
+        let before = match signed_by_author(note, charters, &unit) {
+            Ok(before) => before,
+            Err(fault) => return self.register.fault(Fault::Before { unit, fault: Box::new(fault.into()) }),
+        };
+        if before.size > tree.size {
+            return self.register.fault(Fault::Shrunk { unit, before: before.size, now: tree.size });
+        }
+        let Some((now, now_note)) = now else { return };
+        let fault = contradiction(charters, tree, (now, now_note), (&before, note));
+        if let Some(Fault::Rewritten { proof: Some(proof), .. }) = &fault {
+            self.found.forks.push((**proof).clone());
+        }
+        if let Some(fault) = fault {
+            self.register.fault(fault);
+        }
+    }
+
+    fn list(&mut self, charters: &CharterChain, mut fold: Fold, sizes: &BTreeMap<UnitId, Size>) {
+        let logs = self.found.logs.iter().map(|log| (log.unit.clone(), (log.size, log.root))).collect();
+        let frontier = Frontier { charter: charters.newest().digest(), logs };
+        let payloads = Reread { files: self.files, sizes, kept: Mutex::new(VecDeque::new()) };
+        match fold.digest(&frontier, &payloads) {
+            Ok(digest) => self.found.list = Some(Folded { digest, frontier, counts: fold.counts() }),
+            Err(error) => self.register.fault(Fault::List(error.to_string())),
+        }
+    }
+
+    /// What lies there and is not named, and what is named and belongs to no export of these logs.
+    fn strays(&mut self, there: &BTreeSet<String>, charters: &CharterChain, sizes: &BTreeMap<UnitId, Size>) {
+        let Some(manifest) = self.register.manifest.take() else { return };
+        let named = manifest.files();
+        for path in there.iter().filter(|path| *path != layout::MANIFEST && !named.contains_key(*path)) {
+            self.register.fault(Fault::Stray(path.clone()));
+        }
+        if self.register.named == named.len() {
+            return;
+        }
+        let mut due: BTreeSet<String> = charter_paths(charters).map(|(path, _)| path).collect();
+        for (unit, size) in sizes {
+            due.extend([
+                layout::checkpoint(unit),
+                layout::log_key(unit),
+                layout::witness_keys(unit),
+                layout::fork(unit),
+            ]);
+            due.extend(layout::log_files(unit, *size));
+            due.extend(bridges_there(there, unit).into_iter().map(|size| layout::bridge(unit, size)));
+        }
+        let unread: Vec<String> =
+            charters.units().iter().filter(|unit| !sizes.contains_key(*unit)).map(layout::log).collect();
+        for path in named.keys().filter(|path| !due.contains(*path)) {
+            // Of a log whose checkpoint cannot be read nobody can say which files it has.
+            if !unread.iter().any(|log| path.starts_with(log.as_str())) {
+                self.register.fault(if there.contains(path) {
+                    Fault::Foreign(path.clone())
+                } else {
+                    Fault::Unreadable { path: path.clone(), why: Unreadable::Absent }
+                });
+            }
+        }
+        for path in named.keys().filter(|path| due.contains(*path) && path.ends_with("/fork") && !there.contains(*path))
+        {
+            self.register.fault(Fault::Unreadable { path: path.clone(), why: Unreadable::Absent });
+        }
+    }
+}
+
+fn next_charter(chain: Option<CharterChain>, bytes: &[u8]) -> Result<CharterChain, CharterError> {
+    let charter = UnverifiedCharter::parse(bytes)?;
+    let Some(mut chain) = chain else { return CharterChain::found(charter.verify_first()?) };
+    chain.follow(charter)?;
+    Ok(chain)
+}
+
+fn described(charter: &Charter, path: String) -> VerifiedCharter {
+    let times = Note::parse(charter.note(), CHARTER_BYTES_MAX).ok().map(|note| {
+        let of = |line| Cosignature::from_line(line).ok().map(|cosignature| cosignature.time);
+        note.signatures().iter().filter_map(of).collect::<Vec<u64>>()
+    });
+    let times = times.unwrap_or_default();
+    VerifiedCharter {
+        path,
+        version: charter.version(),
+        digest: charter.digest(),
+        units: charter.units().keys().cloned().collect(),
+        signed: times.iter().min().copied().zip(times.iter().max().copied()),
+    }
+}
+
+/// The sizes in the names of a log's bridges.
+fn bridges_there(there: &BTreeSet<String>, unit: &UnitId) -> Vec<Size> {
+    let of = |path: &String| {
+        let number = path.strip_prefix(&format!("{}bridge/", layout::log(unit)))?;
+        let size = number.parse().ok().and_then(|size| Size::new(size).ok())?;
+        (size.to_string() == number).then_some(size)
+    };
+    let mut sizes: Vec<Size> = there.iter().filter_map(of).collect();
+    sizes.sort_unstable();
+    sizes
+}
+
+/// Reads payloads again: of rows about which more than one record speaks.
+pub(super) struct Reread<'a, F> {
+    pub(super) files: &'a F,
+    pub(super) sizes: &'a BTreeMap<UnitId, Size>,
+    pub(super) kept: Mutex<VecDeque<(UnitId, u64, Raw)>>,
+}
+
+/// How many bundles are kept.
+const BUNDLES_KEPT: usize = 64;
+
+impl<F: Files> Payloads for Reread<'_, F> {
+    type Error = String;
+
+    fn payload(&self, unit: &UnitId, index: u64) -> Result<Option<(u64, Bytes)>, String> {
+        let size = self.sizes.get(unit).copied().unwrap_or_default();
+        let Some(at) = At::of(unit, index, size) else { return Ok(None) };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if !kept.iter().any(|(of, number, _)| of == unit && *number == at.number) {
+            let raw = Raw::read(self.files, at).map_err(|fault| fault.to_string())?;
+            if kept.len() >= BUNDLES_KEPT {
+                kept.pop_front();
+            }
+            kept.push_back((unit.clone(), at.number, raw));
+        }
+        let raw = kept.iter().find(|(of, number, _)| of == unit && *number == at.number).map(|(_, _, raw)| raw);
+        let Some((leaf, body)) = raw.and_then(|raw| raw.get(index.saturating_sub(at.first()))) else { return Ok(None) };
+        let header = EntryHeader::parse(leaf).map_err(|fault| fault.to_string())?;
+        Ok(body.map(|body| (header.time_ms, body.payload.clone())))
+    }
+}
