@@ -3,7 +3,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `file` | one epoch: a file of [frames](crate::frames), each body a run of entries |
+//! | `file` | one epoch: a file of frames (`frames.rs`), each body a run of entries |
 //! | `writer` | the thread that appends for everyone, with one `fdatasync` a group |
 //! | `heads` | the `AccessHead` records in the replicated log |
 //!

@@ -13,7 +13,7 @@
 //! | `writer` | [`Writer`]: the thread that appends for everyone, with one `fdatasync` a group |
 //!
 //! # The file
-//! It is one of [frames](crate::frames), with `entente journal\n` at its beginning, format version 1, and the unit's id. A
+//! It is one of frames (`frames.rs`), with `entente journal\n` at its beginning, format version 1, and the unit's id. A
 //! body is a protobuf message with the group's records in field 1, see `record.rs`. A torn last frame is cut off when the
 //! journal is opened. Any other damage is [`JournalError::Damaged`]: the file is left as it is, and the node must not sign
 //! until it has asked its partners.
