@@ -64,7 +64,23 @@ fn print(reply: &ShowReply, out: &mut Output) -> Result<(), CliError> {
         }
         out.line("")?;
     }
-    reply.records.iter().try_for_each(|record| print_record(record, out))
+    reply.records.iter().try_for_each(|record| print_record(record, out))?;
+    let Some(custody) = &reply.custody else { return Ok(()) };
+    for one in &custody.chain {
+        let (give, take) = (one.give.clone().unwrap_or_default(), one.take.clone().unwrap_or_default());
+        let intact = if one.intact { "both sides signed for the same item" } else { "THE HASHES DIFFER" };
+        out.line(format_args!(
+            "custody: {} gave it to {} ({} and {}): {intact}",
+            plain(&give.unit),
+            plain(&take.unit),
+            record_id(&give),
+            record_id(&take)
+        ))?;
+    }
+    for id in &custody.open {
+        out.line(format_args!("custody: {} is no part of the chain: the other side has not signed", record_id(id)))?;
+    }
+    out.line(format_args!("custody: {} holds it now", plain(&custody.holder)))
 }
 
 fn print_record(shown: &ShownRecord, out: &mut Output) -> Result<(), CliError> {

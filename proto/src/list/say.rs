@@ -36,6 +36,7 @@ impl Fold {
                 }
                 self.seize(key, evidence.operation.as_ref());
             }
+            (Body::Custody(custody), _) => self.hand_over(key, custody.item.as_ref()),
             (Body::Operation(_), _) => self.operations.begin(key),
             (Body::OperationStep(step), _) => self.step(key, &step),
             (Body::Link(link), _) => {

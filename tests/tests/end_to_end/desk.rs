@@ -280,6 +280,16 @@ fn evidence_goes_from_hand_to_hand_and_both_sides_say_so() {
     let hash = fr.call(&["show", &item]).ended(0).document()["records"][0]["statement"]["item"]["sha256"].clone();
     let shown = fr.call(&["show", &taken]).ended(0).document()["records"][0]["statement"].clone();
     assert_eq!((&shown["sha256"], &shown["step"], &shown["other"]), (&hash, &json!("take"), &json!("BE")));
+    // The chain of the item, with what each side signed.
+    let page = fr.call(&["show", &item]).ended(0).document();
+    let custody = &page["custody"];
+    assert_eq!((&custody["holder"], &custody["open"]), (&json!("FR"), &json!([])));
+    assert_eq!((&custody["chain"][0]["take"], &custody["chain"][0]["intact"]), (&json!(taken), &json!(true)));
+    let sides = page["records"].as_array().unwrap().iter().filter(|record| record["kind"] == "custody");
+    assert!(sides.clone().count() == 2 && sides.clone().all(|side| side["cosigned_by"].as_array().unwrap().len() == 1));
+    let home = fr.directory().to_str().unwrap();
+    let page = entente_tests::network::run(PROGRAM, &["show", &item, "--home", home], b"").ended(0).out;
+    assert!(page.contains("BE gave it to FR") && page.contains("custody: FR holds it now"), "{page}");
     fr.call(&["custody", "take", &taken, "--unit", "BE"]).ended(1).says(&["no evidence"]);
     be.call(&["evidence", network.directory().to_str().unwrap()]).ended(1).says(&["not a file"]);
 }

@@ -12,10 +12,11 @@ pub(crate) use self::row::{RowJson, status_word};
 pub(crate) use self::status::StatusJson;
 
 use entente_proto::wire::{
-    Availability, Change, Checked, EraseReason, Erasure, Pending, RecordRef, Relation, Relative, ShowReply,
-    ShownRecord, Status,
+    Availability, ChainOfCustody, Change, Checked, EraseReason, Erasure, Handover, Pending, RecordRef, Relation,
+    Relative, ShowReply, ShownRecord, Status,
 };
 use serde::Serialize;
+use serde_json::json;
 
 use super::words::{moment, record_id, word};
 
@@ -107,6 +108,8 @@ pub(crate) struct ShowJson {
     row: Option<RowJson>,
     family: Vec<RelativeJson>,
     records: Vec<ShownJson>,
+    /// Of an item of evidence alone.
+    custody: Option<serde_json::Value>,
 }
 
 /// A target that belongs together with the one shown.
@@ -144,8 +147,19 @@ impl From<&ShowReply> for ShowJson {
             row: reply.row.as_ref().map(RowJson::from),
             family: reply.family.iter().map(RelativeJson::from).collect(),
             records: reply.records.iter().map(ShownJson::from).collect(),
+            custody: reply.custody.as_ref().map(custody),
         }
     }
+}
+
+fn custody(custody: &ChainOfCustody) -> serde_json::Value {
+    let id = |id: &Option<RecordRef>| id.as_ref().map(record_id);
+    let hand = |one: &Handover| json!({ "give": id(&one.give), "take": id(&one.take), "intact": one.intact });
+    json!({
+        "holder": custody.holder,
+        "chain": custody.chain.iter().map(hand).collect::<Vec<_>>(),
+        "open": custody.open.iter().map(record_id).collect::<Vec<_>>(),
+    })
 }
 
 /// A line of `check`.

@@ -1,16 +1,64 @@
 //! An operation as the node tells it, with who can be reached and how far clocks differ.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use entente_proto::wire::record::Body;
 use entente_proto::wire::{
-    Board, OperationPart, OperationRequest, PeerStatus, Pending, PendingHold, RecordRef, Resurfaced, StatusRequest,
+    Board, Change, OperationPart, OperationRequest, PeerStatus, Pending, PendingHold, RecordRef, Resurfaced,
+    StatusRequest, WatchRequest,
 };
+use tokio::time::{Instant, timeout_at};
+use tonic::Streaming;
 
 use super::super::client::{Node, misfit};
 use super::super::error::CliError;
 
 /// How far clocks may differ before people are warned, milliseconds.
 pub(super) const CLOCKS_MS: u64 = 1_000;
+
+/// At the least how long after one question the next is asked, and at the most: who can be reached changes unannounced.
+const ASK_AFTER: Duration = Duration::from_millis(300);
+const ASK_AT_LAST: Duration = Duration::from_secs(5);
+
+/// Knows when it is time to ask again: when something was said that may concern an operation, and now and then.
+pub(super) struct Bell {
+    changes: Streaming<Change>,
+    asked: Instant,
+    rung: bool,
+}
+
+impl Bell {
+    /// Listens from now on. Whoever asks after this misses nothing.
+    pub(super) async fn new(node: &Node) -> Result<Self, CliError> {
+        let request = WatchRequest { pending: true, from: Vec::new() };
+        let changes = node.client().watch(node.lasting_request(request)).await?.into_inner();
+        Ok(Self { changes, asked: Instant::now(), rung: false })
+    }
+
+    /// Listens for so long; then whether it is time to ask.
+    pub(super) async fn listen(&mut self, wait: Duration) -> Result<bool, CliError> {
+        let end = Instant::now() + wait;
+        while let Ok(change) = timeout_at(end, self.changes.message()).await {
+            match change {
+                Ok(Some(change)) => self.rung |= concerns(&change),
+                _ => return Err(CliError::Unreachable("the node stops, or is restarted: call again".into())),
+            }
+        }
+        let since = self.asked.elapsed();
+        let due = self.rung && since >= ASK_AFTER || since >= ASK_AT_LAST;
+        if due {
+            (self.asked, self.rung) = (Instant::now(), false);
+        }
+        Ok(due)
+    }
+}
+
+/// Whether a statement may change what a page shows.
+fn concerns(change: &Change) -> bool {
+    let body = change.record.as_ref().and_then(|record| record.body.as_ref());
+    !matches!(body, Some(Body::Refer(_) | Body::Dispatch(_) | Body::Outcome(_) | Body::Adopt(_) | Body::AccessHead(_)))
+}
 
 /// What a node tells of an operation.
 #[derive(Debug, Default)]

@@ -14,15 +14,14 @@ use tokio::time::Instant;
 use super::super::client::Node;
 use super::super::error::CliError;
 use super::super::words::{plain, record_id};
-use super::board::Told;
+use super::board::{Bell, Told};
 use super::facts::{Facts, countdown, facts};
 use super::outcome::{Moment, Outcome};
 use super::show::{head, name, part_word};
-use super::watch::{is_over, moment_of};
+use super::watch::moment_of;
 use crate::clock::{Clock, SystemClock};
 
-/// How often the node is asked, and how often the time is drawn.
-const ASK_EVERY: Duration = Duration::from_millis(500);
+/// How often the time is drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(100);
 /// How many of the newest lines are kept.
 const LINES_MAX: usize = 200;
@@ -37,7 +36,7 @@ struct Screen {
     from: usize,
 }
 
-/// Draws until the operation is over, a person ends it, or the time is up.
+/// Draws until a person ends it, or the time is up: what is over stays to be read.
 pub(super) async fn run(node: &Node, id: &RecordRef, within_ms: u64, end: Option<Instant>) -> Result<(), CliError> {
     // Before the terminal changes: what is refused is told in the ordinary way.
     let told = Told::ask_all(node, id).await?;
@@ -56,14 +55,10 @@ async fn draw(
     end: Option<Instant>,
 ) -> Result<(), CliError> {
     let fault = |error: std::io::Error| CliError::Refused(format!("cannot draw here: {error}"));
-    let mut asked = Instant::now();
+    let mut bell = Bell::new(node).await?;
+    screen.told = Told::ask_all(node, id).await?;
     screen.take_in();
     loop {
-        if asked.elapsed() >= ASK_EVERY && !is_over(&screen.told) {
-            screen.told = Told::ask_all(node, id).await?;
-            asked = Instant::now();
-            screen.take_in();
-        }
         terminal.draw(|frame| screen.draw(frame)).map_err(fault)?;
         while event::poll(Duration::ZERO).map_err(fault)? {
             if let Event::Key(key) = event::read().map_err(fault)? {
@@ -81,7 +76,10 @@ async fn draw(
         if end.is_some_and(|end| Instant::now() >= end) {
             return Ok(());
         }
-        tokio::time::sleep(DRAW_EVERY).await;
+        if bell.listen(DRAW_EVERY).await? {
+            screen.told = Told::ask_all(node, id).await?;
+            screen.take_in();
+        }
     }
 }
 

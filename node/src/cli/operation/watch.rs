@@ -11,23 +11,23 @@ use super::super::client::{Deadline, Node};
 use super::super::error::CliError;
 use super::super::output::Output;
 use super::super::words::moment;
-use super::board::Told;
+use super::board::{Bell, Told};
 use super::facts::{Facts, countdown, facts};
 use super::outcome::{Moment, WITHIN_MINUTES};
 use super::screen;
 use super::steps::Of;
 use crate::clock::{Clock, SystemClock};
 
-/// How often the node is asked.
-const ASK_EVERY: Duration = Duration::from_millis(500);
+/// How often the time that is left is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// When the time that is left is told, in seconds before the moment.
 const MARKS: [u64; 17] = [86_400, 43_200, 21_600, 10_800, 3_600, 1_800, 600, 300, 60, 30, 10, 5, 4, 3, 2, 1, 0];
 
 /// Follow an operation and count down to its moment, from this machine's clock
 ///
 /// On a terminal it is a board (q ends it); elsewhere, or with --lines, a line for all that is new. Warns of units that
-/// cannot be reached, of clocks that differ by more than a second, and of holds that come late. Ends when the operation is
-/// closed or called off, or after --timeout.
+/// cannot be reached, of clocks that differ by more than a second, and of holds that come late. Lines end when the operation
+/// is closed or called off, or after --timeout.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -60,14 +60,18 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     }
     let mut out = Output::new(global.json);
     let (mut before, mut left) = (Facts::new(), u64::MAX);
+    let mut bell = Bell::new(&node).await?;
+    let mut told = Told::ask_all(&node, &args.of.operation).await?;
+    let mut news = true;
     loop {
-        let told = Told::ask_all(&node, &args.of.operation).await?;
         let at_ms = moment_of(&told);
-        let now = facts(&told);
-        for (_, line) in now.iter().filter(|(key, _)| !before.contains_key(*key)) {
-            print(&mut out, line, at_ms)?;
+        if news {
+            let now = facts(&told);
+            for (_, line) in now.iter().filter(|(key, _)| !before.contains_key(*key)) {
+                print(&mut out, line, at_ms)?;
+            }
+            before = now;
         }
-        before = now;
         if let Some(at_ms) = at_ms {
             let now_ms = SystemClock.now_ms();
             let next = at_ms.saturating_sub(now_ms).div_ceil(1_000);
@@ -82,7 +86,10 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
         if is_over(&told) || end.is_some_and(|end| Instant::now() >= end) {
             return Ok(());
         }
-        tokio::time::sleep(ASK_EVERY).await;
+        news = bell.listen(LOOK_EVERY).await?;
+        if news {
+            told = Told::ask_all(&node, &args.of.operation).await?;
+        }
     }
 }
 
@@ -93,7 +100,7 @@ pub(super) fn moment_of(told: &Told) -> Option<u64> {
 }
 
 /// Whether nothing is to come.
-pub(super) fn is_over(told: &Told) -> bool {
+fn is_over(told: &Told) -> bool {
     use entente_proto::wire::Phase;
     matches!(told.board.phase(), Phase::Closed | Phase::Aborted)
 }

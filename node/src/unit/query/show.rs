@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use entente_proto::ids::RecordId;
 use entente_proto::list::Standing;
+use entente_proto::list::operation::Handover;
 use entente_proto::record;
 use entente_proto::wire;
 use tonic::Status as Answer;
@@ -15,7 +16,7 @@ use super::family::family;
 use super::late::{Moment, late};
 use super::listed_row;
 use crate::core::Core;
-use crate::list::State;
+use crate::list::{State, Stored};
 
 /// The story of a target or of a record.
 pub(in crate::unit) fn show(core: &Core, what: &str) -> Result<wire::ShowReply, Answer> {
@@ -48,6 +49,10 @@ pub(in crate::unit) fn show(core: &Core, what: &str) -> Result<wire::ShowReply, 
         };
         records.insert(0, first);
     }
+    let custody = match &id {
+        Some(id) if !withheld.holds(id) => custody(core, &state, id, &mut records)?,
+        _ => None,
+    };
     if records.is_empty() {
         return Err(Answer::not_found(format!("nothing is known of {what}")));
     }
@@ -56,7 +61,31 @@ pub(in crate::unit) fn show(core: &Core, what: &str) -> Result<wire::ShowReply, 
         target.as_ref().map(|target| family(core, &state, &withheld, target)).transpose().map_err(unreadable)?;
     let row = target.map(|target| listed_row(core, &state, &withheld, &target)).transpose().map_err(unreadable)?;
     let row = row.map(|row| late(row, Moment { at_ms: core.clock.now_ms(), answer_within_ms: 0 }));
-    Ok(wire::ShowReply { row, records, family: family.unwrap_or_default() })
+    Ok(wire::ShowReply { row, records, family: family.unwrap_or_default(), custody })
+}
+
+/// The chain of custody of an item, whose records come behind the others.
+fn custody(
+    core: &Core,
+    state: &State,
+    item: &RecordId,
+    records: &mut Vec<wire::ShownRecord>,
+) -> Result<Option<wire::ChainOfCustody>, Answer> {
+    let custody = state.fold.custody(item, &Stored(&*core.store)).map_err(|error| unreadable(&error.into()))?;
+    let Some(custody) = custody else { return Ok(None) };
+    for id in custody.chain.iter().flat_map(|one| [&one.give, &one.take]).chain(&custody.open) {
+        records.extend(shown(core, state, id)?);
+    }
+    let handover = |one: &Handover| wire::Handover {
+        give: Some(record_ref(&one.give)),
+        take: Some(record_ref(&one.take)),
+        intact: one.intact,
+    };
+    Ok(Some(wire::ChainOfCustody {
+        chain: custody.chain.iter().map(handover).collect(),
+        holder: custody.holder,
+        open: custody.open.iter().map(record_ref).collect(),
+    }))
 }
 
 /// A record with all that is known of it; nothing where the log is not that long.

@@ -120,7 +120,11 @@ impl Fold {
         Ok(Some(read))
     }
 
-    fn read_body<P: Payloads>(&self, key: Key, payloads: &P) -> Result<Option<(u64, Body)>, ReadError<P::Error>> {
+    pub(super) fn read_body<P: Payloads>(
+        &self,
+        key: Key,
+        payloads: &P,
+    ) -> Result<Option<(u64, Body)>, ReadError<P::Error>> {
         let (Some(record), Some(slot)) = (self.record_id(key), self.slot(key)) else { return Ok(None) };
         let read = payloads.payload(&record.unit, record.index).map_err(ReadError::Payloads)?;
         let Some((time_ms, payload)) = read else { return Err(ReadError::Gone(record)) };

@@ -14,6 +14,8 @@ use crate::wire::{OperationStep, RecordRef};
 pub(in crate::list) struct Operations {
     /// By the record that begins one; also where that is not folded, or is something else.
     courses: BTreeMap<Key, Course>,
+    /// Of each item that was handed over, or was to be: both sides' words, in the order in which they were folded.
+    custody: BTreeMap<Key, Vec<Key>>,
 }
 
 /// What was said of one operation, in the order in which it was folded.
@@ -40,6 +42,11 @@ impl Operations {
     /// An operation begins.
     pub(in crate::list) fn begin(&mut self, key: Key) {
         self.courses.entry(key).or_default();
+    }
+
+    /// What was said of the hand-over of an item.
+    pub(super) fn handed(&self, item: Key) -> &[Key] {
+        self.custody.get(&item).map(Vec::as_slice).unwrap_or_default()
     }
 
     pub(super) fn get(&self, key: Key) -> Option<&Course> {
@@ -72,6 +79,13 @@ impl Fold {
     pub(in crate::list) fn seize(&mut self, key: Key, operation: Option<&RecordRef>) {
         if let Some(on) = operation.and_then(|id| self.key_of(id)) {
             self.operations.courses.entry(on).or_default().evidence.push(key);
+        }
+    }
+
+    /// One side's word on the hand-over of an item.
+    pub(in crate::list) fn hand_over(&mut self, key: Key, item: Option<&RecordRef>) {
+        if let Some(item) = item.and_then(|id| self.key_of(id)) {
+            self.operations.custody.entry(item).or_default().push(key);
         }
     }
 

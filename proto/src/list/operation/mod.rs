@@ -80,9 +80,18 @@
 //! The message `Board` of `operation.proto`; its *digest* is SHA-256 of its canonical bytes. The list digest covers the
 //! frontier and the rows, and not the boards: who has the same frontier has the same boards.
 
+//! # Custody
+//!
+//! The unit of an `Evidence` record holds its item first. A hand-over is a `Custody` with the step *give* by the unit that
+//! holds it, and a *take* by the unit that it names, which names the giver in turn. Both sides' words are taken in their own
+//! order: of a holder its first give that was not taken yet, and of the unit that it names the first take from the holder
+//! that was not used yet. Then that unit holds it. It is *intact* where both name the SHA-256 of the evidence. What is left,
+//! a give without a take, or words of units that did not hold it, is told apart.
+
 mod against;
 mod board;
 mod course;
+mod custody;
 mod cut;
 mod fault;
 mod index;
@@ -91,6 +100,7 @@ mod member;
 mod set;
 
 pub use board::board_digest;
+pub use custody::{Custody, Handover};
 pub(super) use index::Operations;
 pub use set::{frozen_digest, referrals};
 

@@ -421,3 +421,30 @@ fn the_digest_of_frozen_targets_is_the_golden_one() {
     bytes.extend(b"\x00\x02BE\0\0\0\0\0\0\0\0\x00\x02BE\0\0\0\0\0\0\0\x01\x00\x02FR\0\0\0\0\0\0\0\0");
     assert_eq!(frozen_digest(&operation, &targets), Hash::of(&bytes));
 }
+
+#[test]
+fn an_item_goes_from_hand_to_hand_where_both_sides_say_so() {
+    let mut world = World::new(&["BE", "FR", "NL"]);
+    let item = wire::EvidenceItem { sha256: vec![5; 32], ..Default::default() };
+    let of = world.say("BE", Body::Evidence(wire::Evidence { item: Some(item), ..Default::default() }));
+    let hand = |step, other: &str, hash| {
+        let (item, other) = (reference(&of), other.to_owned());
+        Body::Custody(wire::Custody { item, step, other, at_ms: 1, sha256: vec![hash; 32], text: String::new() })
+    };
+    // NL takes from FR before FR is known to have it: in whatever order it comes, the chain is the same.
+    world.say("NL", hand(2, "FR", 6));
+    world.say("FR", hand(2, "BE", 5));
+    world.say("FR", hand(1, "NL", 5));
+    let custody = |world: &World| world.fold.custody(&id(&of), &world.logs).unwrap().unwrap();
+    assert_eq!((custody(&world).holder.as_str(), custody(&world).open.len()), ("BE", 3));
+    world.say("BE", hand(1, "FR", 5));
+    let chain: Vec<_> =
+        custody(&world).chain.iter().map(|one| (one.give.to_string(), one.take.to_string(), one.intact)).collect();
+    assert_eq!(chain, [("BE/1".into(), "FR/0".into(), true), ("FR/1".into(), "NL/0".into(), false)]);
+    assert_eq!((custody(&world).holder.as_str(), custody(&world).open.len()), ("NL", 0));
+    // Who does not hold it gives nothing, and a give that nobody takes stays open.
+    world.say("BE", hand(1, "NL", 5));
+    world.say("NL", hand(1, "BE", 5));
+    assert_eq!((custody(&world).holder.as_str(), custody(&world).open.len()), ("NL", 2));
+    assert_eq!(world.fold.custody(&id("FR/0"), &world.logs).unwrap(), None);
+}
