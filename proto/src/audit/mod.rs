@@ -49,12 +49,15 @@
 //! | `tiles.rs` | the tiles above, made and checked; roots at any size |
 //! | `fault.rs` | [`Fault`]: what does not hold, and where |
 //! | `files.rs` | [`Files`], [`Workers`] |
+//! | `charters.rs` | the charters |
 //! | `log.rs` | one log |
 //! | `compare.rs` | two exports against each other |
+//! | `reread.rs` | payloads read again |
 //! | `past.rs` | the list as it was at a moment, and one record by itself |
 //! | `verify.rs` | all of it: [`verify`], [`Verified`] |
 
 mod bundle;
+mod charters;
 mod compare;
 mod compose;
 mod fault;
@@ -63,6 +66,7 @@ mod layout;
 mod log;
 mod manifest;
 mod past;
+mod reread;
 mod tiles;
 mod verify;
 
@@ -70,6 +74,7 @@ mod verify;
 mod tests;
 
 pub use bundle::BundleFiles;
+pub use charters::VerifiedCharter;
 pub use compare::{Compared, ComparedLog, compare};
 pub use compose::{LogNotes, charter_files, charter_paths};
 pub use fault::{Fault, Faults};
@@ -81,4 +86,4 @@ pub use log::VerifiedLog;
 pub use manifest::{FORMAT, Manifest, ManifestError};
 pub use past::{Moment, Past, PastError, Visit};
 pub use tiles::{tile_bytes, upper_tile_bytes};
-pub use verify::{Asked, Folded, Verified, VerifiedCharter, verify};
+pub use verify::{Asked, Folded, Verified, verify};

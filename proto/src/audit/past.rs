@@ -1,11 +1,10 @@
 //! What follows from an export that verifies: the list as it was, and one record by itself.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Mutex;
+use std::collections::BTreeMap;
 
 use crate::audit::bundle::{At, Raw};
 use crate::audit::log::{VerifiedLog, read_bundles};
-use crate::audit::verify::Reread;
+use crate::audit::reread::Reread;
 use crate::audit::{Files, Unreadable, Verified, Workers};
 use crate::charter::CharterChain;
 use crate::entry::{Entry, EntryError, EntryHeader};
@@ -145,7 +144,7 @@ impl Verified {
             return Err(fault.into());
         }
         let of: BTreeMap<UnitId, Size> = self.logs.iter().map(|log| (log.unit.clone(), log.size)).collect();
-        let payloads = Reread { files, sizes: &of, kept: Mutex::new(VecDeque::new()) };
+        let payloads = Reread::new(files, &of);
         let mut logs = BTreeMap::new();
         for unit in charters.units() {
             let log = self.log(&unit, 0)?;

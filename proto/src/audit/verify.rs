@@ -1,24 +1,20 @@
 //! All of an export.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
-
-use crate::audit::bundle::{At, Raw};
+use crate::audit::charters::{self, VerifiedCharter};
 use crate::audit::compare::contradiction;
 use crate::audit::log::{Reading, Register, VerifiedLog, Whole, newest, read_bundles, signed_by_author};
+use crate::audit::reread::Reread;
 use crate::audit::tiles::LogTree;
 use crate::audit::{Fault, Faults, Files, Manifest, Progress, Unreadable, Workers, charter_paths, layout};
-use crate::charter::{Charter, CharterChain, CharterError, UnverifiedCharter};
+use crate::charter::{Charter, CharterChain};
 use crate::checkpoint::Checkpoint;
-use crate::cosignature::Cosignature;
-use crate::entry::EntryHeader;
 use crate::fork::ForkProof;
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
-use crate::limits::{CHARTER_BYTES_MAX, FORK_PROOF_BYTES_MAX, MANIFEST_BYTES_MAX};
-use crate::list::{Counts, Fold, Frontier, Payloads};
+use crate::limits::{FORK_PROOF_BYTES_MAX, MANIFEST_BYTES_MAX};
+use crate::list::{Counts, Fold, Frontier};
 use crate::note::Note;
 
 /// What an auditor knows already.
@@ -30,21 +26,6 @@ pub struct Asked {
     pub least: Option<u32>,
     /// Checkpoints that were seen before, as notes: every log must extend them.
     pub before: BTreeMap<UnitId, Vec<u8>>,
-}
-
-/// A version of the charter.
-#[derive(Debug, Clone)]
-pub struct VerifiedCharter {
-    /// Its file.
-    pub path: String,
-    /// The version.
-    pub version: u32,
-    /// SHA-256 of its text.
-    pub digest: Hash,
-    /// The units that it lists.
-    pub units: Vec<UnitId>,
-    /// When the first and the last mirror key that signs it did so, Unix seconds by their clocks; nothing if none does.
-    pub signed: Option<(u64, u64)>,
 }
 
 /// The list.
@@ -102,11 +83,18 @@ struct Verifying<'a, F, W> {
 
 /// The faults so far, and what the manifest says.
 #[derive(Debug, Default)]
-struct Notes {
+pub(super) struct Notes {
     faults: Faults,
     manifest: Option<Manifest>,
     /// How many files were read that the manifest names.
     named: usize,
+}
+
+impl Notes {
+    /// Whether the manifest names a file.
+    pub(super) fn names(&self, path: &str) -> bool {
+        self.manifest.as_ref().is_some_and(|manifest| manifest.files().contains_key(path))
+    }
 }
 
 impl Register for Notes {
@@ -131,7 +119,11 @@ impl<F: Files, W: Workers> Verifying<'_, F, W> {
             Err(why) => return self.register.fault(Fault::Directory(why)),
         };
         let note = self.manifest();
-        let Some(charters) = self.charters(&there) else { return };
+        let Some(charters) = charters::read(self.files, &there, &mut self.register, &mut self.found.charters) else {
+            return;
+        };
+        self.found.network = Some(charters.newest().network().to_string());
+        self.found.chain = Some(charters.clone());
         self.pins(&charters, asked);
         if let Some(note) = note {
             self.exporter(&note, &charters);
@@ -159,50 +151,6 @@ impl<F: Files, W: Workers> Verifying<'_, F, W> {
                 None
             }
         }
-    }
-
-    /// The charters from the first on. What is named in the manifest and missing is a fault.
-    fn charters(&mut self, there: &BTreeSet<String>) -> Option<CharterChain> {
-        let mut chain: Option<CharterChain> = None;
-        loop {
-            let named = |path: &String| {
-                self.register.manifest.as_ref().is_some_and(|manifest| manifest.files().contains_key(path))
-            };
-            let (refounded, newest) =
-                chain.as_ref().map_or((0, 0), |chain| (chain.refounded(), chain.newest().version()));
-            let mut next = vec![layout::charter(refounded, newest.saturating_add(1))];
-            if chain.is_some() {
-                next.push(layout::charter(refounded.saturating_add(1), 1));
-                next.retain(|path| named(path) || there.contains(path));
-            }
-            let Some(path) = next.into_iter().next() else { break };
-            let bytes = match self.files.read(&path, CHARTER_BYTES_MAX) {
-                Ok(bytes) => bytes,
-                Err(why) => {
-                    self.register.fault(Fault::Unreadable { path, why });
-                    break;
-                }
-            };
-            let next = next_charter(chain.clone(), &bytes);
-            let (digest, done) = (Hash::of(&bytes), next.is_err());
-            match next {
-                Ok(next) => {
-                    if next.newest().note() != bytes {
-                        self.register.fault(Fault::CharterLines(path.clone()));
-                    }
-                    self.found.charters.push(described(next.newest(), path.clone()));
-                    chain = Some(next);
-                }
-                Err(fault) => self.register.fault(Fault::Charter { path: path.clone(), fault: Box::new(fault) }),
-            }
-            self.register.digest(&path, digest);
-            if done {
-                break;
-            }
-        }
-        self.found.chain.clone_from(&chain);
-        self.found.network = chain.as_ref().map(|chain| chain.newest().network().to_string());
-        chain
     }
 
     fn pins(&mut self, charters: &CharterChain, asked: &Asked) {
@@ -380,7 +328,7 @@ impl<F: Files, W: Workers> Verifying<'_, F, W> {
     fn list(&mut self, charters: &CharterChain, mut fold: Fold, sizes: &BTreeMap<UnitId, Size>) {
         let logs = self.found.logs.iter().map(|log| (log.unit.clone(), (log.size, log.root))).collect();
         let frontier = Frontier { charter: charters.newest().digest(), logs };
-        let payloads = Reread { files: self.files, sizes, kept: Mutex::new(VecDeque::new()) };
+        let payloads = Reread::new(self.files, sizes);
         match fold.digest(&frontier, &payloads) {
             Ok(digest) => self.found.list = Some(Folded { digest, frontier, counts: fold.counts() }),
             Err(error) => self.register.fault(Fault::List(error.to_string())),
@@ -427,28 +375,6 @@ impl<F: Files, W: Workers> Verifying<'_, F, W> {
     }
 }
 
-fn next_charter(chain: Option<CharterChain>, bytes: &[u8]) -> Result<CharterChain, CharterError> {
-    let charter = UnverifiedCharter::parse(bytes)?;
-    let Some(mut chain) = chain else { return CharterChain::found(charter.verify_first()?) };
-    chain.follow(charter)?;
-    Ok(chain)
-}
-
-fn described(charter: &Charter, path: String) -> VerifiedCharter {
-    let times = Note::parse(charter.note(), CHARTER_BYTES_MAX).ok().map(|note| {
-        let of = |line| Cosignature::from_line(line).ok().map(|cosignature| cosignature.time);
-        note.signatures().iter().filter_map(of).collect::<Vec<u64>>()
-    });
-    let times = times.unwrap_or_default();
-    VerifiedCharter {
-        path,
-        version: charter.version(),
-        digest: charter.digest(),
-        units: charter.units().keys().cloned().collect(),
-        signed: times.iter().min().copied().zip(times.iter().max().copied()),
-    }
-}
-
 /// The sizes in the names of a log's bridges.
 fn bridges_there(there: &BTreeSet<String>, unit: &UnitId) -> Vec<Size> {
     let of = |path: &String| {
@@ -459,35 +385,4 @@ fn bridges_there(there: &BTreeSet<String>, unit: &UnitId) -> Vec<Size> {
     let mut sizes: Vec<Size> = there.iter().filter_map(of).collect();
     sizes.sort_unstable();
     sizes
-}
-
-/// Reads payloads again: of rows about which more than one record speaks.
-pub(super) struct Reread<'a, F> {
-    pub(super) files: &'a F,
-    pub(super) sizes: &'a BTreeMap<UnitId, Size>,
-    pub(super) kept: Mutex<VecDeque<(UnitId, u64, Raw)>>,
-}
-
-/// How many bundles are kept.
-const BUNDLES_KEPT: usize = 64;
-
-impl<F: Files> Payloads for Reread<'_, F> {
-    type Error = String;
-
-    fn payload(&self, unit: &UnitId, index: u64) -> Result<Option<(u64, Bytes)>, String> {
-        let size = self.sizes.get(unit).copied().unwrap_or_default();
-        let Some(at) = At::of(unit, index, size) else { return Ok(None) };
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if !kept.iter().any(|(of, number, _)| of == unit && *number == at.number) {
-            let raw = Raw::read(self.files, at).map_err(|fault| fault.to_string())?;
-            if kept.len() >= BUNDLES_KEPT {
-                kept.pop_front();
-            }
-            kept.push_back((unit.clone(), at.number, raw));
-        }
-        let raw = kept.iter().find(|(of, number, _)| of == unit && *number == at.number).map(|(_, _, raw)| raw);
-        let Some((leaf, body)) = raw.and_then(|raw| raw.get(index.saturating_sub(at.first()))) else { return Ok(None) };
-        let header = EntryHeader::parse(leaf).map_err(|fault| fault.to_string())?;
-        Ok(body.map(|body| (header.time_ms, body.payload.clone())))
-    }
 }

@@ -98,4 +98,12 @@ fn refound_drill_two_units_found_their_network_anew_when_the_third_is_gone_for_e
             })
         });
     }
+    // An auditor sees all of it, from the first founding on.
+    network.until_agreed(&["BE", "FR"]);
+    let export = network.directory().join("export");
+    let export = export.to_str().unwrap();
+    let _ = be.call(&["audit", "export", export]).ended(0);
+    let found = run(PROGRAM, &["audit", "verify", "--json", export], b"").ended(0).document();
+    assert_eq!(found["charters"].as_array().unwrap().len(), 3, "{found}");
+    assert_eq!(found["list"]["digest"], be.status()["list"]["digest"]);
 }
