@@ -230,14 +230,14 @@ block = []    # units that are neither dialled nor let in, for emergencies
 # format = "text"    # or "json"
 # level = "info"     # error, warn, info, debug, trace
 
+[access]
+# purpose = "optional"   # "required": whoever reads has to say why, with --purpose
+# head_every_s = 3600    # so many seconds after a call, at most 3600, the unit's log fixes the access log up to it
+
 [store]
 # low_space_mib = 256    # with less free space than this nothing is accepted any more
 # cache_mib = 64         # the database's page cache
 # scrub_after_s = 1800   # so many seconds after an erasure, at most 3600, its bytes are taken off the disk
-
-[access]
-# purpose = "optional"   # "required": whoever reads has to say why, with --purpose
-# head_every_s = 3600    # so many seconds after a call, at most 3600, the unit's log fixes the access log up to it
 "#
         )
     }
@@ -367,6 +367,7 @@ mod tests {
         let spoken = template().replace("# format", "format").replace("# level", "level");
         let spoken = spoken.replace("# low", "low").replace("# cache", "cache").replace("# scrub", "scrub");
         let spoken = spoken.replace("# approvals", "approvals").replace("# pages", "pages");
+        let spoken = spoken.replace("# purpose", "purpose").replace("# head", "head");
         assert_ne!(spoken, template());
         assert_eq!(Config::parse(&spoken).unwrap(), config);
     }
@@ -375,16 +376,19 @@ mod tests {
     fn settings_are_taken_over() {
         let text = template().replace("block = []", "block = [\"FR\", \"UK\"]");
         let text = format!("{text}cache_mib = 8\n").replace("[log]\n", "[log]\nformat = \"json\"\nlevel = \"debug\"\n");
+        let text = text.replace("# purpose = \"optional\"", "purpose = \"required\"");
         let config = Config::parse(&text).unwrap();
         assert_eq!(config.blocked.iter().map(UnitId::as_str).collect::<Vec<_>>(), ["FR", "UK"]);
         assert_eq!(config.log, LogConfig { format: LogFormat::Json, level: LogLevel::Debug });
         assert_eq!(config.store, StoreConfig { low_space_mib: 256, cache_mib: 8, scrub_after_s: 1_800 });
+        assert_eq!(config.access, AccessConfig { head_every_s: 3_600, purpose_needed: true });
     }
 
     #[test]
     fn every_fault_is_named_at_once_with_its_key() {
         let text = "network = \"A B\"\nlisten = 7\nofficer = \"o\"\nfuture = 1\npeers = 3\n\
-                    [log]\nformat = \"xml\"\nlevl = \"info\"\n[store]\ncache_mib = -1\nlow_space_mib = \"1\"\nscrub_after_s = 3601\n";
+                    [log]\nformat = \"xml\"\nlevl = \"info\"\n[store]\ncache_mib = -1\nlow_space_mib = \"1\"\nscrub_after_s = 3601\n\
+                    [access]\nhead_every_s = 0\npurpose = \"no\"\n";
         let expected = [
             "network",
             "unit",
@@ -397,6 +401,8 @@ mod tests {
             "store.low_space_mib",
             "store.cache_mib",
             "store.scrub_after_s",
+            "access.head_every_s",
+            "access.purpose",
         ];
         assert_eq!(faults(text), expected);
         let words = Config::parse(text).unwrap_err().to_string();
