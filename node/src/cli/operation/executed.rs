@@ -15,7 +15,7 @@ use super::super::inputs::{Input, open};
 use super::super::words::{Word, parse_moment, parser, record_id};
 use super::board::Told;
 use super::steps::Of;
-use super::targets::on_board;
+use super::targets::OnBoard;
 use crate::import::fields::Fields;
 use crate::import::{Fault, Item};
 
@@ -75,8 +75,9 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     let told = Told::ask(&node, &args.of.operation).await?;
     // In the order in which they were given; of a target that is named twice the last word counts.
     let (mut order, mut bodies) = (Vec::new(), BTreeMap::new());
+    let board = OnBoard::of(&told);
     for deed in deeds {
-        for id in on_board(&told, std::slice::from_ref(&deed.name))? {
+        for id in board.named(&deed.name)? {
             let name = record_id(&id);
             if bodies.insert(name.clone(), body(&args.of.operation, id, &deed)).is_none() {
                 order.push(name);

@@ -85,14 +85,14 @@ pub(super) async fn remove(args: RemoveArgs, global: &Global) -> Result<(), CliE
     let Targets { targets, entering } = args.targets;
     let node = Node::connect(global, entering.deadline).await?;
     let board = Told::ask(&node, &args.of.operation).await?;
-    let targets = referrals(&on_board(&board, &named(targets, entering.from.as_deref())?)?);
+    let targets = referrals(&all_named(&board, &named(targets, entering.from.as_deref())?)?);
     take_at(node, &args.of, Step::Remove(OperationTargets { targets }), &entering, global).await
 }
 
 pub(super) async fn assign(args: AssignArgs, global: &Global) -> Result<(), CliError> {
     let node = Node::connect(global, args.entering.deadline).await?;
     let board = Told::ask(&node, &args.of.operation).await?;
-    let mut ids = on_board(&board, &named(args.targets, args.entering.from.as_deref())?)?;
+    let mut ids = all_named(&board, &named(args.targets, args.entering.from.as_deref())?)?;
     if let Some(ending) = &args.ending {
         let ends = |target: &&BoardTarget| host(&target.target).is_some_and(|host| host.ends_with(ending.as_str()));
         ids.extend(board.board.targets.iter().filter(ends).filter_map(|target| target.referral.clone()));
@@ -170,25 +170,36 @@ pub(super) async fn resolve(node: &Node, names: &[String]) -> Result<Vec<Referra
     Ok(referrals(&ids))
 }
 
-/// The referrals of an operation that are named, by their ids or by what they refer.
-pub(super) fn on_board(told: &Told, names: &[String]) -> Result<Vec<RecordRef>, CliError> {
-    let mut by_target: BTreeMap<&str, Vec<&RecordRef>> = BTreeMap::new();
-    for target in &told.board.targets {
-        by_target.entry(target.target.as_str()).or_default().extend(&target.referral);
+/// The referrals of an operation that are named.
+fn all_named(told: &Told, names: &[String]) -> Result<Vec<RecordRef>, CliError> {
+    let board = OnBoard::of(told);
+    let named = names.iter().map(|name| board.named(name)).collect::<Result<Vec<_>, CliError>>()?;
+    Ok(named.into_iter().flatten().collect())
+}
+
+/// The targets of an operation, to be named by their ids or by what they refer.
+pub(super) struct OnBoard<'a>(BTreeMap<&'a str, Vec<&'a RecordRef>>);
+
+impl<'a> OnBoard<'a> {
+    pub(super) fn of(told: &'a Told) -> Self {
+        let mut by_target: BTreeMap<&str, Vec<&RecordRef>> = BTreeMap::new();
+        for target in &told.board.targets {
+            by_target.entry(target.target.as_str()).or_default().extend(&target.referral);
+        }
+        Self(by_target)
     }
-    let mut ids = Vec::new();
-    for name in names {
+
+    /// The referrals that are meant by a name.
+    pub(super) fn named(&self, name: &str) -> Result<Vec<RecordRef>, CliError> {
         if let Ok(id) = parse_id(name) {
-            ids.push(id);
-            continue;
+            return Ok(vec![id]);
         }
         let understood = record::from_input(name).map_err(|error| CliError::Refused(format!("{name}: {error}")))?;
-        match by_target.get(understood.target.as_str()) {
-            Some(found) => ids.extend(found.iter().map(|id| (*id).clone())),
-            None => return Err(CliError::Refused(format!("{name} is not a target of this operation"))),
+        match self.0.get(understood.target.as_str()) {
+            Some(found) => Ok(found.iter().map(|id| (*id).clone()).collect()),
+            None => Err(CliError::Refused(format!("{name} is not a target of this operation"))),
         }
     }
-    Ok(ids)
 }
 
 #[cfg(test)]
