@@ -249,6 +249,32 @@ fn a_base_that_would_cut_off_what_is_certified_is_signed_and_taken_up_by_nobody(
 }
 
 #[test]
+fn who_cosigned_beyond_a_base_signs_it_only_after_enough_others_who_did_not() {
+    let mut world = at_work(&["BE", "FR", "NL", "UK"], 5);
+    let log = tree(&world, 0, &id("BE"));
+    let base = Base { size: size(2), root: root(&log, size(2)).unwrap() };
+    assert!((0..4).all(|at| world.certified(at)[0] == 2));
+    // BE's third entry reaches FR alone.
+    for (a, b) in [(0, 2), (0, 3), (1, 2), (1, 3)] {
+        world.block(a, b);
+    }
+    world.submit(0, 1);
+    let newest = |w: &World, at: usize| w.nodes[at].cosigned[&id("BE")].last().unwrap().0;
+    world.until("FR has cosigned it", |w| newest(w, 1) == size(3));
+    assert_eq!((newest(&world, 2), newest(&world, 3), world.certified(1)[0]), (size(2), size(2), 2));
+
+    // One more cosignature would certify what the base cuts off: FR waits until neither of the others can give it.
+    let mut draft = with_base(&world, base);
+    let refused = sign(&mut world, 1, &mut draft).unwrap_err();
+    assert!(refused.contains("unless 2 of the units") && refused.contains("(0 have)"), "{refused}");
+    sign(&mut world, 2, &mut draft).unwrap();
+    let refused = sign(&mut world, 1, &mut draft).unwrap_err();
+    assert!(refused.contains("(1 have)"), "{refused}");
+    sign(&mut world, 3, &mut draft).unwrap();
+    sign(&mut world, 1, &mut draft).unwrap();
+}
+
+#[test]
 fn a_lost_log_key_is_replaced_from_the_newest_that_anybody_cosigned() {
     let (mut world, _, base) = one_ahead();
     assert_eq!(advice(&world, 2).base, base);
