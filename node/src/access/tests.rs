@@ -162,6 +162,18 @@ async fn a_node_that_lost_its_word_begins_one_epoch_for_it_however_often_it_star
     }
 }
 
+/// An access log whose disk takes nothing any more, with the directory that it lies in.
+pub(crate) fn that_takes_nothing() -> (tempfile::TempDir, AccessLog) {
+    let place = Place::new();
+    let directory = place.directory();
+    drop(place.open(&Known::default()));
+    let (network, unit) = ("takedown.example".parse().unwrap(), "BE".parse().unwrap());
+    let Ok(epoch) = Epoch::open(&directory, 1_000, &network, &unit) else { panic!("it is whole") };
+    let clock = Arc::new(ManualClock::at(1_000_000));
+    let writer = Arc::new(Writer::start(epoch.read_only().unwrap(), 0, clock).unwrap());
+    (place.0, AccessLog { directory, writer, raised: None })
+}
+
 #[tokio::test]
 async fn a_file_that_cannot_be_written_refuses_calls_and_keeps_what_is_there() {
     let place = Place::new();

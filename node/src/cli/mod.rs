@@ -25,6 +25,7 @@ mod error;
 mod evidence;
 mod export;
 mod hold;
+mod html;
 mod import;
 mod init;
 mod inputs;

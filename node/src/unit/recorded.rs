@@ -25,6 +25,8 @@ use entente_proto::limits::API_BYTES_MAX;
 /// The metadata key under which a caller says why it calls: UTF-8, as binary metadata.
 pub(crate) const PURPOSE: &str = "entente-purpose-bin";
 
+/// Bytes of a statement's id.
+const SUBMISSION_BYTES: usize = 16;
 /// How many rows wait for the caller between the service and the wire.
 const ROWS_WAITING: usize = 16;
 
@@ -130,11 +132,9 @@ where
         match &row {
             Ok(_) => sent = sent.saturating_add(1),
             Err(status) => {
-                code = status.code();
-                // The caller learns it once the log has it.
-                if note_end(&access, call, sent, code).await.is_ok() {
-                    let _ = to.send(row).await;
-                }
+                // The caller learns it once the log has it, and in any case that the rows before are not all.
+                let noted = note_end(&access, call, sent, status.code()).await;
+                let _ = to.send(noted.and(row)).await;
                 return;
             }
         }
@@ -182,7 +182,9 @@ fn kinds(submissions: &[wire::Submission]) -> Vec<Part> {
 }
 
 fn ids(submissions: &[wire::Submission]) -> Vec<Vec<u8>> {
-    submissions.iter().filter_map(|submission| Some(submission.record.as_ref()?.submission.clone())).collect()
+    let ids = submissions.iter().filter_map(|submission| Some(&submission.record.as_ref()?.submission));
+    // Others are refused.
+    ids.filter(|id| id.len() == SUBMISSION_BYTES).cloned().collect()
 }
 
 /// What somebody asked to be shown: a record by its id, or a text.
@@ -256,7 +258,8 @@ impl Unit for Recorded {
         let asked = request.get_ref();
         let word = if asked.countersign { "countersign" } else { "reject" };
         let submissions = asked.decisions.iter().take(entente_proto::limits::SUBMISSIONS_MAX);
-        let submissions = submissions.map(|decision| decision.submission.clone()).collect();
+        let submissions =
+            submissions.map(|decision| decision.submission.clone()).filter(|id| id.len() == SUBMISSION_BYTES).collect();
         let says = Says { submissions, ..Says::new("Decide", vec![Part::Said(word.to_owned())]) };
         let call = self.begun(&request, says).await?;
         self.ended(call, self.service.decide(request).await).await
@@ -382,5 +385,22 @@ impl Unit for Recorded {
         let about = [format!("epoch {}", asked.epoch), format!("from {}", asked.from)].map(Part::Said).into();
         let call = self.begun(&request, Says::new("AccessEntries", about)).await?;
         self.counted(call, self.service.access_entries(request).await).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_is_never_taken_for_a_whole_one() {
+        let (_place, access) = crate::access::tests::that_takes_nothing();
+        for rows in [vec![Ok(1), Err(Status::data_loss("broken"))], vec![Ok(1)]] {
+            let (to, mut counted) = mpsc::channel(8);
+            count(tokio_stream::iter(rows), to, access.clone(), 0).await;
+            assert_eq!(counted.recv().await.unwrap().unwrap(), 1);
+            assert!(counted.recv().await.unwrap().is_err());
+            assert!(counted.recv().await.is_none());
+        }
     }
 }

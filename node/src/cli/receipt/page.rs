@@ -14,6 +14,7 @@ use entente_proto::wire::record::Body;
 
 use super::since::{Said, What};
 use super::told;
+use crate::cli::html::escape;
 use crate::cli::words::moment;
 
 /// Most receipts of later records on one page.
@@ -200,28 +201,6 @@ fn pair(out: &mut String, label: &str, text: &str) {
 fn capital(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
-}
-
-/// Text as it may stand in an element or an attribute; characters that steer the direction of writing, or that nobody
-/// sees, become visible.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\n' => out.push(c),
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-                out.extend(c.escape_unicode());
-            }
-            c if c.is_control() => out.extend(c.escape_unicode()),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// Whether a file is a page and no bare receipt.

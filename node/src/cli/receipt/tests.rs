@@ -25,11 +25,11 @@ fn a_page_without_a_whole_receipt_is_refused() {
 #[test]
 fn nothing_that_a_unit_wrote_can_open_an_element() {
     let hostile = "</pre><pre class=\"receipt\">x\u{202e}\u{200b}'&";
-    let escaped = page::escape(hostile);
+    let escaped = crate::cli::html::escape(hostile);
     assert!(!escaped.contains(['<', '>', '"', '\'', '\u{202e}', '\u{200b}']), "{escaped}");
     assert!(page::receipts(format!("<p>{escaped}</p>").as_bytes()).is_err());
     // What a receipt consists of comes back as it was.
     let receipt = "extra AAEC+/=\n— takedown.example/BE <&>\"'&amp;\n";
-    let page = format!("<pre class=\"receipt\">{}</pre>", page::escape(receipt));
+    let page = format!("<pre class=\"receipt\">{}</pre>", crate::cli::html::escape(receipt));
     assert_eq!(page::receipts(page.as_bytes()), Ok(vec![receipt.as_bytes().to_vec()]));
 }

@@ -6,6 +6,7 @@ use entente_proto::ids::RecordId;
 
 use super::figures::Section;
 use super::{Format, Report};
+use crate::cli::html::escape;
 
 pub(super) fn write(report: &Report, format: Format) -> String {
     match format {
@@ -97,10 +98,6 @@ fn chart(section: &Section, text: &mut String) {
         );
     }
     text.push_str("</table>\n");
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 fn json(report: &Report) -> String {

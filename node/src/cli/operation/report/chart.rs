@@ -1,7 +1,7 @@
 //! Drawings as SVG, inline in the page.
 
-use super::html::escape;
 use super::{Report, after};
+use crate::cli::html::escape;
 
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 150.0;

@@ -2,6 +2,7 @@
 
 use super::markdown::report_words;
 use super::{Event, Report, chart, spread_words};
+use crate::cli::html::escape;
 
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1a1a1a}\
 table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}th,td{text-align:left;padding:.25rem .6rem;\
@@ -114,20 +115,4 @@ fn table(html: &mut String, columns: &[&str], rows: impl Iterator<Item = Vec<Str
 
 fn code(id: &str) -> String {
     format!("<code>{}</code>", escape(id))
-}
-
-/// Text of others, so that it stays text.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
