@@ -21,12 +21,13 @@
 //! | [`receipt`] | one record shown alone, to whoever has the charter (C2SP `tlog-proof`) |
 //! | [`fork`] | proof that a log forked, and who cosigned both branches |
 //! | [`access`] | the log of who called a node, and its verification against the heads in the replicated log |
+//! | [`witness`] | witnesses from outside: asked, and answered (C2SP `tlog-witness`) |
 //! | [`list`] | the fold of certified logs into the target list, and its digest |
 //! | [`audit`] | an export: its files, its manifest, and the verifying of all of it |
 //! | [`sync`] | the state machine that brings every log to every node |
 //! | [`wire`] | the messages, generated from the `.proto` files, and the text of these |
 //!
-//! `tests/vectors` of the repository holds golden vectors of all of it but `sync`; its README names their fields.
+//! `tests/vectors` of the repository holds golden vectors of all of it but `sync` and `witness`; its README names their fields.
 //!
 //! The crate may use pure libraries only. Its feature `grpc` adds the service stubs to [`wire`].
 #![warn(clippy::arithmetic_side_effects, clippy::print_stdout, clippy::print_stderr)]
@@ -50,3 +51,4 @@ pub mod record;
 pub mod sync;
 pub mod tree;
 pub mod wire;
+pub mod witness;

@@ -25,6 +25,9 @@
 //! | compact range, proof | 80 hashes | [`PROOF_HASHES_MAX`] |
 //! | further checkpoints in a head | 64 | [`SEEN_MAX`] |
 //! | proof of a fork | 61,440 bytes | [`FORK_PROOF_BYTES_MAX`] |
+//! | body of a call to a witness | 68,480 bytes | [`WITNESS_REQUEST_BYTES_MAX`] |
+//! | hashes in it | 63 | [`WITNESS_HASHES_MAX`] |
+//! | origin of a log that is witnessed, such logs | 1,024 bytes, 10,000 | [`ORIGIN_BYTES_MAX`], [`WITNESSED_LOGS_MAX`] |
 //! | manifest of an export | 268,435,456 bytes | [`MANIFEST_BYTES_MAX`] |
 //! | sync frame | 1,179,648 bytes | [`FRAME_BYTES_MAX`] |
 //! | body of a `Bundle`, uncompressed | 1,048,576 bytes | [`BUNDLE_BODY_BYTES_MAX`] |
@@ -103,6 +106,14 @@ pub const RECEIPT_BYTES_MAX: usize = 160 << 10;
 /// Largest [proof of a fork](crate::fork), as text or encoded, in bytes: two notes with one line for each unit fit, and so
 /// does the whole in the payload of a record.
 pub const FORK_PROOF_BYTES_MAX: usize = 60 << 10;
+/// Most hashes in the proof of a call to a [witness](crate::witness), by C2SP `tlog-witness`.
+pub const WITNESS_HASHES_MAX: usize = 63;
+/// Largest body of such a call, in bytes: the old size, the hashes in base64, each with its newline, and the largest note.
+pub const WITNESS_REQUEST_BYTES_MAX: usize = NOTE_BYTES_MAX + 63 * 45 + 109;
+/// Longest origin of a log that is witnessed, in bytes.
+pub const ORIGIN_BYTES_MAX: usize = 1_024;
+/// Most logs that a witness knows.
+pub const WITNESSED_LOGS_MAX: usize = 10_000;
 /// Largest manifest of an [export](crate::audit), in bytes: about 330 for every 256 entries.
 pub const MANIFEST_BYTES_MAX: usize = 256 << 20;
 /// Longest target in canonical form, in bytes.

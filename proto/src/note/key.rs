@@ -60,6 +60,12 @@ impl KeyName {
         Self(format!("{network}/{unit}/mirror").into())
     }
 
+    /// The name of the key with which a unit's node witnesses the logs of others: `<network>/<unit>/witness`.
+    #[must_use]
+    pub fn witness(network: &NetworkName, unit: &UnitId) -> Self {
+        Self(format!("{network}/{unit}/witness").into())
+    }
+
     /// The name of a unit's charter key: `<network>/<unit>/charter`.
     #[must_use]
     pub fn charter(network: &NetworkName, unit: &UnitId) -> Self {

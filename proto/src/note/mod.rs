@@ -305,5 +305,11 @@ impl Note {
     }
 }
 
+/// Text and signature lines of a note of others, in which a key may stand twice (C2SP does not forbid it). The rest of the
+/// form is that of [`Note::parse`].
+pub(crate) fn parse_parts(bytes: &[u8], bytes_max: usize) -> Result<(String, Vec<NoteSignature>), NoteError> {
+    parse::parts(bytes, bytes_max)
+}
+
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,16 @@ const DASH: &str = "\u{2014} ";
 
 /// Reads a note with any number of signatures, none included.
 pub(super) fn note(bytes: &[u8], bytes_max: usize) -> Result<Note, NoteError> {
+    let (text, signatures) = parts(bytes, bytes_max)?;
+    let mut seen = HashSet::new();
+    match signatures.iter().find(|signature| !seen.insert((&signature.name, signature.id))) {
+        Some(twice) => Err(NoteError::Duplicate(twice.name.clone())),
+        None => Ok(Note { text, signatures }),
+    }
+}
+
+/// As [`note`], whoever signed how often.
+pub(super) fn parts(bytes: &[u8], bytes_max: usize) -> Result<(String, Vec<NoteSignature>), NoteError> {
     if bytes.len() > bytes_max {
         return Err(NoteError::TooLarge { bytes: bytes.len(), bytes_max });
     }
@@ -17,7 +27,7 @@ pub(super) fn note(bytes: &[u8], bytes_max: usize) -> Result<Note, NoteError> {
     // The blank line is a newline after the newline that ends the text. No signature line is blank, so it is the last.
     let (before, block) = whole.rsplit_once("\n\n").ok_or(NoteError::NoSignatureBlock)?;
     let text = whole.get(..before.len().saturating_add(1)).ok_or(NoteError::Text)?;
-    Ok(Note { text: text.into(), signatures: signatures(block)? })
+    Ok((text.into(), signatures(block)?))
 }
 
 pub(super) fn check_text(text: &str) -> Result<(), NoteError> {
@@ -50,17 +60,12 @@ fn signatures(block: &str) -> Result<Vec<NoteSignature>, NoteError> {
         return Ok(Vec::new());
     }
     let block = block.strip_suffix('\n').ok_or(NoteError::Unterminated)?;
-    let mut seen = HashSet::new();
     let mut signatures = Vec::new();
     for (number, line) in (1_usize..).zip(block.split('\n')) {
         if number > NOTE_SIGNATURES_MAX {
             return Err(NoteError::TooManySignatures);
         }
-        let signature = signature(number, line)?;
-        if !seen.insert((signature.name.clone(), signature.id)) {
-            return Err(NoteError::Duplicate(signature.name));
-        }
-        signatures.push(signature);
+        signatures.push(signature(number, line)?);
     }
     Ok(signatures)
 }

@@ -1,0 +1,169 @@
+//! What a witness signs, and what it refuses.
+
+use std::collections::BTreeMap;
+
+use crate::cosignature::Cosignature;
+use crate::hash::Hash;
+use crate::ids::Size;
+use crate::note::{Algorithm, NoteError, NoteSignature, VerifierKey};
+use crate::tree::{ProofError, verify_consistency};
+use crate::witness::{AddCheckpoint, LogCheckpoint, LogKeys, Origin, RequestError};
+
+/// Why a witness does not sign.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The call has another form.
+    #[error(transparent)]
+    Malformed(#[from] RequestError),
+    /// The log is not known.
+    #[error("this witness knows no log with this origin")]
+    UnknownOrigin,
+    /// None of the log's keys signed.
+    #[error("no key that this witness knows for this origin signed the checkpoint")]
+    Unsigned,
+    /// A line that says it is by one of the log's keys does not verify.
+    #[error("the checkpoint's signature does not hold: {0}")]
+    BadSignature(NoteError),
+    /// The old size is beyond the checkpoint.
+    #[error("the old size, {old}, is larger than the checkpoint's, {size}")]
+    OldAhead {
+        /// What the caller says was signed.
+        old: Size,
+        /// The checkpoint's size.
+        size: Size,
+    },
+    /// Another checkpoint was signed last than the caller says.
+    #[error("the newest checkpoint that this witness signed has the size {known}, not {old}")]
+    Conflict {
+        /// What was signed last; 0 if nothing.
+        known: Size,
+        /// What the caller says.
+        old: Size,
+    },
+    /// Another root was signed for this size.
+    #[error("for the size {0} this witness signed another root")]
+    OtherRoot(Size),
+    /// It does not extend what was signed, or that is not shown.
+    #[error("the consistency proof does not hold: {0}")]
+    Inconsistent(ProofError),
+}
+
+impl Refusal {
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Malformed(_) | Self::OldAhead { .. } => 400,
+            Self::Unsigned | Self::BadSignature(_) => 403,
+            Self::UnknownOrigin => 404,
+            Self::Conflict { .. } | Self::OtherRoot(_) => 409,
+            Self::Inconsistent(_) => 422,
+        }
+    }
+
+    /// The size that the caller is told: that of the newest checkpoint signed.
+    #[must_use]
+    pub const fn known(&self) -> Option<Size> {
+        match self {
+            Self::Conflict { known, .. } | Self::OtherRoot(known) => Some(*known),
+            _ => None,
+        }
+    }
+}
+
+/// The newest checkpoint of a log that was signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Its size.
+    pub size: Size,
+    /// Its root.
+    pub root: Hash,
+    /// When, Unix seconds.
+    pub time: u64,
+}
+
+impl Known {
+    /// Of a log of which nothing was signed.
+    const NOTHING: Self = Self { size: Size::ZERO, root: Hash::EMPTY_ROOT, time: 0 };
+}
+
+/// A checkpoint that may be signed: [taken up](Witness::take) and durable first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The log.
+    pub origin: Origin,
+    /// What is known of it from now on.
+    pub known: Known,
+    /// What is signed, at that time.
+    pub body: String,
+}
+
+/// What a witness has signed.
+#[derive(Debug, Clone, Default)]
+pub struct Witness {
+    known: BTreeMap<Origin, Known>,
+}
+
+impl Witness {
+    /// A witness that has signed this.
+    #[must_use]
+    pub const fn new(known: BTreeMap<Origin, Known>) -> Self {
+        Self { known }
+    }
+
+    /// Whether a checkpoint may be signed. Nothing changes: the caller makes [`Accepted::known`] durable before anything is
+    /// signed, and lets no other call be judged between this and [`take`](Self::take). `now` is in Unix seconds; the time of a
+    /// log's cosignatures never goes back, since each says that no larger tree was seen until then.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn judge(&self, logs: &LogKeys, call: &AddCheckpoint, now: u64) -> Result<Accepted, Refusal> {
+        let checkpoint = &call.checkpoint;
+        let (origin, keys) = logs.of(checkpoint.origin()).ok_or(Refusal::UnknownOrigin)?;
+        signed(checkpoint, keys)?;
+        let (old, size, root) = (call.old, checkpoint.size(), checkpoint.root());
+        if old > size {
+            return Err(Refusal::OldAhead { old, size });
+        }
+        let known = self.known.get(origin).copied().unwrap_or(Known::NOTHING);
+        if old != known.size {
+            return Err(Refusal::Conflict { known: known.size, old });
+        }
+        if size == old && root != known.root {
+            return Err(Refusal::OtherRoot(known.size));
+        }
+        verify_consistency(old, &known.root, size, &root, &call.proof).map_err(Refusal::Inconsistent)?;
+        let known = Known { size, root, time: now.max(known.time) };
+        Ok(Accepted { origin: origin.clone(), known, body: checkpoint.body().to_owned() })
+    }
+
+    /// Takes up what was accepted.
+    pub fn take(&mut self, accepted: &Accepted) {
+        self.known.insert(accepted.origin.clone(), accepted.known);
+    }
+
+    /// What was signed last, by log.
+    #[must_use]
+    pub const fn known(&self) -> &BTreeMap<Origin, Known> {
+        &self.known
+    }
+}
+
+/// One of these keys signed, and each line that says it is by one of them is.
+fn signed(checkpoint: &LogCheckpoint, keys: &[VerifierKey]) -> Result<(), Refusal> {
+    let mut signed = Err(Refusal::Unsigned);
+    for line in checkpoint.signatures() {
+        for key in keys.iter().filter(|key| line.is_by(key)) {
+            verify(line, checkpoint.body(), key).map_err(Refusal::BadSignature)?;
+            signed = Ok(());
+        }
+    }
+    signed
+}
+
+fn verify(line: &NoteSignature, body: &str, key: &VerifierKey) -> Result<(), NoteError> {
+    match key.algorithm() {
+        Algorithm::Ed25519 => line.verify(body, key).map(|_| ()),
+        Algorithm::Cosignature => Cosignature::from_line(line)?.verify(body, key),
+    }
+}

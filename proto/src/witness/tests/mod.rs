@@ -1,0 +1,4 @@
+mod answers;
+mod calls;
+mod judged;
+mod world;
