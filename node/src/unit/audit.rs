@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use entente_proto::audit::{BundleFiles, LogNotes, Manifest, Part, bundles as bundles_of, charter_files, part, tile};
+use entente_proto::audit::{
+    BundleFiles, LogNotes, Manifest, Part, Payloads, bundles as bundles_of, charter_files, part, tile,
+};
 use entente_proto::entry::{self, Entry};
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
@@ -144,7 +146,7 @@ impl<'a> Making<'a> {
         let mut making = Self {
             core,
             told,
-            manifest: Manifest::new(charters.newest().network().clone(), core.unit.clone()),
+            manifest: Manifest::new(charters.newest().network().clone(), core.unit.clone(), Payloads::All),
             logs: Vec::new(),
             done: wire::ExportProgress::default(),
         };
@@ -189,7 +191,7 @@ impl<'a> Making<'a> {
         let mut above = Vec::new();
         for (number, width) in bundles_of(log.size()) {
             let entries = read(self.core, &log.unit, log.size(), number)?;
-            let files = BundleFiles::of(&entries);
+            let files = BundleFiles::of(&entries, Payloads::All);
             for which in Part::ALL {
                 self.manifest.add(part(&log.unit, which, number, width), Hash::of(files.part(which)));
             }

@@ -3,7 +3,7 @@
 use bytes::{Buf as _, BufMut as _, Bytes};
 
 use crate::audit::tiles::{TILE_BYTES_MAX, tile_hashes};
-use crate::audit::{Fault, Files, Part, layout, tile_bytes};
+use crate::audit::{Fault, Files, Part, Payloads, layout, tile_bytes};
 use crate::entry::{Body, Entry, EntryError};
 use crate::hash::Hash;
 use crate::ids::{RecordId, Size, UnitId};
@@ -14,9 +14,9 @@ use crate::sync::{Adoption, erased_by};
 use crate::tree::level1;
 
 /// Longest file of leaves, in bytes.
-const ENTRIES_BYTES_MAX: usize = 256 * (2 + LEAF_BYTES_MAX);
+pub(super) const ENTRIES_BYTES_MAX: usize = 256 * (2 + LEAF_BYTES_MAX);
 /// Longest file of payloads, in bytes.
-const PAYLOAD_FILE_BYTES_MAX: usize = 256 * (4 + OPENING_BYTES + PAYLOAD_BYTES_MAX);
+pub(super) const PAYLOAD_FILE_BYTES_MAX: usize = 256 * (4 + OPENING_BYTES + PAYLOAD_BYTES_MAX);
 
 /// The bytes of a bundle's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,13 +32,13 @@ pub struct BundleFiles {
 impl BundleFiles {
     /// Of these entries.
     #[must_use]
-    pub fn of(entries: &[Entry]) -> Self {
+    pub fn of(entries: &[Entry], payloads: Payloads) -> Self {
         let mut files = Self { entries: Vec::new(), payload: Vec::new(), hashes: Vec::new() };
         for entry in entries {
             // Both lengths were checked when the entry was made.
             files.entries.put_u16(u16::try_from(entry.leaf().len()).unwrap_or(u16::MAX));
             files.entries.put_slice(entry.leaf());
-            match entry.body() {
+            match entry.body().filter(|_| payloads.shows(entry)) {
                 None => files.payload.put_u32(0),
                 Some(body) => {
                     let length = body.payload.len().saturating_add(OPENING_BYTES);

@@ -198,6 +198,14 @@ pub enum Fault {
         /// What erases it.
         by: RecordId,
     },
+    /// A payload that is there and should be withheld.
+    #[error("{0}: its payload is in the export, and the manifest says that such payloads are withheld")]
+    NotWithheld(RecordId),
+    /// Payloads are withheld, and nobody said that this is accepted.
+    #[error(
+        "the payloads of {0} records are withheld from this export: what they say, and the list, cannot be verified by it"
+    )]
+    Withheld(u64),
     /// More stretches of erased payloads than are followed.
     #[error("{0}: more stretches of its payloads are erased than this program follows")]
     Gaps(UnitId),

@@ -1,7 +1,9 @@
 //! The names of files in an export.
 
+use crate::audit::bundle::{ENTRIES_BYTES_MAX, PAYLOAD_FILE_BYTES_MAX};
+use crate::audit::tiles::TILE_BYTES_MAX;
 use crate::ids::{Size, UnitId};
-use crate::limits::BUNDLE_ENTRIES;
+use crate::limits::{BUNDLE_ENTRIES, CHARTER_BYTES_MAX, FORK_PROOF_BYTES_MAX, NOTE_BYTES_MAX};
 
 /// The file that names all others.
 pub const MANIFEST: &str = "manifest";
@@ -28,6 +30,27 @@ pub fn charter(refounded: u32, version: u32) -> String {
     match refounded {
         0 => format!("charter/{version}.note"),
         _ => format!("charter/r{refounded}-{version}.note"),
+    }
+}
+
+/// The most bytes that the file with this name may have; nothing if no export has a file of that name.
+#[must_use]
+pub fn bytes_max(path: &str) -> Option<usize> {
+    if path.starts_with("charter/") {
+        return Some(CHARTER_BYTES_MAX);
+    }
+    let (_, file) = path.strip_prefix("logs/")?.split_once('/')?;
+    match file.split_once('/') {
+        None => match file {
+            "checkpoint" | "log.vkey" | "witness.vkeys" => Some(NOTE_BYTES_MAX),
+            "fork" => Some(FORK_PROOF_BYTES_MAX),
+            _ => None,
+        },
+        Some(("bridge", _)) => Some(NOTE_BYTES_MAX),
+        Some(("payload", _)) => Some(PAYLOAD_FILE_BYTES_MAX),
+        Some(("tile", tile)) if tile.starts_with("entries/") => Some(ENTRIES_BYTES_MAX),
+        Some(("tile", _)) => Some(TILE_BYTES_MAX),
+        Some(_) => None,
     }
 }
 
@@ -135,6 +158,19 @@ mod tests {
             (1_234_067, 255, "x001/x234/067.p/255"),
         ] {
             assert_eq!(place(number, width), written);
+        }
+    }
+
+    #[test]
+    fn every_file_of_an_export_has_a_bound_and_no_other_has() {
+        let (unit, size) = ("BE".parse().unwrap(), Size::new(256 * 256 + 300).unwrap());
+        let notes = [checkpoint(&unit), log_key(&unit), witness_keys(&unit), fork(&unit), bridge(&unit, size)];
+        for path in log_files(&unit, size).chain(notes).chain([charter(0, 7), charter(2, 1)]) {
+            assert!(bytes_max(&path).is_some(), "{path}");
+        }
+        assert_eq!(bytes_max(&part(&unit, Part::Hashes, 0, 256)), Some(256 * 32));
+        for path in [MANIFEST, "logs", "logs/BE", "logs/BE/other", "logs/BE/tiles/0/000", "keys/log.key"] {
+            assert_eq!(bytes_max(path), None, "{path}");
         }
     }
 

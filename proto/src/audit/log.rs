@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::audit::bundle::{At, Bundle};
 use crate::audit::tiles::{LogTree, TILE_BYTES_MAX, upper_tile_bytes};
-use crate::audit::{Fault, Files, Workers, layout};
+use crate::audit::{Fault, Files, Payloads, Workers, layout};
 use crate::charter::{Base, CharterChain};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::hash::Hash;
@@ -27,9 +27,11 @@ pub struct VerifiedLog {
     pub checkpoint: Option<Judged>,
     /// The header's times of the first and the last entry, Unix milliseconds.
     pub times_ms: Option<(u64, u64)>,
-    /// How many payloads are missing.
+    /// How many payloads are erased.
     pub erased: u64,
-    /// How many records the rules set aside.
+    /// How many payloads are withheld.
+    pub withheld: u64,
+    /// How many records the rules set aside; none are counted where payloads are withheld.
     pub set_aside: u64,
     /// The bridges of the log, by size.
     pub bridges: Vec<Size>,
@@ -59,6 +61,7 @@ pub(super) trait Register {
 #[derive(Debug)]
 pub(super) struct Reading<'a> {
     unit: &'a UnitId,
+    payloads: Payloads,
     judge: Judge,
     level1: Vec<Hash>,
     /// The leaf hashes of the last bundle, if that is not full.
@@ -68,7 +71,10 @@ pub(super) struct Reading<'a> {
     /// Whether every entry is sound.
     sound: bool,
     gaps: Gaps,
+    /// What is missing; where payloads are withheld, only what may be erased.
     missing: BTreeSet<u64>,
+    /// How many are missing besides.
+    withheld: u64,
     erases: Vec<(u64, u64)>,
     times_ms: Option<(u64, u64)>,
     set_aside: u64,
@@ -123,9 +129,10 @@ pub(super) fn signed_by_author(
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn new(unit: &'a UnitId, charters: &CharterChain) -> Option<Self> {
+    pub(super) fn new(unit: &'a UnitId, charters: &CharterChain, payloads: Payloads) -> Option<Self> {
         Some(Self {
             unit,
+            payloads,
             judge: Judge::new(charters, unit)?,
             level1: Vec::new(),
             rest: Vec::new(),
@@ -133,6 +140,7 @@ impl<'a> Reading<'a> {
             sound: true,
             gaps: Gaps::new(),
             missing: BTreeSet::new(),
+            withheld: 0,
             erases: Vec::new(),
             times_ms: None,
             set_aside: 0,
@@ -156,6 +164,9 @@ impl<'a> Reading<'a> {
         }
         for (index, entry) in (at.first()..).zip(&bundle.entries) {
             let (time_ms, before_ms) = (entry.header().time_ms, self.times_ms.map_or(0, |(_, last)| last));
+            if self.payloads == Payloads::Withheld && entry.payload().is_some() && !self.payloads.shows(entry) {
+                register.fault(Fault::NotWithheld(self.id(index)));
+            }
             if time_ms < before_ms {
                 register.fault(Fault::Time { id: self.id(index), time_ms, before_ms });
             }
@@ -166,12 +177,19 @@ impl<'a> Reading<'a> {
         }
         let mut full = false;
         for (index, kind) in bundle.missing {
+            match self.payloads {
+                Payloads::All => full |= self.gaps.note_missing(index, kind).is_err(),
+                Payloads::Withheld if !kind.can_end() => {
+                    self.withheld = self.withheld.saturating_add(1);
+                    continue;
+                }
+                Payloads::Withheld => {}
+            }
             self.missing.insert(index);
-            full |= self.gaps.note_missing(index, kind).is_err();
         }
         for (index, by) in bundle.erases {
             self.erases.push((index, by));
-            full |= self.gaps.note_erase(index, by).is_err();
+            full |= self.payloads == Payloads::All && self.gaps.note_erase(index, by).is_err();
         }
         if full {
             self.sound = false;
@@ -202,7 +220,10 @@ impl<'a> Reading<'a> {
         let judged = self.certified(of, register);
         self.keys(of, size, register);
         let bridges = self.bridges(of, size, register);
-        self.payloads(size, fold, register);
+        match self.payloads {
+            Payloads::All => self.check_payloads(size, fold, register),
+            Payloads::Withheld => self.tell_apart(),
+        }
         let root = of.checkpoint.as_ref().map_or(Hash::EMPTY_ROOT, |(checkpoint, _)| checkpoint.root);
         VerifiedLog {
             unit: self.unit.clone(),
@@ -211,6 +232,7 @@ impl<'a> Reading<'a> {
             checkpoint: judged,
             times_ms: self.times_ms,
             erased: u64::try_from(self.missing.len()).unwrap_or(u64::MAX),
+            withheld: self.withheld,
             set_aside: self.set_aside,
             bridges,
             forked: false,
@@ -348,8 +370,17 @@ impl<'a> Reading<'a> {
         LogTree { files: of.files, unit: self.unit, size, level1: &self.level1 }
     }
 
+    /// Of what is missing, what is erased stays so; the rest is withheld.
+    fn tell_apart(&mut self) {
+        let named = |(index, by): &(u64, u64)| index < by && self.missing.contains(index);
+        let erased: BTreeSet<u64> = self.erases.iter().filter(|erase| named(erase)).map(|(index, _)| *index).collect();
+        let missing = std::mem::replace(&mut self.missing, erased);
+        let withheld = missing.len().saturating_sub(self.missing.len());
+        self.withheld = self.withheld.saturating_add(u64::try_from(withheld).unwrap_or(u64::MAX));
+    }
+
     /// What is missing is erased, and what is erased is missing.
-    fn payloads(&mut self, size: Size, fold: Option<&Fold>, register: &mut impl Register) {
+    fn check_payloads(&mut self, size: Size, fold: Option<&Fold>, register: &mut impl Register) {
         if self.gaps.complete_prefix(size) != size {
             let missing = self.gaps.first_missing().unwrap_or_else(|| self.gaps.complete_prefix(size).get());
             register.fault(Fault::Missing(self.id(missing)));

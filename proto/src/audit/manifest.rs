@@ -14,17 +14,23 @@
 //! each once. Paths have no empty, `.` or `..` part, and only `A-Z a-z 0-9 . - /`. The one signature is by the mirror key of
 //! the exporting unit, [`cosignature/v1`](crate::cosignature) over the text with the time of the export. No such text is the
 //! body of a checkpoint: its second line is no number.
+//!
+//! Where [payloads are withheld](Payloads::Withheld) the first line is `entente/export-withheld@v1`: a program that does not
+//! know of such exports refuses it.
 
 use std::collections::BTreeMap;
 
+use crate::audit::Payloads;
 use crate::cosignature::Cosignature;
 use crate::hash::Hash;
 use crate::ids::{NetworkName, UnitId};
 use crate::limits::MANIFEST_BYTES_MAX;
 use crate::note::{KeyName, Note, NoteError, SignError, Signer, VerifierKey};
 
-/// The first line of a manifest.
+/// The first line of the manifest of an export that shows all payloads.
 pub const FORMAT: &str = "entente/export@v1";
+/// The first line of the manifest of one that withholds them.
+pub const FORMAT_WITHHELD: &str = "entente/export-withheld@v1";
 
 /// Why a manifest is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +39,7 @@ pub enum ManifestError {
     #[error(transparent)]
     Note(#[from] NoteError),
     /// The first line.
-    #[error("its first line is not {FORMAT}")]
+    #[error("its first line is neither {FORMAT} nor {FORMAT_WITHHELD}")]
     Format,
     /// The second line.
     #[error("its second line does not name the exporting unit: \"node <network>/<unit>\"")]
@@ -57,14 +63,15 @@ pub enum ManifestError {
 pub struct Manifest {
     network: NetworkName,
     unit: UnitId,
+    payloads: Payloads,
     files: BTreeMap<String, Hash>,
 }
 
 impl Manifest {
     /// The manifest of an export by this unit's node.
     #[must_use]
-    pub const fn new(network: NetworkName, unit: UnitId) -> Self {
-        Self { network, unit, files: BTreeMap::new() }
+    pub const fn new(network: NetworkName, unit: UnitId, payloads: Payloads) -> Self {
+        Self { network, unit, payloads, files: BTreeMap::new() }
     }
 
     /// Adds a file.
@@ -84,6 +91,12 @@ impl Manifest {
         &self.unit
     }
 
+    /// Which payloads the export shows.
+    #[must_use]
+    pub const fn payloads(&self) -> Payloads {
+        self.payloads
+    }
+
     /// Every file but the manifest, with its SHA-256.
     #[must_use]
     pub const fn files(&self) -> &BTreeMap<String, Hash> {
@@ -94,8 +107,12 @@ impl Manifest {
     #[must_use]
     pub fn text(&self) -> String {
         use std::fmt::Write as _;
+        let format = match self.payloads {
+            Payloads::All => FORMAT,
+            Payloads::Withheld => FORMAT_WITHHELD,
+        };
         let mut text =
-            format!("{FORMAT}\nnode {}\nfiles {}\n", KeyName::log(&self.network, &self.unit), self.files.len());
+            format!("{format}\nnode {}\nfiles {}\n", KeyName::log(&self.network, &self.unit), self.files.len());
         for (path, digest) in &self.files {
             // Writing to a string does not fail.
             let _ = writeln!(text, "{digest}  {path}");
@@ -120,9 +137,11 @@ impl Manifest {
     pub fn read(bytes: &[u8]) -> Result<(Self, Note), ManifestError> {
         let note = Note::parse(bytes, MANIFEST_BYTES_MAX)?;
         let mut lines = note.text().trim_end_matches('\n').split('\n').zip(1_usize..);
-        if lines.next().map(|(line, _)| line) != Some(FORMAT) {
-            return Err(ManifestError::Format);
-        }
+        let payloads = match lines.next().map(|(line, _)| line) {
+            Some(FORMAT) => Payloads::All,
+            Some(FORMAT_WITHHELD) => Payloads::Withheld,
+            _ => return Err(ManifestError::Format),
+        };
         let node = lines.next().and_then(|(line, _)| line.strip_prefix("node ")?.rsplit_once('/'));
         let node = node.and_then(|(network, unit)| Some((network.parse().ok()?, unit.parse().ok()?)));
         let (network, unit) = node.ok_or(ManifestError::Node)?;
@@ -135,7 +154,7 @@ impl Manifest {
             }
             files.insert(path.to_owned(), digest);
         }
-        let read = Self { network, unit, files };
+        let read = Self { network, unit, payloads, files };
         // The one form, also of the count.
         if count != read.files.len().to_string() || read.text() != note.text() {
             return Err(ManifestError::Count);

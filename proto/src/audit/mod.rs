@@ -14,7 +14,7 @@
 //! | `.../witness.vkeys` | the keys that may cosign that checkpoint, one a line, by unit |
 //! | `.../tile/<L>/<N>` | hashes: tile `N` of level `L` has up to 256 hashes of level `8 L` of the tree |
 //! | `.../tile/entries/<N>` | leaves: each a `u16be` length and its bytes |
-//! | `.../payload/<N>` | for each leaf a `u32be` length, then the 16-byte opening and the payload; length 0 where it was erased |
+//! | `.../payload/<N>` | for each leaf a `u32be` length, then the 16-byte opening and the payload; length 0 where it was erased or is [withheld](Payloads::Withheld) |
 //! | `.../bridge/<size>` | the note of a certified bridge: the newest must be there, unless it is `checkpoint` itself |
 //! | `.../fork` | the [proof](crate::fork) that the log forked, where there is one |
 //!
@@ -34,6 +34,10 @@
 //! 4. that a log extends what the auditor [saw before](Asked::before);
 //! 5. the [fold](crate::list) of all logs, the list digest and the frontier digest.
 //!
+//! Of an export that [withholds payloads](Payloads::Withheld) the last point falls away, and whether a payload is missing for a
+//! reason cannot be told; that what should be withheld is there is a fault. Nobody takes it for a whole one unawares: it is a
+//! fault by itself unless the caller [accepts](Asked::withheld) it.
+//!
 //! Records that the rules of [statements](crate::record::statement) set aside are counted and are no fault: whoever wrote
 //! them said nothing.
 //!
@@ -44,6 +48,7 @@
 //! |---|---|
 //! | `layout.rs` | the names of files |
 //! | `manifest.rs` | [`Manifest`] |
+//! | `payloads.rs` | which [`Payloads`] an export shows |
 //! | `bundle.rs` | the three files of a bundle: made from entries, and checked |
 //! | `compose.rs` | the files that are not cut into bundles, made |
 //! | `tiles.rs` | the tiles above, made and checked; roots at any size |
@@ -66,6 +71,7 @@ mod layout;
 mod log;
 mod manifest;
 mod past;
+mod payloads;
 mod reread;
 mod tiles;
 mod verify;
@@ -80,10 +86,12 @@ pub use compose::{LogNotes, charter_files, charter_paths};
 pub use fault::{Fault, Faults};
 pub use files::{Alone, Files, Progress, Unreadable, Workers};
 pub use layout::{
-    MANIFEST, Part, bridge, bundles, charter, checkpoint, fork, log_key, part, tile, upper_tiles, witness_keys,
+    MANIFEST, Part, bridge, bundles, bytes_max, charter, checkpoint, fork, log_key, part, tile, upper_tiles,
+    witness_keys,
 };
 pub use log::VerifiedLog;
-pub use manifest::{FORMAT, Manifest, ManifestError};
+pub use manifest::{FORMAT, FORMAT_WITHHELD, Manifest, ManifestError};
 pub use past::{Moment, Past, PastError, Visit};
+pub use payloads::Payloads;
 pub use tiles::{tile_bytes, upper_tile_bytes};
 pub use verify::{Asked, Folded, Verified, verify};

@@ -7,7 +7,7 @@ use crate::audit::compare::contradiction;
 use crate::audit::log::{Reading, Register, VerifiedLog, Whole, newest, read_bundles, signed_by_author};
 use crate::audit::reread::Reread;
 use crate::audit::tiles::LogTree;
-use crate::audit::{Fault, Faults, Files, Manifest, Progress, Unreadable, Workers, charter_paths, layout};
+use crate::audit::{Fault, Faults, Files, Manifest, Payloads, Progress, Unreadable, Workers, charter_paths, layout};
 use crate::charter::{Charter, CharterChain};
 use crate::checkpoint::Checkpoint;
 use crate::fork::ForkProof;
@@ -26,6 +26,8 @@ pub struct Asked {
     pub least: Option<u32>,
     /// Checkpoints that were seen before, as notes: every log must extend them.
     pub before: BTreeMap<UnitId, Vec<u8>>,
+    /// Whether an export is accepted that withholds payloads, so that there is no list.
+    pub withheld: bool,
 }
 
 /// The list.
@@ -52,7 +54,9 @@ pub struct Verified {
     pub charters: Vec<VerifiedCharter>,
     /// Every log, by unit.
     pub logs: Vec<VerifiedLog>,
-    /// The list; nothing where a log does not hold.
+    /// How many payloads are withheld; nothing of an export that shows all.
+    pub withheld: Option<u64>,
+    /// The list; nothing where a log does not hold, or payloads are withheld.
     pub list: Option<Folded>,
     /// Forks that are proven, also by what was seen before.
     pub forks: Vec<ForkProof>,
@@ -91,6 +95,11 @@ pub(super) struct Notes {
 }
 
 impl Notes {
+    /// Which payloads the export shows, as its manifest says.
+    fn payloads(&self) -> Payloads {
+        self.manifest.as_ref().map(Manifest::payloads).unwrap_or_default()
+    }
+
     /// Whether the manifest names a file.
     pub(super) fn names(&self, path: &str) -> bool {
         self.manifest.as_ref().is_some_and(|manifest| manifest.files().contains_key(path))
@@ -128,8 +137,16 @@ impl<F: Files, W: Workers> Verifying<'_, F, W> {
         if let Some(note) = note {
             self.exporter(&note, &charters);
         }
+        let payloads = self.register.payloads();
         let sizes = self.logs(&charters, &there, asked, progress);
         self.strays(&there, &charters, &sizes);
+        if payloads == Payloads::Withheld {
+            let withheld = self.found.logs.iter().fold(0_u64, |sum, log| sum.saturating_add(log.withheld));
+            self.found.withheld = Some(withheld);
+            if !asked.withheld {
+                self.register.fault(Fault::Withheld(withheld));
+            }
+        }
     }
 
     fn manifest(&mut self) -> Option<Note> {
@@ -188,6 +205,8 @@ impl<F: Files, W: Workers> Verifying<'_, F, W> {
         progress: &mut dyn FnMut(Progress),
     ) -> BTreeMap<UnitId, Size> {
         let mut fold = match Fold::under(charters) {
+            // Nobody folds what is withheld.
+            _ if self.register.payloads() == Payloads::Withheld => None,
             Ok(fold) => Some(fold),
             Err(unknown) => {
                 self.register.fault(Fault::Rules(unknown));
@@ -246,7 +265,7 @@ impl<F: Files, W: Workers> Verifying<'_, F, W> {
         asked: &Asked,
         progress: &mut dyn FnMut(u64),
     ) -> Option<VerifiedLog> {
-        let mut reading = Reading::new(unit, charters)?;
+        let mut reading = Reading::new(unit, charters, self.register.payloads())?;
         let size = checkpoint.as_ref().map_or(Size::ZERO, |(checkpoint, _)| checkpoint.size);
         let bridges = bridges_there(there, unit);
         let of = Whole { files: self.files, checkpoint, bridges: &bridges };

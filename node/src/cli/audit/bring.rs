@@ -204,7 +204,8 @@ impl Place {
                         }
                     }
                     let entries = Run::new(run.into()).collect::<Result<Vec<_>, _>>();
-                    let files = BundleFiles::of(&entries.map_err(|error| misfit(&error.to_string()))?);
+                    let entries = entries.map_err(|error| misfit(&error.to_string()))?;
+                    let files = BundleFiles::of(&entries, offered.manifest.payloads());
                     for which in Part::ALL {
                         let path = part(&unit, which, *number, *width);
                         if !wanting.remove(path.as_str()) {

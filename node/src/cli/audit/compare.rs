@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use entente_proto::audit::{Asked, Compared, Verified, compare};
 
 use super::disk::Directory;
-use super::verify::{conclude, verify};
+use super::verify::{ENOUGH, conclude, verify};
 use crate::cli::Global;
 use crate::cli::error::CliError;
 use crate::cli::output::{Output, table};
@@ -24,10 +24,13 @@ pub(crate) struct Args {
     /// The other
     #[arg(value_name = "DIR")]
     other: PathBuf,
+    /// Accept exports that withhold what records say: the logs are compared, the lists are not
+    #[arg(long)]
+    withheld: bool,
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
-    let (one, other) = (whole(&args.one)?, whole(&args.other)?);
+    let (one, other) = (whole(&args.one, args.withheld)?, whole(&args.other, args.withheld)?);
     let files = [&args.one, &args.other].map(|path| Directory(path.clone()));
     let compared = compare((&files[0], &one), (&files[1], &other));
     let same = one.list.as_ref().zip(other.list.as_ref());
@@ -67,11 +70,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
     }
 }
 
-fn whole(directory: &Path) -> Result<Verified, CliError> {
-    let found = verify(directory, &Asked::default());
+fn whole(directory: &Path, withheld: bool) -> Result<Verified, CliError> {
+    let found = verify(directory, &Asked { withheld, ..Asked::default() });
     // A proven fork is what is looked for.
-    if found.faults.count() > found.forks.len() as u64 {
-        conclude(directory, &found)?;
+    if found.faults.count() > found.forks.len() as u64 || (found.withheld.is_some() && !withheld) {
+        conclude(directory, &found, ENOUGH)?;
     }
     Ok(found)
 }

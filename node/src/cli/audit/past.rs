@@ -9,7 +9,7 @@ use entente_proto::record;
 use entente_proto::wire::{ListedRow, Pending, Row};
 
 use super::disk::{Directory, Threads};
-use super::verify::{conclude, verify};
+use super::verify::{NEEDS_ALL, conclude, verify};
 use crate::cli::Global;
 use crate::cli::error::CliError;
 use crate::cli::json::{RowJson, StatementJson, status_word};
@@ -72,7 +72,7 @@ fn parse_at(text: &str) -> Result<Moment, String> {
 /// An export that verifies, or the first fault.
 fn whole(directory: &Path) -> Result<Verified, CliError> {
     let found = verify(directory, &Asked::default());
-    conclude(directory, &found)?;
+    conclude(directory, &found, NEEDS_ALL)?;
     Ok(found)
 }
 

@@ -26,6 +26,7 @@ const STATE_BYTES_MAX: usize = 128 * NOTE_BYTES_MAX;
 const EXAMPLES: &str = "Examples:
   entente audit verify export --charter charter.note
   entente audit verify export --since be.seen          (what was seen is kept in be.seen, and held against the next export)
+  entente audit verify published --withheld            (of a publication that does not show what records say)
 
 Without --charter the export is held against its own first charter: compare the digest that is printed with somebody you trust.";
 
@@ -48,7 +49,15 @@ pub(crate) struct Args {
     /// What was seen at the last visit: every log must extend it. If all holds, what is seen now takes its place
     #[arg(long, value_name = "STATE")]
     since: Option<PathBuf>,
+    /// Accept an export that withholds what records say, as publications do: all but that and the list is verified
+    #[arg(long)]
+    withheld: bool,
 }
+
+/// What whoever needs what records say can do where it is withheld.
+pub(super) const NEEDS_ALL: &str = "take an export that holds it: entente audit export, or audit fetch from a node";
+/// What whoever can do without it can do.
+pub(super) const ENOUGH: &str = "if all else is enough, say so with --withheld";
 
 /// What an auditor remembers of an export.
 #[derive(Serialize, Deserialize)]
@@ -81,7 +90,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
     if let (Some(state), [_, ..]) = (&args.since, found.forks.as_slice()) {
         keep_proofs(state, &found)?;
     }
-    conclude(&args.directory, &found)?;
+    conclude(&args.directory, &found, ENOUGH)?;
     args.since.as_deref().map_or(Ok(()), |state| store(state, &found))
 }
 
@@ -107,10 +116,12 @@ pub(super) fn bar(doing: &'static str) -> ProgressBar {
     bar
 }
 
-/// The end of a command that verified: well, or with the first fault and the number of the others.
-pub(super) fn conclude(directory: &Path, found: &Verified) -> Result<(), CliError> {
+/// The end of a command that verified: well, or with the first fault and the number of the others; and where all there is
+/// is that payloads are withheld, with what to do.
+pub(super) fn conclude(directory: &Path, found: &Verified, where_withheld: &str) -> Result<(), CliError> {
     let Some(first) = found.faults.first() else { return Ok(()) };
     let more = match found.faults.count().saturating_sub(1) {
+        0 if matches!(first, Fault::Withheld(_)) => format!("; {where_withheld}"),
         0 => String::new(),
         1 => " (and 1 fault more)".to_owned(),
         more => format!(" (and {more} faults more)"),
@@ -119,7 +130,7 @@ pub(super) fn conclude(directory: &Path, found: &Verified) -> Result<(), CliErro
 }
 
 fn asked(args: &Args, seen: Option<&Seen>) -> Result<Asked, CliError> {
-    let mut asked = Asked::default();
+    let mut asked = Asked { withheld: args.withheld, ..Asked::default() };
     for path in &args.charter {
         asked.trusted.push(trusted(path)?);
     }
@@ -237,7 +248,16 @@ fn print(found: &Verified, out: &mut Output) -> Result<(), CliError> {
             larger.root
         ))?;
     }
-    if found.faults.count() == 0 { out.line("everything holds") } else { Ok(()) }
+    if let Some(withheld) = found.withheld {
+        out.line(format_args!(
+            "WITHHELD: what {withheld} records say is not in this export, so neither that nor the list could be verified"
+        ))?;
+    }
+    match (found.faults.count(), found.withheld) {
+        (0, None) => out.line("everything holds"),
+        (0, Some(_)) => out.line("everything else holds"),
+        _ => Ok(()),
+    }
 }
 
 fn span(first: u64, last: u64) -> String {
@@ -278,6 +298,7 @@ fn document(found: &Verified) -> serde_json::Value {
             "signed": charter.signed.map(|(first, last)| [time(first), time(last)]),
         })).collect::<Vec<_>>(),
         "logs": found.logs.iter().map(log_document).collect::<Vec<_>>(),
+        "withheld": found.withheld,
         "list": found.list.as_ref().map(|list| serde_json::json!({
             "digest": list.digest.to_string(),
             "frontier": list.frontier.digest().to_string(),
@@ -308,6 +329,7 @@ fn log_document(log: &VerifiedLog) -> serde_json::Value {
         "first": log.times_ms.map(|(first, _)| moment(first)),
         "last": log.times_ms.map(|(_, last)| moment(last)),
         "erased": log.erased,
+        "withheld": log.withheld,
         "set_aside": log.set_aside,
         "forked": log.forked,
         "faults": log.faults,

@@ -1,7 +1,5 @@
 //! Exports that were signed as they are, so that the manifest holds and everything else has to see the fault.
 
-use std::collections::BTreeMap;
-
 use super::world::{ENTRIES, ERASED, InMemory, TIME_MS, TURN, UNITS, World, entry, signer, unit, unsound};
 use crate::audit::{self, Asked, Fault, Manifest, Part, Progress, part};
 use crate::cosignature::Cosignature;
@@ -287,7 +285,7 @@ fn the_charters_of_the_export_are_those_that_the_auditor_trusts() {
     let world = World::new();
     let files = world.export();
     let (first, newest) = (world.charters.version(1).unwrap().digest(), world.charters.newest().digest());
-    let asked = |trusted, least| Asked { trusted, least, before: BTreeMap::new() };
+    let asked = |trusted, least| Asked { trusted, least, ..Asked::default() };
     assert_eq!(files.verify_as(&asked(vec![(1, first), (2, newest)], Some(2))).faults.kept(), []);
     let other = Hash::of(b"another network's");
     let fault = Fault::NotPinned { version: 1, digest: other };

@@ -5,4 +5,5 @@ mod mutations;
 mod oracle;
 mod past;
 mod seen_before;
+mod withheld;
 mod world;

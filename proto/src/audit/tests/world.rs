@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::audit::{
-    self, Alone, Asked, BundleFiles, Files, LogNotes, Manifest, Part, Unreadable, Verified, bundles, charter_files,
-    part, tile, upper_tile_bytes,
+    self, Alone, Asked, BundleFiles, Files, LogNotes, Manifest, Part, Payloads, Unreadable, Verified, bundles,
+    charter_files, part, tile, upper_tile_bytes,
 };
 use crate::charter::{Base, Changes, CharterChain, UnitDescription, UnitDraft, UnverifiedCharter};
 use crate::checkpoint::{Checkpoint, CosignedCheckpoint, SignedCheckpoint};
@@ -95,8 +95,13 @@ impl Files for InMemory {
 impl InMemory {
     /// Signs a manifest of what is there, as BE's node would.
     pub(super) fn sign(&mut self) {
+        self.sign_as(Payloads::All);
+    }
+
+    /// Signs one that says which payloads are there, whatever is.
+    pub(super) fn sign_as(&mut self, payloads: Payloads) {
         self.0.remove(audit::MANIFEST);
-        let mut manifest = Manifest::new(network(), unit("BE"));
+        let mut manifest = Manifest::new(network(), unit("BE"), payloads);
         self.0.iter().for_each(|(path, bytes)| manifest.add(path.clone(), Hash::of(bytes)));
         let note = manifest.sign(1_700_000_100, &key("BE", 4)).unwrap();
         self.0.insert(audit::MANIFEST.into(), note);
@@ -190,6 +195,20 @@ impl World {
         files
     }
 
+    /// The same without what records say.
+    pub(super) fn export_withheld(&self) -> InMemory {
+        let mut files = self.export();
+        for (of, log) in &self.logs {
+            for (number, width) in bundles(Size::new(log.len() as u64).unwrap()) {
+                let from = (number * 256) as usize;
+                let bundle = BundleFiles::of(&log[from..from + usize::from(width)], Payloads::Withheld);
+                files.0.insert(part(of, Part::Payload, number, width), bundle.payload);
+            }
+        }
+        files.sign_as(Payloads::Withheld);
+        files
+    }
+
     pub(super) fn export_log(&self, files: &mut InMemory, of: &UnitId, size: u64, fork: Option<&ForkProof>) {
         let judge = self.judge(of);
         let checkpoint = judge.sift(&self.note(of, size, 0)).unwrap();
@@ -206,7 +225,7 @@ impl World {
             let from = (number * 256) as usize;
             let entries = &self.logs[of][from..from + usize::from(width)];
             hashes.extend(level1(&entries.iter().map(Entry::leaf_hash).collect::<Vec<_>>()));
-            let bundle = BundleFiles::of(entries);
+            let bundle = BundleFiles::of(entries, Payloads::All);
             for which in Part::ALL {
                 files.0.insert(part(of, which, number, width), bundle.part(which).to_vec());
             }

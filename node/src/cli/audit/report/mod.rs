@@ -17,7 +17,7 @@ use entente_proto::audit::Asked;
 
 use self::figures::{Said, Section};
 use super::disk::{Directory, Threads};
-use super::verify::{conclude, verify};
+use super::verify::{NEEDS_ALL, conclude, verify};
 use crate::cli::Global;
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
@@ -68,7 +68,7 @@ struct Report {
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
     let found = verify(&args.directory, &Asked::default());
-    conclude(&args.directory, &found)?;
+    conclude(&args.directory, &found, NEEDS_ALL)?;
     let begin = |year: u16| parse_moment(&format!("{year:04}-01-01")).unwrap_or_default();
     let mut said = Said::between(begin(args.year), begin(args.year.saturating_add(1)));
     let files = Directory(args.directory.clone());
