@@ -26,6 +26,8 @@ struct Noted {
     names: bool,
     /// Whether it is a step of an operation.
     step: bool,
+    /// The item of evidence that it says was handed over.
+    hands: Option<RecordId>,
     withdraws: Option<u64>,
 }
 
@@ -87,6 +89,12 @@ impl Pending {
     pub fn steps(&self, unit: &UnitId) -> impl Iterator<Item = u64> {
         let log = self.all.get(unit).into_iter().flatten();
         log.filter(|(_, noted)| noted.step).map(|(index, _)| *index)
+    }
+
+    /// Whether a pending statement says that an item of evidence was handed over.
+    #[must_use]
+    pub fn hands_over(&self, item: &RecordId) -> bool {
+        self.all.values().flat_map(BTreeMap::values).any(|noted| noted.hands.as_ref() == Some(item))
     }
 
     /// The pending holds of a target that are not taken back.
@@ -151,6 +159,13 @@ impl Pending {
             names: statement.is_some_and(|statement| statement.target().is_some()),
             step: matches!(statement.map(Statement::body), Some(Body::OperationStep(_))),
             refers: matches!(statement.map(Statement::body), Some(Body::Refer(_))),
+            hands: match statement.map(Statement::body) {
+                Some(Body::Custody(custody)) => custody
+                    .item
+                    .as_ref()
+                    .and_then(|item| Some(RecordId { unit: item.unit.parse().ok()?, index: item.index })),
+                _ => None,
+            },
             withdraws: match statement.map(Statement::body) {
                 Some(Body::Withdraw(withdraw)) => Some(withdraw.index),
                 Some(Body::Erase(erase)) => Some(erase.index),

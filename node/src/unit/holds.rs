@@ -1,4 +1,6 @@
-//! The holds that concern a target, in words.
+//! The holds that concern a target: its own, those above it, and those below it, which would go down with it.
+
+use std::collections::BTreeMap;
 
 use entente_proto::record::{self, Target};
 
@@ -35,5 +37,29 @@ fn stands_below(held: &Target, target: &Target, prefix: bool) -> bool {
         record::target::TargetType::Ip => record::parents(held).any(|parent| parent == *target),
         record::target::TargetType::Url => prefix && held.as_str().starts_with(target.as_str()),
         _ => false,
+    }
+}
+
+/// What is held, to be looked at from many targets.
+pub(super) struct Around<'a>(BTreeMap<Target, Vec<&'a Target>>);
+
+impl<'a> Around<'a> {
+    /// All that is held now.
+    pub(super) fn new(state: &'a State) -> Self {
+        let mut below: BTreeMap<Target, Vec<&Target>> = BTreeMap::new();
+        for held in state.held() {
+            for parent in record::parents(held) {
+                below.entry(parent).or_default().push(held);
+            }
+        }
+        Self(below)
+    }
+
+    /// What is held of what concerns a target: itself, what stands above it (told so), what stands below it.
+    pub(super) fn of<'b>(&'b self, state: &'b State, target: &'b Target) -> impl Iterator<Item = (Target, bool)> {
+        let own = Some(target).filter(|target| state.is_held(target)).map(|held| (held.clone(), false));
+        let above = record::parents(target).filter(|parent| state.is_held(parent)).map(|held| (held, true));
+        let below = self.0.get(target).into_iter().flatten().map(|held| ((*held).clone(), false));
+        own.into_iter().chain(above).chain(below)
     }
 }

@@ -75,10 +75,17 @@ impl Fold {
 
     /// The units with a standing hold of a target, in no order; more than once, if they hold it more than once.
     pub fn holders(&self, target: &Target) -> impl Iterator<Item = &UnitId> {
+        self.standing_holds(target).filter_map(|key| Some(&self.logs.get(key.unit())?.unit))
+    }
+
+    /// The standing holds of a target, in no order.
+    pub fn holds(&self, target: &Target) -> impl Iterator<Item = RecordId> {
+        self.standing_holds(target).filter_map(|key| self.record_id(key))
+    }
+
+    fn standing_holds(&self, target: &Target) -> impl Iterator<Item = Key> {
         let chain = self.targets.find(target.as_str()).into_iter().flat_map(|id| self.chain_of(id));
-        let holds =
-            chain.filter(|key| self.slot(*key).is_some_and(|slot| slot.kind() == RecordKind::Hold && slot.stands()));
-        holds.filter_map(|key| Some(&self.logs.get(key.unit())?.unit))
+        chain.filter(|key| self.slot(*key).is_some_and(|slot| slot.kind() == RecordKind::Hold && slot.stands()))
     }
 
     /// What a standing referral refers; `None` where the record is none.

@@ -26,6 +26,7 @@ mod i7_erased_is_erased;
 mod i8_bad_input;
 mod newer_rules;
 mod operation;
+mod operation_slips;
 mod receipts;
 mod refound;
 mod second_officer;

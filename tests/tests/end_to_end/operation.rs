@@ -9,25 +9,25 @@ use crate::desk::code;
 
 /// Takes a step and gives the answer.
 #[track_caller]
-fn step(node: &Node, args: &[&str]) -> Value {
+pub(crate) fn step(node: &Node, args: &[&str]) -> Value {
     node.call(&[&["operation"], args, &["--wait", "certified"]].concat()).ended(0).document()
 }
 
 /// Takes a step that is refused, and gives the code.
 #[track_caller]
-fn refused(node: &Node, args: &[&str]) -> String {
+pub(crate) fn refused(node: &Node, args: &[&str]) -> String {
     code(&node.call(&[&["operation"], args].concat()).ended(1).document()).to_owned()
 }
 
 /// The page of an operation.
 #[track_caller]
-fn show(node: &Node, id: &str) -> Value {
+pub(crate) fn show(node: &Node, id: &str) -> Value {
     node.call(&["operation", "show", id]).ended(0).document()
 }
 
 /// Waits until the page of an operation is so.
 #[track_caller]
-fn until_shown(node: &Node, id: &str, what: &str, so: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn until_shown(node: &Node, id: &str, what: &str, so: impl Fn(&Value) -> bool) -> Value {
     until(&format!("{} shows of {id}: {what}", node.unit), || {
         let said = node.call(&["operation", "show", id]);
         (said.code == Some(0)).then(|| said.document()).filter(|page| so(page))
@@ -38,7 +38,7 @@ fn unit<'a>(page: &'a Value, name: &str) -> &'a Value {
     page["units"].as_array().unwrap().iter().find(|unit| unit["unit"] == name).unwrap()
 }
 
-fn target<'a>(page: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn target<'a>(page: &'a Value, name: &str) -> &'a Value {
     page["targets"].as_array().unwrap().iter().find(|target| target["target"] == name).unwrap()
 }
 

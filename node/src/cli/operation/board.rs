@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use entente_proto::wire::record::Body;
 use entente_proto::wire::{
-    Board, Change, OperationPart, OperationRequest, PeerStatus, Pending, PendingHold, RecordRef, Resurfaced,
+    Board, Change, HoldBeside, OperationPart, OperationRequest, PeerStatus, Pending, RecordRef, Resurfaced,
     StatusRequest, WatchRequest,
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tonic::Streaming;
 
 use super::super::client::{Node, misfit};
@@ -20,9 +20,74 @@ pub(super) const CLOCKS_MS: u64 = 1_000;
 /// At the least how long after one question the next is asked, and at the most: who can be reached changes unannounced.
 const ASK_AFTER: Duration = Duration::from_millis(300);
 const ASK_AT_LAST: Duration = Duration::from_secs(5);
+/// How long after one try to reach the own node again the next is made.
+const TRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What a look at an operation brought.
+pub(super) enum Seen {
+    /// Nothing that is new.
+    Same,
+    /// What the node tells now.
+    News(Box<Told>),
+    /// The own node cannot be reached, or does not know the operation again yet: why.
+    Away(String),
+}
+
+/// Follows an operation, also when the own node is restarted meanwhile: an action goes on without it.
+pub(super) struct Follow<'a> {
+    node: &'a Node,
+    id: &'a RecordRef,
+    bell: Option<Bell>,
+    tried: Instant,
+}
+
+impl<'a> Follow<'a> {
+    /// Begins, and tells what is so now.
+    pub(super) async fn begin(node: &'a Node, id: &'a RecordRef) -> Result<(Self, Told), CliError> {
+        let bell = Some(Bell::new(node).await?);
+        let told = Told::ask_all(node, id).await?;
+        Ok((Self { node, id, bell, tried: Instant::now() }, told))
+    }
+
+    /// Looks for so long.
+    pub(super) async fn look(&mut self, wait: Duration) -> Seen {
+        let Some(bell) = &mut self.bell else {
+            sleep(wait).await;
+            return if self.tried.elapsed() < TRY_AFTER { Seen::Same } else { self.again().await };
+        };
+        match bell.listen(wait).await {
+            Ok(false) => Seen::Same,
+            Ok(true) => self.ask().await,
+            Err(why) => self.away(&why),
+        }
+    }
+
+    async fn again(&mut self) -> Seen {
+        self.tried = Instant::now();
+        match Bell::new(self.node).await {
+            Ok(bell) => {
+                self.bell = Some(bell);
+                self.ask().await
+            }
+            Err(why) => self.away(&why),
+        }
+    }
+
+    async fn ask(&mut self) -> Seen {
+        match Told::ask_all(self.node, self.id).await {
+            Ok(told) => Seen::News(Box::new(told)),
+            Err(why) => self.away(&why),
+        }
+    }
+
+    fn away(&mut self, why: &CliError) -> Seen {
+        self.bell = None;
+        Seen::Away(why.to_string())
+    }
+}
 
 /// Knows when it is time to ask again: when something was said that may concern an operation, and now and then.
-pub(super) struct Bell {
+struct Bell {
     changes: Streaming<Change>,
     asked: Instant,
     rung: bool,
@@ -30,14 +95,14 @@ pub(super) struct Bell {
 
 impl Bell {
     /// Listens from now on. Whoever asks after this misses nothing.
-    pub(super) async fn new(node: &Node) -> Result<Self, CliError> {
+    async fn new(node: &Node) -> Result<Self, CliError> {
         let request = WatchRequest { pending: true, from: Vec::new() };
         let changes = node.client().watch(node.lasting_request(request)).await?.into_inner();
         Ok(Self { changes, asked: Instant::now(), rung: false })
     }
 
     /// Listens for so long; then whether it is time to ask.
-    pub(super) async fn listen(&mut self, wait: Duration) -> Result<bool, CliError> {
+    async fn listen(&mut self, wait: Duration) -> Result<bool, CliError> {
         let end = Instant::now() + wait;
         while let Ok(change) = timeout_at(end, self.changes.message()).await {
             match change {
@@ -67,7 +132,7 @@ pub(super) struct Told {
     /// The board's digest.
     pub(super) digest: Vec<u8>,
     pub(super) pending: Vec<Pending>,
-    pub(super) pending_holds: Vec<PendingHold>,
+    pub(super) holds: Vec<HoldBeside>,
     pub(super) resurfaced: Vec<Resurfaced>,
     /// The node's clock.
     pub(super) now_ms: u64,
@@ -109,7 +174,7 @@ impl Told {
             board: part.board.unwrap_or_default(),
             digest: part.digest,
             pending: part.pending,
-            pending_holds: part.pending_holds,
+            holds: part.holds,
             resurfaced: part.resurfaced,
             now_ms: part.now_ms,
             own: part.unit,
@@ -127,6 +192,12 @@ impl Told {
         let units = self.board.units.iter().filter_map(|unit| self.peers.get(&unit.unit));
         let off = units.filter(|peer| peer.connected && peer.clock_ahead_ms.unsigned_abs() > CLOCKS_MS);
         off.map(|peer| (peer.unit.as_str(), peer.clock_ahead_ms))
+    }
+
+    /// The holds that speak against a target and are not on the board.
+    pub(super) fn holds_of(&self, target: &str) -> impl Iterator<Item = &HoldBeside> {
+        let from = self.holds.partition_point(|hold| hold.target.as_str() < target);
+        self.holds.iter().skip(from).take_while(move |hold| hold.target == target)
     }
 
     /// The node of a unit, unless it is the own.

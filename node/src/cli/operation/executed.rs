@@ -77,19 +77,26 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     let (mut order, mut bodies) = (Vec::new(), BTreeMap::new());
     let board = OnBoard::of(&told);
     for deed in deeds {
-        for id in board.named(&deed.name)? {
+        // What cannot be meant is told, and keeps nothing else back: a report is late soon enough.
+        let ids = match board.named(&deed.name) {
+            Ok(ids) => ids,
+            Err(why) => {
+                order.push(Input { content: Err(Fault::new("not-a-target", why)), name: deed.name });
+                continue;
+            }
+        };
+        for id in ids {
             let name = record_id(&id);
             if bodies.insert(name.clone(), body(&args.of.operation, id, &deed)).is_none() {
-                order.push(name);
+                order.push(Input { content: Ok(Item::new(name.clone(), Fields::default())), name });
             }
         }
     }
-    let input = |name: String| Input { content: Ok(Item::new(name.clone(), Fields::default())), name };
     let state = |item: Item| {
         let body = bodies.get(&item.target).cloned();
         body.ok_or_else(|| Fault::new("not-a-target", "it is not a target of this operation"))
     };
-    enter(node, order.into_iter().map(|name| Ok(input(name))), state, &args.entering, global).await
+    enter(node, order.into_iter().map(Ok), state, &args.entering, global).await
 }
 
 fn body(of: &RecordRef, target: RecordRef, deed: &Deed) -> Body {

@@ -7,7 +7,7 @@ use entente_proto::wire::{ExecutedResult, Part, Phase, StepFault};
 use super::super::summary::summary;
 use super::super::words::{Hex, moment, plain, record_id, word};
 use super::board::Told;
-use super::show::{against_words, name, part_word, phase_word, step_word};
+use super::show::{against_words, hold_words, name, part_word, phase_word, step_word};
 
 /// Lines by what they are about, in the order in which they are told.
 pub(super) type Facts = BTreeMap<Key, String>;
@@ -68,9 +68,9 @@ pub(super) fn facts(told: &Told) -> Facts {
             say(9, id.clone(), format!("{unit} {result} {} {at} ({id})", plain(&target.target)));
         }
     }
-    for hold in &told.pending_holds {
-        let id = hold.id.as_ref().map(record_id).unwrap_or_default();
-        say(8, id.clone(), format!("not yet certified: {} is held ({id})", plain(&hold.target)));
+    for hold in &told.holds {
+        let line = hold_words(hold);
+        say(8, line.clone(), line);
     }
     for step in board.steps.iter().filter(|step| step.fault() != StepFault::Unspecified) {
         let id = step.id.as_ref().map(record_id).unwrap_or_default();

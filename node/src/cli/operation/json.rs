@@ -1,8 +1,8 @@
 //! A board for programs. All keys are always there, as in every `--json`.
 
 use entente_proto::wire::{
-    AgainstKind, BoardAgainst, BoardExecuted, BoardStep, BoardTarget, BoardUnit, ExecutedResult, OperationSummary,
-    Resurfaced, StepFault,
+    AgainstKind, BoardAgainst, BoardExecuted, BoardStep, BoardTarget, BoardUnit, ExecutedResult, HoldBeside,
+    OperationSummary, Resurfaced, StepFault,
 };
 use serde::Serialize;
 
@@ -62,7 +62,7 @@ pub(super) struct OperationJson {
     targets: Vec<TargetJson>,
     steps: Vec<StepJson>,
     pending: Vec<StatementJson>,
-    pending_holds: Vec<HoldJson>,
+    holds: Vec<HoldJson>,
     evidence: Vec<String>,
     resurfaced: Vec<ResurfacedJson>,
     now: String,
@@ -143,10 +143,14 @@ struct StepJson {
     targets: u64,
 }
 
+/// A hold that is not on the board: not yet certified, or of what stands above or below the target.
 #[derive(Serialize)]
 struct HoldJson {
     target: String,
+    held: String,
     id: Option<String>,
+    certified: bool,
+    late: bool,
 }
 
 #[derive(Serialize)]
@@ -185,11 +189,7 @@ impl OperationJson {
             targets: board.targets.iter().map(|one| target(told, at, one)).collect(),
             steps: board.steps.iter().map(step).collect(),
             pending: told.pending.iter().map(StatementJson::from).collect(),
-            pending_holds: told
-                .pending_holds
-                .iter()
-                .map(|hold| HoldJson { target: hold.target.clone(), id: hold.id.as_ref().map(record_id) })
-                .collect(),
+            holds: told.holds.iter().map(hold).collect(),
             evidence: board.evidence.iter().map(record_id).collect(),
             resurfaced: told.resurfaced.iter().map(resurfaced).collect(),
             now: moment(told.now_ms),
@@ -260,6 +260,16 @@ fn step(step: &BoardStep) -> StepJson {
         text: step.text.clone(),
         units: step.units.clone(),
         targets: step.targets,
+    }
+}
+
+fn hold(hold: &HoldBeside) -> HoldJson {
+    HoldJson {
+        target: hold.target.clone(),
+        held: hold.held.clone(),
+        id: hold.id.as_ref().map(record_id),
+        certified: hold.certified,
+        late: hold.late,
     }
 }
 

@@ -14,11 +14,11 @@ use tokio::time::Instant;
 use super::super::client::Node;
 use super::super::error::CliError;
 use super::super::words::{plain, record_id};
-use super::board::{Bell, Told};
+use super::board::{Follow, Seen, Told};
 use super::facts::{Facts, countdown, facts};
 use super::outcome::{Moment, Outcome};
 use super::show::{head, name, part_word};
-use super::watch::moment_of;
+use super::watch::{AWAY, moment_of};
 use crate::clock::{Clock, SystemClock};
 
 /// How often the time is drawn.
@@ -34,30 +34,29 @@ struct Screen {
     news: Vec<String>,
     /// The first target that is shown.
     from: usize,
+    /// Why the own node cannot be asked, while it cannot.
+    away: Option<String>,
 }
 
 /// Draws until a person ends it, or the time is up: what is over stays to be read.
 pub(super) async fn run(node: &Node, id: &RecordRef, within_ms: u64, end: Option<Instant>) -> Result<(), CliError> {
     // Before the terminal changes: what is refused is told in the ordinary way.
-    let told = Told::ask_all(node, id).await?;
-    let mut screen = Screen { told, within_ms, before: Facts::new(), news: Vec::new(), from: 0 };
+    let (mut follow, told) = Follow::begin(node, id).await?;
+    let mut screen = Screen { told, within_ms, before: Facts::new(), news: Vec::new(), from: 0, away: None };
+    screen.take_in();
     let terminal = ratatui::try_init().map_err(|error| CliError::Refused(format!("cannot draw here: {error}")))?;
-    let drawn = draw(node, id, &mut screen, terminal, end).await;
+    let drawn = draw(&mut follow, &mut screen, terminal, end).await;
     ratatui::restore();
     drawn
 }
 
 async fn draw(
-    node: &Node,
-    id: &RecordRef,
+    follow: &mut Follow<'_>,
     screen: &mut Screen,
     mut terminal: DefaultTerminal,
     end: Option<Instant>,
 ) -> Result<(), CliError> {
     let fault = |error: std::io::Error| CliError::Refused(format!("cannot draw here: {error}"));
-    let mut bell = Bell::new(node).await?;
-    screen.told = Told::ask_all(node, id).await?;
-    screen.take_in();
     loop {
         terminal.draw(|frame| screen.draw(frame)).map_err(fault)?;
         while event::poll(Duration::ZERO).map_err(fault)? {
@@ -76,9 +75,13 @@ async fn draw(
         if end.is_some_and(|end| Instant::now() >= end) {
             return Ok(());
         }
-        if bell.listen(DRAW_EVERY).await? {
-            screen.told = Told::ask_all(node, id).await?;
-            screen.take_in();
+        match follow.look(DRAW_EVERY).await {
+            Seen::Same => {}
+            Seen::News(told) => {
+                (screen.told, screen.away) = (*told, None);
+                screen.take_in();
+            }
+            Seen::Away(why) => screen.away = Some(why),
         }
     }
 }
@@ -104,6 +107,9 @@ impl Screen {
         let mut lines = head(&self.told, at);
         if let Some(at_ms) = moment_of(&self.told) {
             lines.insert(0, countdown(now_ms, at_ms));
+        }
+        if let Some(why) = &self.away {
+            lines.insert(0, format!("{AWAY}: {why}"));
         }
         let height = |lines: usize| u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2);
         let units = self.told.board.units.len();

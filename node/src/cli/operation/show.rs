@@ -1,7 +1,8 @@
 //! `entente operation show` and `list`: a board for people.
 
 use entente_proto::wire::{
-    AgainstKind, BoardAgainst, BoardTarget, BoardUnit, ExecutedResult, OperationsRequest, Part, Phase, StepFault,
+    AgainstKind, BoardAgainst, BoardTarget, BoardUnit, ExecutedResult, HoldBeside, OperationsRequest, Part, Phase,
+    StepFault,
 };
 
 use super::super::Global;
@@ -151,10 +152,7 @@ pub(super) fn warnings(told: &Told) -> Vec<String> {
     for (target, against) in late.filter(|(_, against)| !against.in_go) {
         lines.push(format!("LATE: {}: {}", plain(&target.target), against_words(against)));
     }
-    for hold in &told.pending_holds {
-        let id = hold.id.as_ref().map(record_id).unwrap_or_default();
-        lines.push(format!("NOT YET CERTIFIED: {} is held ({id})", plain(&hold.target)));
-    }
+    lines.extend(told.holds.iter().filter(|hold| hold.late || !hold.certified).map(hold_words));
     lines
 }
 
@@ -192,7 +190,9 @@ fn targets(told: &Told, at: Moment, out: &mut Output) -> Result<(), CliError> {
     let mut rows = table(["TARGET", "REFERRAL", "STATE", "ACTS", "REPORTED", "AGAINST IT"]);
     for target in &board.targets {
         let state = if board.go.is_some() { at.of(board, target).word() } else { "-" };
-        let against: Vec<String> = target.against.iter().map(against_words).collect();
+        let beside = told.holds_of(&target.target).map(beside_words);
+        let against = target.against.iter().map(|against| late_words(board.go.is_some() && target.covered, against));
+        let against: Vec<String> = against.chain(beside).collect();
         rows.add_row([
             if target.target.is_empty() { "(not known)".into() } else { plain(&target.target) },
             target.referral.as_ref().map(record_id).unwrap_or_default(),
@@ -245,6 +245,29 @@ pub(super) fn against_words(against: &BoardAgainst) -> String {
         _ => "",
     };
     format!("{what}{id}{rest}")
+}
+
+/// The same, with what is late told as such.
+pub(super) fn late_words(covered: bool, against: &BoardAgainst) -> String {
+    let late = if covered && !against.in_go { "LATE: " } else { "" };
+    format!("{late}{}", against_words(against))
+}
+
+/// A hold of what stands above or below a target, or one that is not yet certified.
+fn beside_words(hold: &HoldBeside) -> String {
+    let id = hold.id.as_ref().map(record_id).unwrap_or_default();
+    let uncertified = if hold.certified { "" } else { ", not yet certified" };
+    if hold.held == hold.target {
+        return format!("held ({id}{uncertified})");
+    }
+    let place = if hold.above { "above" } else { "below" };
+    format!("{}, {place} it, is held ({id}{uncertified})", plain(&hold.held))
+}
+
+/// The same, as a line.
+pub(super) fn hold_words(hold: &HoldBeside) -> String {
+    let late = if hold.late { "LATE: " } else { "" };
+    format!("{late}{}: {}", plain(&hold.target), beside_words(hold))
 }
 
 /// What waits, what had no effect, what was seized, what came back.

@@ -18,6 +18,9 @@ use super::parse_id;
 use super::steps::{Of, take_at};
 use crate::import::Format;
 
+/// How many names that cannot be meant are told at most.
+const REFUSED_MAX: usize = 20;
+
 /// Add targets while the operation is open
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: entente operation add BE/40 bad.example FR/12 --from mirrors.txt")]
@@ -153,6 +156,7 @@ pub(super) async fn resolve(node: &Node, names: &[String]) -> Result<Vec<Referra
     let (ids, texts): (Vec<_>, Vec<_>) =
         names.iter().map(|name| (name, parse_id(name))).partition(|(_, id)| id.is_ok());
     let mut ids: Vec<RecordRef> = ids.into_iter().filter_map(|(_, id)| id.ok()).collect();
+    let mut refused = Refused::default();
     for some in texts.chunks(CHECKS_MAX) {
         let inputs = some.iter().map(|(name, _)| (*name).clone()).collect();
         let reply = node.client().check(node.request(CheckRequest { inputs, likeness: None })).await?.into_inner();
@@ -160,21 +164,56 @@ pub(super) async fn resolve(node: &Node, names: &[String]) -> Result<Vec<Referra
             return Err(misfit("it has not one answer for each input"));
         }
         for checked in reply.checked {
-            let id = checked.referral.ok_or_else(|| {
-                let why = if checked.fault.is_empty() { "no unit refers it: refer it first" } else { &checked.fault };
-                CliError::Refused(format!("{}: {why}", checked.input))
-            })?;
-            ids.push(id);
+            let why = if checked.fault.is_empty() { "no unit refers it: refer it first" } else { &checked.fault };
+            match checked.referral {
+                Some(id) => ids.push(id),
+                None => refused.name(&checked.input, why),
+            }
         }
     }
+    refused.all()?;
     Ok(referrals(&ids))
+}
+
+/// What is named and cannot be meant: all of it is told at once, so that a file is mended once.
+#[derive(Debug, Default)]
+struct Refused {
+    lines: Vec<String>,
+    more: usize,
+}
+
+impl Refused {
+    fn name(&mut self, input: &str, why: &str) {
+        if self.lines.len() < REFUSED_MAX {
+            self.lines.push(format!("{input}: {why}"));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn all(mut self) -> Result<(), CliError> {
+        if self.lines.is_empty() {
+            return Ok(());
+        }
+        if self.more > 0 {
+            self.lines.push(format!("and {} more", self.more));
+        }
+        Err(CliError::Refused(self.lines.join("\n  ")))
+    }
 }
 
 /// The referrals of an operation that are named.
 fn all_named(told: &Told, names: &[String]) -> Result<Vec<RecordRef>, CliError> {
     let board = OnBoard::of(told);
-    let named = names.iter().map(|name| board.named(name)).collect::<Result<Vec<_>, CliError>>()?;
-    Ok(named.into_iter().flatten().collect())
+    let (mut ids, mut refused) = (Vec::new(), Refused::default());
+    for name in names {
+        match board.named(name) {
+            Ok(named) => ids.extend(named),
+            Err(why) => refused.name(name, &why),
+        }
+    }
+    refused.all()?;
+    Ok(ids)
 }
 
 /// The targets of an operation, to be named by their ids or by what they refer.
@@ -190,15 +229,16 @@ impl<'a> OnBoard<'a> {
     }
 
     /// The referrals that are meant by a name.
-    pub(super) fn named(&self, name: &str) -> Result<Vec<RecordRef>, CliError> {
+    ///
+    /// # Errors
+    /// Why it can mean none.
+    pub(super) fn named(&self, name: &str) -> Result<Vec<RecordRef>, String> {
         if let Ok(id) = parse_id(name) {
             return Ok(vec![id]);
         }
-        let understood = record::from_input(name).map_err(|error| CliError::Refused(format!("{name}: {error}")))?;
-        match self.0.get(understood.target.as_str()) {
-            Some(found) => Ok(found.iter().map(|id| (*id).clone()).collect()),
-            None => Err(CliError::Refused(format!("{name} is not a target of this operation"))),
-        }
+        let understood = record::from_input(name).map_err(|error| error.to_string())?;
+        let found = self.0.get(understood.target.as_str()).ok_or("is not a target of this operation")?;
+        Ok(found.iter().map(|id| (*id).clone()).collect())
     }
 }
 

@@ -11,7 +11,7 @@ use super::super::client::{Deadline, Node};
 use super::super::error::CliError;
 use super::super::output::Output;
 use super::super::words::moment;
-use super::board::{Bell, Told};
+use super::board::{Follow, Seen, Told};
 use super::facts::{Facts, countdown, facts};
 use super::outcome::{Moment, WITHIN_MINUTES};
 use super::screen;
@@ -26,8 +26,8 @@ const MARKS: [u64; 17] = [86_400, 43_200, 21_600, 10_800, 3_600, 1_800, 600, 300
 /// Follow an operation and count down to its moment, from this machine's clock
 ///
 /// On a terminal it is a board (q ends it); elsewhere, or with --lines, a line for all that is new. Warns of units that
-/// cannot be reached, of clocks that differ by more than a second, and of holds that come late. Lines end when the operation
-/// is closed or called off, or after --timeout.
+/// cannot be reached, of clocks that differ by more than a second, and of holds that come late. It goes on while the own node
+/// is restarted. Lines end when the operation is closed or called off, or after --timeout.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -41,6 +41,9 @@ pub(super) struct Args {
     #[command(flatten)]
     deadline: Deadline,
 }
+
+/// What is told while the own node cannot be asked.
+pub(super) const AWAY: &str = "THIS UNIT'S OWN NODE CANNOT BE REACHED; what is told here may be old";
 
 /// A line of `watch --json`.
 #[derive(Serialize)]
@@ -60,9 +63,8 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     }
     let mut out = Output::new(global.json);
     let (mut before, mut left) = (Facts::new(), u64::MAX);
-    let mut bell = Bell::new(&node).await?;
-    let mut told = Told::ask_all(&node, &args.of.operation).await?;
-    let mut news = true;
+    let (mut follow, mut told) = Follow::begin(&node, &args.of.operation).await?;
+    let (mut news, mut away) = (true, false);
     loop {
         let at_ms = moment_of(&told);
         if news {
@@ -86,9 +88,20 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
         if is_over(&told) || end.is_some_and(|end| Instant::now() >= end) {
             return Ok(());
         }
-        news = bell.listen(LOOK_EVERY).await?;
-        if news {
-            told = Told::ask_all(&node, &args.of.operation).await?;
+        news = false;
+        match follow.look(LOOK_EVERY).await {
+            Seen::Same => {}
+            Seen::News(now) => {
+                if away {
+                    print(&mut out, "this unit's own node can be reached again", at_ms)?;
+                }
+                (told, news, away) = (*now, true, false);
+            }
+            Seen::Away(why) if !away => {
+                print(&mut out, &format!("{AWAY}: {why}"), at_ms)?;
+                away = true;
+            }
+            Seen::Away(_) => {}
         }
     }
 }

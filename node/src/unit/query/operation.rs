@@ -1,6 +1,6 @@
 //! Operations: which there are, their boards, and what of a closed one came back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entente_proto::ids::RecordId;
 use entente_proto::list::operation::board_digest;
@@ -10,6 +10,7 @@ use entente_proto::wire::record::Body;
 use entente_proto::wire::{Board, BoardTarget, Phase};
 use tonic::Status as Answer;
 
+use super::super::holds::Around;
 use super::super::withheld::Withheld;
 use super::super::words::{record_ref, unreadable};
 use crate::core::Core;
@@ -75,7 +76,7 @@ pub(in crate::unit) fn operation(core: &Core, id: &RecordId) -> Result<Vec<wire:
     let withheld = Withheld::new(core, &state);
     let resurfaced = resurfaced(core, &state, &withheld, &board).map_err(failed)?;
     let pending = pending_steps(core, &state, id).map_err(failed)?;
-    let pending_holds = pending_holds(&state, &withheld, &board);
+    let holds = holds_beside(&state, &withheld, &board);
     strip(&withheld, &mut board);
     let (targets, steps) = (std::mem::take(&mut board.targets), std::mem::take(&mut board.steps));
     let first = wire::OperationPart {
@@ -85,7 +86,7 @@ pub(in crate::unit) fn operation(core: &Core, id: &RecordId) -> Result<Vec<wire:
         resurfaced,
         now_ms: core.clock.now_ms(),
         unit: core.unit.to_string(),
-        pending_holds,
+        holds,
     };
     let part = |board: Board| wire::OperationPart { board: Some(board), ..wire::OperationPart::default() };
     let targets = targets.chunks(TARGETS_MAX).map(|some| Board { targets: some.to_vec(), ..Board::default() });
@@ -132,14 +133,34 @@ fn pending_steps(core: &Core, state: &State, id: &RecordId) -> Result<Vec<wire::
     Ok(pending)
 }
 
-fn pending_holds(state: &State, withheld: &Withheld, board: &Board) -> Vec<wire::PendingHold> {
-    if state.pending.count() == 0 {
-        return Vec::new();
+/// The holds that speak against a target and are not on the board.
+fn holds_beside(state: &State, withheld: &Withheld, board: &Board) -> Vec<wire::HoldBeside> {
+    let around = Around::new(state);
+    let mut targets: BTreeMap<Target, bool> = BTreeMap::new();
+    for target in &board.targets {
+        if let Ok(name) = target.target.parse() {
+            *targets.entry(name).or_default() |= board.go.is_some() && target.covered;
+        }
     }
-    let targets: BTreeSet<Target> = board.targets.iter().filter_map(|target| target.target.parse().ok()).collect();
-    let holds = targets.iter().flat_map(|target| state.pending.held(target).map(move |id| (target, id)));
-    let holds = holds.filter(|(_, id)| !withheld.holds(id));
-    holds.map(|(target, id)| wire::PendingHold { target: target.to_string(), id: Some(record_ref(id)) }).collect()
+    let mut found = Vec::new();
+    for (target, late) in &targets {
+        for (held, above) in around.of(state, target) {
+            let pending = state.pending.held(&held).cloned().map(|id| (id, false));
+            // What is certified of the target itself is on the board.
+            let certified = state.fold.holds(&held).filter(|_| held != *target).map(|id| (id, true));
+            let holds = pending.chain(certified).filter(|(id, _)| !withheld.holds(id));
+            found.extend(holds.map(|(id, certified)| wire::HoldBeside {
+                target: target.to_string(),
+                held: held.to_string(),
+                id: Some(record_ref(&id)),
+                certified,
+                above,
+                late: *late,
+            }));
+        }
+    }
+    found.sort_by(|a, b| (&a.target, key(&a.id)).cmp(&(&b.target, key(&b.id))));
+    found
 }
 
 /// What of a closed operation came back: targets that were seen online after the last unit acted on them, and targets that

@@ -23,7 +23,7 @@ use super::super::words::{Hex, moment, record_id, word};
 use super::board::Told;
 use super::json::OperationJson;
 use super::outcome::{Moment, Tally, WITHIN_MINUTES};
-use super::show::{against_words, name, part_word, phase_word, step_word};
+use super::show::{late_words, name, part_word, phase_word, step_word};
 use super::steps::Of;
 
 /// Print the report of an operation
@@ -254,7 +254,11 @@ fn target_line(told: &Told, at: Moment, target: &entente_proto::wire::BoardTarge
         target: if target.target.is_empty() { "(not known)".into() } else { target.target.clone() },
         referral: target.referral.as_ref().map(record_id).unwrap_or_default(),
         state: if told.board.go.is_some() { at.of(&told.board, target).word() } else { "planned" },
-        against: target.against.iter().map(against_words).collect(),
+        against: target
+            .against
+            .iter()
+            .map(|against| late_words(told.board.go.is_some() && target.covered, against))
+            .collect(),
         reports: target.executed.iter().map(report).collect(),
     }
 }

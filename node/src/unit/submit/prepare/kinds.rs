@@ -11,6 +11,7 @@ use super::super::super::holds::holds;
 use super::super::against::Against;
 use super::super::{Refusal, record_ref, refusal, understand};
 use super::{At, Found};
+use crate::list::Stored;
 
 /// How far ahead of the node's clock a time may lie that an officer gives for something that has happened.
 pub(super) const AHEAD_MS: u64 = 2 * 60 * 1_000;
@@ -215,10 +216,47 @@ impl At<'_> {
         if !self.again {
             self.not_taken_back(&item)?;
         }
+        let named = evidence.item.map(|item| item.sha256).unwrap_or_default();
         if custody.sha256.is_empty() {
-            custody.sha256 = evidence.item.map(|item| item.sha256).unwrap_or_default();
+            custody.sha256.clone_from(&named);
         }
-        Ok(Found::about(self.target_of(&item)))
+        let notices = if self.again { Vec::new() } else { self.hand_over(&item, custody, &other, &named)? };
+        Ok(Found { notices, ..Found::about(self.target_of(&item)) })
+    }
+
+    /// Refuses a hand-over of what neither side holds; gives what an officer should know of it.
+    fn hand_over(
+        &self,
+        item: &RecordId,
+        custody: &wire::Custody,
+        other: &UnitId,
+        named: &[u8],
+    ) -> Result<Vec<String>, Refusal> {
+        let known = self.state.fold.custody(item, &Stored(&*self.core.store));
+        let known = known.map_err(|error| refusal("unreadable", error.to_string()))?;
+        // An item or a hand-over that is not yet certified is in no chain yet.
+        let Some(known) = known.filter(|_| !self.state.pending.hands_over(item)) else { return Ok(Vec::new()) };
+        let own = self.core.unit.as_str();
+        match custody.step() {
+            wire::CustodyStep::Give if known.holder != own => {
+                return Err(refusal(
+                    "not-holder",
+                    format!("{} holds {item}, not this unit: `entente show {item}` tells the chain", known.holder),
+                ));
+            }
+            wire::CustodyStep::Take if known.holder == own => {
+                return Err(refusal("holder", format!("this unit holds {item} already")));
+            }
+            _ => {}
+        }
+        let mut notices = Vec::new();
+        if custody.step() == wire::CustodyStep::Take && known.holder != other.as_str() {
+            notices.push(format!("{} holds {item}, as far as is known here", known.holder));
+        }
+        if custody.sha256 != named {
+            notices.push(format!("THE HASHES DIFFER: this is not the item that {item} names"));
+        }
+        Ok(notices)
     }
 
     /// Something that an officer says has happened lies in the past, but for clocks that differ a little; without a time

@@ -56,7 +56,7 @@ impl At<'_> {
             return Ok(Found::default());
         }
         if let Step::Executed(executed) = step {
-            return self.executed(&of, &*self.board_once(&of)?, executed);
+            return self.executed(&*self.board_once(&of)?, executed);
         }
         let board = self.board(&of, None)?;
         let notices = match step {
@@ -73,6 +73,7 @@ impl At<'_> {
             _ => Vec::new(),
         };
         self.judged(&of, step)?;
+        says_something(&board, &self.core.unit, step)?;
         Ok(Found { notices, ..Found::default() })
     }
 
@@ -130,7 +131,7 @@ impl At<'_> {
         match judged.map(|step| step.fault()) {
             None | Some(StepFault::Unspecified) => Ok(()),
             Some(StepFault::NoQuorum) => Err(self.no_quorum(&board)),
-            Some(fault) => Err(refusal(fault.code(), format!("{of}: {}", fault.words()))),
+            Some(fault) => Err(refusal(fault.code(), fault.words())),
         }
     }
 
@@ -280,7 +281,7 @@ impl At<'_> {
     }
 
     /// Reports may be many, so each is judged by one board.
-    fn executed(&self, of: &RecordId, board: &Board, executed: &OperationExecuted) -> Result<Found, Refusal> {
+    fn executed(&self, board: &Board, executed: &OperationExecuted) -> Result<Found, Refusal> {
         let on = self.named(executed.target.as_ref(), "a report names the referral on which the unit acted")?;
         let unit = board.units.iter().find(|unit| unit.unit == self.core.unit.as_str());
         let key = |target: &BoardTarget| target.referral.as_ref().map(|id| (id.unit.clone(), id.index));
@@ -296,9 +297,12 @@ impl At<'_> {
                 StepFault::NotGone
             }
             _ if !target.is_some_and(|target| target.covered) => StepFault::NotCovered,
-            _ => return Ok(Found::about(target.and_then(|target| target.target.parse().ok()))),
+            _ => {
+                let about = Found::about(target.and_then(|target| target.target.parse().ok()));
+                return Ok(Found { notices: early(board, executed).into_iter().collect(), ..about });
+            }
         };
-        Err(refusal(fault.code(), format!("{of}, {on}: {}", fault.words())))
+        Err(refusal(fault.code(), fault.words()))
     }
 
     /// Whether the go, which is this unit's own, is not yet certified.
@@ -306,6 +310,38 @@ impl At<'_> {
         let id = board.go.as_ref().and_then(|go| go.id.as_ref()).and_then(|id| self.named(Some(id), "").ok());
         id.is_some_and(|id| self.state.pending.holds(&id))
     }
+}
+
+/// Refuses a step after which everything is as before: somebody pressed a key twice, or means another operation.
+fn says_something(board: &Board, own: &UnitId, step: &Step) -> Result<(), Refusal> {
+    let part = |name: &str| board.units.iter().find(|unit| unit.unit == name).map(|unit| unit.part());
+    let on_board: BTreeSet<(&str, u64)> =
+        board.targets.iter().filter_map(|t| t.referral.as_ref()).map(|id| (id.unit.as_str(), id.index)).collect();
+    let named = |lists: &[entente_proto::wire::Referrals], there: bool| {
+        let mut ids = lists.iter().flat_map(|of| of.indexes.iter().map(|index| (of.unit.as_str(), *index)));
+        ids.all(|id| on_board.contains(&id) == there)
+    };
+    let words = match step {
+        Step::Invite(invite) if invite.units.iter().all(|name| part(name).is_some()) => {
+            "all of them are invited already"
+        }
+        Step::Join(_) if part(own.as_str()) == Some(Part::Joined) => "the unit takes part already",
+        Step::Decline(_) if part(own.as_str()) == Some(Part::Declined) => "the unit has declined already",
+        Step::Add(list) if named(&list.targets, true) => "all of them are among the targets already",
+        Step::Remove(list) if named(&list.targets, false) => "none of them is among the targets",
+        Step::Ready(_) if board.units.iter().any(|unit| unit.unit == own.as_str() && unit.ready.is_some()) => {
+            "the unit has said already that it is ready for exactly these"
+        }
+        _ => return Ok(()),
+    };
+    Err(refusal("already", words))
+}
+
+/// A report of something that was done before the moment, told to who enters it: it is true, or a slip of the pen.
+fn early(board: &Board, executed: &OperationExecuted) -> Option<String> {
+    let at_ms = board.go.as_ref()?.at_ms;
+    let before_ms = at_ms.checked_sub(executed.at_ms).filter(|before_ms| *before_ms > 0)?;
+    Some(format!("that is {}.{} s before the moment of the go", before_ms / 1_000, before_ms % 1_000 / 100))
 }
 
 fn sort(units: &mut Vec<String>) {

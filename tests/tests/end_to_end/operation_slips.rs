@@ -1,0 +1,146 @@
+//! What goes wrong at a desk while units strike together: keys pressed twice, lines that cannot be meant, holds of what
+//! stands around a target, a node that is restarted under an officer's eyes.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+
+use entente_tests::network::Network;
+use serde_json::{Value, json};
+
+use crate::PROGRAM;
+use crate::operation::{refused, show, step, target, until_shown};
+
+/// BE leads FR on two targets.
+fn begun(network: &Network) -> String {
+    let be = network.node("BE");
+    for name in ["https://news.example/a", "files.example"] {
+        let _ = be.refer(name, "certified");
+    }
+    let new = ["operation", "new", "--title", "Amaq", "--invite", "FR", "--ready", "1", "--wait", "certified"];
+    let new = be.call(&[&new[..], &["https://news.example/a", "files.example"]].concat());
+    let id = new.ended(0).document()["id"].as_str().unwrap().to_owned();
+    until_shown(network.node("FR"), &id, "the operation", |_| true);
+    step(network.node("FR"), &["join", &id]);
+    until_shown(be, &id, "that FR takes part", |page| page["units"][1]["part"] == "joined");
+    id
+}
+
+#[test]
+fn a_step_that_changes_nothing_is_refused() {
+    let network = Network::running(PROGRAM, &["BE", "FR"]);
+    let (be, fr) = (network.node("BE"), network.node("FR"));
+    let id = begun(&network);
+    assert_eq!(refused(fr, &["join", &id]), "already");
+    assert_eq!(refused(be, &["invite", &id, "FR"]), "already");
+    assert_eq!(refused(be, &["add", &id, "files.example"]), "already");
+    step(fr, &["decline", &id]);
+    assert_eq!(refused(fr, &["decline", &id]), "already");
+    step(fr, &["join", &id]);
+    step(be, &["remove", &id, "files.example"]);
+    be.call(&["operation", "remove", &id, "files.example", "other.example"])
+        .ended(1)
+        .says(&["files.example: is not a target", "other.example: is not a target"]);
+    step(be, &["add", &id, "files.example"]);
+    step(be, &["freeze", &id]);
+    step(be, &["ready", &id]);
+    assert_eq!(refused(be, &["ready", &id]), "already");
+    // Nothing of all this is in the log: no step is without effect.
+    let page = show(be, &id);
+    assert!(page["steps"].as_array().unwrap().iter().all(|step| step["fault"].is_null()), "{page}");
+}
+
+#[test]
+fn holds_around_a_target_keep_it_out_of_a_go_and_come_late_to_everybodys_eyes() {
+    let network = Network::running(PROGRAM, &["BE", "FR", "NL"]);
+    let (be, fr, nl) = (network.node("BE"), network.node("FR"), network.node("NL"));
+    let id = begun(&network);
+    step(be, &["freeze", &id]);
+    step(be, &["ready", &id]);
+    let above = nl.call(&["hold", "news.example", "--wait", "certified"]).ended(0).document()["id"].clone();
+    let page = until_shown(be, &id, "the hold above a target", |page| page["holds"][0]["id"] == above);
+    assert_eq!(page["holds"][0]["held"], "domain:news.example");
+    assert_eq!((&page["holds"][0]["certified"], &page["holds"][0]["late"]), (&json!(true), &json!(false)));
+    step(be, &["go", &id, "--at", "2999-01-01T00:00:00Z"]);
+    let page = until_shown(fr, &id, "the go", |page| page["phase"] == "go");
+    let covered = |name: &str| target(&page, name)["covered"].clone();
+    assert_eq!((covered("url:https://news.example/a"), covered("domain:files.example")), (json!(false), json!(true)));
+    // What comes after the go is late, whatever stands between what is held and the target.
+    let below = nl.call(&["hold", "https://files.example/x", "--wait", "certified"]).ended(0).document()["id"].clone();
+    let late =
+        |page: &Value| page["holds"].as_array().unwrap().iter().any(|hold| hold["id"] == below && hold["late"] == true);
+    until_shown(fr, &id, "the hold below a target, late", late);
+    let home = fr.directory().to_str().unwrap();
+    let page = entente_tests::network::run(PROGRAM, &["operation", "show", &id, "--home", home], b"").ended(0).out;
+    assert!(page.contains("LATE: domain:files.example: url:https://files.example/x, below it, is held"), "{page}");
+    // A report of what was done before the moment is taken, and whoever enters it is told.
+    let early = fr.call(&["operation", "executed", &id, "files.example"]).ended(0).document();
+    assert!(early["notices"][0].as_str().unwrap().contains("before the moment of the go"), "{early}");
+}
+
+#[test]
+fn a_line_that_cannot_be_meant_keeps_no_other_report_back() {
+    let network = Network::running(PROGRAM, &["BE", "FR"]);
+    let (be, fr) = (network.node("BE"), network.node("FR"));
+    let id = begun(&network);
+    step(be, &["freeze", &id]);
+    step(be, &["ready", &id]);
+    step(be, &["go", &id]);
+    until_shown(fr, &id, "the go", |page| page["phase"] == "go");
+    let file = network.directory().join("done.txt");
+    fs::write(&file, "filse.example done\nhttps://news.example/a done\n").unwrap();
+    let said = fr.call(&["operation", "executed", &id, "--from", file.to_str().unwrap(), "--wait", "certified"]);
+    said.ended(1).says(&["filse.example", "is not a target of this operation"]);
+    until_shown(be, &id, "the report of the other", |page| page["total"]["done"] == 1);
+    // As many as there are, what no unit refers is told at once.
+    let new = ["operation", "new", "--title", "Amaq", "one.example", "files.example", "two.example"];
+    be.call(&new).ended(1).says(&["one.example: no unit refers it", "two.example: no unit refers it"]);
+}
+
+#[test]
+fn whoever_watches_goes_on_when_the_own_node_is_restarted() {
+    let network = Network::running(PROGRAM, &["BE", "FR"]);
+    let (be, fr) = (network.node("BE"), network.node("FR"));
+    let id = begun(&network);
+    let mut watch = be.begin(&["operation", "watch", &id]);
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut until_told = |words: &str| {
+        let line = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains(words)));
+        assert!(line.is_some(), "the watch ended before it told {words:?}");
+    };
+    until_told("FR joined");
+    be.kill();
+    until_told("OWN NODE CANNOT BE REACHED");
+    be.start();
+    until_told("can be reached again");
+    be.until_state("running");
+    step(fr, &["decline", &id]);
+    until_told("FR declined");
+    step(be, &["abort", &id]);
+    until_told("the operation is aborted");
+    assert!(watch.wait().unwrap().success());
+}
+
+#[test]
+fn only_who_holds_an_item_gives_it_away_and_a_changed_one_is_told() {
+    let network = Network::running(PROGRAM, &["BE", "FR", "NL"]);
+    let (be, fr) = (network.node("BE"), network.node("FR"));
+    let file = network.directory().join("disk.img");
+    fs::write(&file, b"a disk").unwrap();
+    let path = file.to_str().unwrap();
+    let item = be.call(&["evidence", path, "--wait", "certified"]).ended(0).document()["id"].clone();
+    let item = item.as_str().unwrap();
+    let hand = |node: &entente_tests::network::Node, step: &str, other: &str, more: &[&str]| {
+        node.call(&[&["custody", step, item, "--unit", other, "--wait", "certified"], more].concat())
+    };
+    network.until_agreed(&["BE", "FR", "NL"]);
+    hand(fr, "give", "NL", &[]).ended(1).says(&["BE holds", "not this unit"]);
+    hand(be, "take", "FR", &[]).ended(1).says(&["this unit holds", "already"]);
+    let _ = hand(be, "give", "FR", &[]).ended(0);
+    network.until_agreed(&["BE", "FR", "NL"]);
+    fs::write(&file, b"another disk").unwrap();
+    let taken = hand(fr, "take", "BE", &["--file", path]).ended(0).document();
+    assert!(taken["notices"][0].as_str().unwrap().contains("THE HASHES DIFFER"), "{taken}");
+    network.until_agreed(&["BE", "FR", "NL"]);
+    hand(be, "give", "NL", &[]).ended(1).says(&["FR holds"]);
+    let _ = hand(fr, "give", "NL", &[]).ended(0);
+}
