@@ -197,7 +197,8 @@ pub fn load_charter(home: &Home) -> Result<Charter, MembershipError> {
 /// # Errors
 /// [`MembershipError::NoCharter`]; a file that cannot be read or does not hold.
 pub fn load_charters(home: &Home) -> Result<CharterChain, MembershipError> {
-    load_charters_in(&home.charters())?.ok_or_else(|| MembershipError::NoCharter(home.directory().to_owned()))
+    load_charters_in(&home.charters(), Lines::Any)?
+        .ok_or_else(|| MembershipError::NoCharter(home.directory().to_owned()))
 }
 
 /// As [`load_charters`], of a home directory or of any directory that holds them as `1.note`, `2.note` and so on.
@@ -205,14 +206,37 @@ pub fn load_charters(home: &Home) -> Result<CharterChain, MembershipError> {
 /// # Errors
 /// As there.
 pub fn load_charters_of(directory: &Path) -> Result<CharterChain, MembershipError> {
-    let charters = match load_charters_in(&Home::at(directory).charters())? {
+    load_charters_at(directory, Lines::Any)
+}
+
+/// Which signature lines a charter's file may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lines {
+    /// Those that count, and others, which are ignored.
+    Any,
+    /// Those that count.
+    AccountedFor,
+}
+
+impl Lines {
+    /// Checks those of a charter that was found to count.
+    fn check(self, charter: &Charter, path: &Path) -> Result<(), MembershipError> {
+        if self == Self::Any {
+            return Ok(());
+        }
+        charter.written_as(&read(path)?).map_err(|fault| MembershipError::Text { path: path.to_owned(), fault })
+    }
+}
+
+fn load_charters_at(directory: &Path, lines: Lines) -> Result<CharterChain, MembershipError> {
+    let charters = match load_charters_in(&Home::at(directory).charters(), lines)? {
         Some(charters) => Some(charters),
-        None => load_charters_in(directory)?,
+        None => load_charters_in(directory, lines)?,
     };
     charters.ok_or_else(|| MembershipError::NoCharter(directory.to_owned()))
 }
 
-fn load_charters_in(directory: &Path) -> Result<Option<CharterChain>, MembershipError> {
+fn load_charters_in(directory: &Path, lines: Lines) -> Result<Option<CharterChain>, MembershipError> {
     let is_there =
         |path: &PathBuf| path.try_exists().map_err(|source| MembershipError::Io { path: path.clone(), source });
     let path = directory.join("1.note");
@@ -225,6 +249,7 @@ fn load_charters_in(directory: &Path) -> Result<Option<CharterChain>, Membership
     };
     let first = read_charter(&path)?.verify_first().map_err(at(&path))?;
     let mut charters = CharterChain::found(first).map_err(at(&path))?;
+    lines.check(charters.newest(), &path)?;
     let home = |refounded: u32, version: u32| match refounded {
         0 => directory.join(format!("{version}.note")),
         _ => directory.join(format!("r{refounded}-{version}.note")),
@@ -236,6 +261,7 @@ fn load_charters_in(directory: &Path) -> Result<Option<CharterChain>, Membership
         for path in next {
             if !found && is_there(&path)? {
                 charters.follow(read_charter(&path)?).map_err(at(&path))?;
+                lines.check(charters.newest(), &path)?;
                 found = true;
             }
         }
@@ -253,7 +279,7 @@ pub fn signed_as(refounded: u32, version: u32) -> u64 {
 }
 
 /// All versions of a charter, from the first on, in files of any name: each verified under those before it. Or one directory,
-/// as for [`load_charters_of`].
+/// as for [`load_charters_of`]. For whoever verifies what others gave it: no signature line may stand there that does not count.
 ///
 /// # Errors
 /// As [`load_charters`].
@@ -263,14 +289,16 @@ pub fn read_charters(files: &[PathBuf]) -> Result<CharterChain, MembershipError>
         move |fault| MembershipError::Text { path, fault }
     };
     let (first, later) = match files {
-        [directory] if directory.is_dir() => return load_charters_of(directory),
+        [directory] if directory.is_dir() => return load_charters_at(directory, Lines::AccountedFor),
         [first, later @ ..] => (first, later),
         [] => return Err(MembershipError::NoCharter(PathBuf::new())),
     };
     let founded = read_charter(first)?.verify_first().map_err(at(first))?;
     let mut charters = CharterChain::found(founded).map_err(at(first))?;
+    Lines::AccountedFor.check(charters.newest(), first)?;
     for path in later {
         charters.follow(read_charter(path)?).map_err(at(path))?;
+        Lines::AccountedFor.check(charters.newest(), path)?;
     }
     Ok(charters)
 }

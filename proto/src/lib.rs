@@ -52,3 +52,6 @@ pub mod sync;
 pub mod tree;
 pub mod wire;
 pub mod witness;
+
+#[cfg(test)]
+mod alteration;

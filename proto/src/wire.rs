@@ -35,6 +35,12 @@
 #![doc = include_str!("../protos/access.proto")]
 //! ```
 //!
+//! # audit.proto
+//!
+//! ```text
+#![doc = include_str!("../protos/audit.proto")]
+//! ```
+//!
 //! # sync.proto
 //!
 //! ```text

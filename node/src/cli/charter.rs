@@ -192,11 +192,13 @@ fn words(fault: CharterError) -> CliError {
     fault_kind(&fault, text)
 }
 
-/// A signature that is wrong or missing is a matter of verification; everything else is a refusal.
+/// A signature that is wrong, missing or one too many is a matter of verification; everything else is a refusal.
 fn fault_kind(fault: &CharterError, text: String) -> CliError {
     match fault {
         CharterError::BadSignature { .. }
         | CharterError::Unsigned(_)
+        | CharterError::Stray(_)
+        | CharterError::Order
         | CharterError::Succession { fault: SuccessionFault::Unsigned(_) | SuccessionFault::Votes { .. }, .. } => {
             CliError::Verification(text)
         }

@@ -32,7 +32,8 @@ impl CharterChain {
         Ok(Self { earlier: Vec::new(), refounded: 0, first: Arc::new(first), later: Vec::new() })
     }
 
-    /// Reads and verifies the notes of all versions, in order.
+    /// Reads and verifies the notes of all versions, in order. Every signature line must be [accounted
+    /// for](Charter::written_as), so that no bit of them can be altered unnoticed.
     ///
     /// # Errors
     /// What is wrong with the first that does not hold; [`CharterError::NoVersions`] for none.
@@ -40,10 +41,17 @@ impl CharterChain {
         let mut notes = notes.into_iter();
         let first = notes.next().ok_or(CharterError::NoVersions)?;
         let mut chain = Self::found(UnverifiedCharter::parse(first.as_ref())?.verify_first()?)?;
+        chain.newest().written_as(first.as_ref())?;
         for note in notes {
-            chain.follow(UnverifiedCharter::parse(note.as_ref())?)?;
+            chain.follow_written(note.as_ref())?;
         }
         Ok(chain)
+    }
+
+    /// As [`follow`](Self::follow), of a note in which every signature line must be accounted for.
+    pub(super) fn follow_written(&mut self, note: &[u8]) -> Result<(), CharterError> {
+        self.follow(UnverifiedCharter::parse(note)?)?;
+        self.newest().written_as(note)
     }
 
     /// Verifies a charter as the one that comes behind the newest, and puts it there: the next version, or a version 1 that founds

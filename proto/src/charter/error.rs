@@ -100,6 +100,17 @@ pub enum CharterError {
         /// Why it was refused.
         reason: NoteError,
     },
+    /// A signature line that counts for nothing.
+    #[error(
+        "it has a signature line by {0}, which is no key that signs this version: it was altered, or somebody added it; \
+         `entente charter adopt` drops such lines"
+    )]
+    Stray(KeyName),
+    /// The signature lines that count stand otherwise than they are written.
+    #[error(
+        "its signature lines do not stand in their one order, by key name and id: it was altered after it was signed"
+    )]
+    Order,
     /// Signatures are missing.
     #[error("not every unit has signed: missing {}", Names(.0))]
     Unsigned(Vec<KeyName>),

@@ -77,7 +77,10 @@
 //!   Ed25519("cosignature/v1\ntime <seconds>\n" || text)`. No text of a charter is also the body of a checkpoint.
 //!
 //! A signature of a key that the text names and that does not hold refuses the whole; a key may sign once; signatures of
-//! other keys are ignored, if their lines keep the form of a [note](crate::note). **Version 1 counts when every unit in it has signed with all three keys**
+//! other keys are ignored, if their lines keep the form of a [note](crate::note), but by [whoever verifies a
+//! file](CharterChain::read) to rely on it: there each line must count, and stand in the order of key names and ids, so that
+//! no altered bit goes unnoticed. (A whole vote that is not needed can be taken out: no signature says who else signed, and
+//! text, digest and what the version says are the same without it.) **Version 1 counts when every unit in it has signed with all three keys**
 //! ([`UnverifiedCharter::verify_first`]).
 //!
 //! # The versions after the first

@@ -6,6 +6,7 @@ use crate::ids::{NetworkName, UnitId};
 use crate::limits::CHARTER_BYTES_MAX;
 use crate::note::{Algorithm, KeyError, KeyName, MemorySigner, Note, NoteError, NoteSignature, Signer, VerifierKey};
 
+mod mutations;
 mod proposals;
 mod succession;
 

@@ -291,6 +291,27 @@ impl Charter {
         &self.note
     }
 
+    /// Whether these bytes are the note as it is written: with no signature line beside those that count, and with them in
+    /// their one order. Nodes ignore further lines when a charter comes to them; whoever verifies a file to rely on it does
+    /// not, since a line that nobody accounts for may be one that was altered.
+    ///
+    /// # Errors
+    /// [`CharterError::Stray`] with the first line that nobody accounts for, [`CharterError::Order`].
+    pub fn written_as(&self, bytes: &[u8]) -> Result<(), CharterError> {
+        if *self.note == *bytes {
+            return Ok(());
+        }
+        let lines = |bytes: &[u8]| {
+            let note = Note::parse(bytes, CHARTER_BYTES_MAX).map_err(CharterError::Note)?;
+            Ok::<_, CharterError>(note.signatures().to_vec())
+        };
+        let counted = lines(&self.note)?;
+        match lines(bytes)?.into_iter().find(|line| !counted.contains(line)) {
+            Some(stray) => Err(CharterError::Stray(stray.name)),
+            None => Err(CharterError::Order),
+        }
+    }
+
     /// How many of the other units' cosignatures certify a checkpoint.
     #[must_use]
     pub fn quorum(&self) -> Quorum {

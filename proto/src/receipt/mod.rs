@@ -50,7 +50,9 @@
 //!
 //! Then that unit made that record, at the header's time by its own clock. Whether the checkpoint has its
 //! [quorum](crate::quorum) is told apart ([`VerifiedReceipt::certified`]): without it the unit has said so, and its
-//! partners have not yet made sure that it cannot deny it. A receipt tells nothing about what was said *after* it: that is
+//! partners have not yet made sure that it cannot deny it. Any altered bit is refused, and so is any altered line; only whole
+//! lines of cosignatures can be taken out, since no signature says who else signed: what is left then is a receipt that
+//! says the same, shows fewer cosigners, and below the quorum is not certified. A receipt tells nothing about what was said *after* it: that is
 //! what the receipt of a later record is for ([`VerifiedReceipt::bears_on`]).
 //!
 //! | file | holds |

@@ -19,6 +19,8 @@ use crate::tree::{MemoryTree, inclusion_proof};
 use crate::wire::record::Body;
 use crate::wire::{self, Record, RecordRef};
 
+mod mutations;
+
 const TIME_MS: u64 = 1_524_614_400_000;
 const UNITS: [&str; 4] = ["BE", "FR", "NL", "UK"];
 

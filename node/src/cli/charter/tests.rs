@@ -337,6 +337,27 @@ fn a_unit_joins_and_one_leaves_by_files_alone() {
     entente(dir, "charter verify {}/c.note {}/2.note {}/3.note").unwrap();
     entente(dir, "charter verify {}/UK").unwrap();
     assert!(matches!(entente(dir, "charter verify {}/c.note {}/3.note"), Err(CliError::Refused(_))));
+
+    // A line that counts for nothing may be one that counted once: whoever verifies hears of it, as file or directory.
+    let stray = |path: &str| {
+        let path = dir.join(path);
+        let note = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("{note}\u{2014} witness.example/w1 AAAAAAAA\n")).unwrap();
+        note
+    };
+    let words = |result| match result {
+        Err(CliError::Verification(words)) => words,
+        other => panic!("{other:?}"),
+    };
+    let whole = stray("2.note");
+    let refused = words(entente(dir, "charter verify {}/c.note {}/2.note {}/3.note"));
+    assert!(refused.contains("2.note: it has a signature line by witness.example/w1"), "{refused}");
+    fs::write(dir.join("2.note"), whole).unwrap();
+    stray("UK/charter/1.note");
+    let refused = words(entente(dir, "charter verify {}/UK"));
+    assert!(refused.contains("1.note: it has a signature line by witness.example/w1"), "{refused}");
+    // The node itself ignores such a line.
+    entente(dir, "charter show --home {}/UK").unwrap();
 }
 
 #[test]

@@ -1,22 +1,8 @@
 //! Any alteration of an export is detected and named.
 
-use std::thread;
-
 use super::world::{InMemory, World};
+use crate::alteration::{Chance, each_seed};
 use crate::audit::Asked;
-
-/// A generator that gives the same numbers everywhere (splitmix64).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((x ^ (x >> 31)) % end as u64) as usize
-    }
-}
 
 /// A file, drawn so that small ones come as often as large ones.
 fn any_file(files: &InMemory, chance: &mut Chance) -> String {
@@ -38,24 +24,16 @@ fn named(files: &InMemory, altered: &[String], how: &str) {
     assert!(altered.iter().any(|file| first.contains(&place(file))), "{how} {altered:?}: first of all {first}");
 }
 
-/// Runs so many alterations of an export, each from a seed of its own, on all cores.
+/// Runs so many alterations of an export, each from a seed of its own.
 fn each(
     whole: &InMemory,
     count: u64,
     alter: impl Fn(&mut InMemory, &mut Chance) -> Option<(Vec<String>, String)> + Sync,
 ) {
-    let cores = thread::available_parallelism().map_or(2, usize::from) as u64;
-    thread::scope(|scope| {
-        for core in 0..cores {
-            let alter = &alter;
-            scope.spawn(move || {
-                for seed in (core..count).step_by(cores as usize) {
-                    let mut files = whole.clone();
-                    if let Some((altered, how)) = alter(&mut files, &mut Chance(seed)) {
-                        named(&files, &altered, &format!("seed {seed}: {how}"));
-                    }
-                }
-            });
+    each_seed(count, |seed, chance| {
+        let mut files = whole.clone();
+        if let Some((altered, how)) = alter(&mut files, chance) {
+            named(&files, &altered, &format!("seed {seed}: {how}"));
         }
     });
 }
