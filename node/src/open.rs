@@ -130,7 +130,7 @@ pub fn database(
     }
 }
 
-/// Keeps what a charter's base cut off of the own log, a JSON document a line.
+/// Keeps what a charter's base cut off of the own log, and what waited and speaks of that, a JSON document a line.
 fn keep_cut_off(home: &Home, charter: &Hash, cut: &[CutOff]) -> Result<(), String> {
     let directory = home.charter_cut();
     let words =

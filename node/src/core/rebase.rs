@@ -4,16 +4,21 @@
 //! replaces what this node signed or cosigned beyond it, and with it in the outbox what officers said beyond it. Last the store
 //! is cut back. A kill at any step leaves what the next start goes on with.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::mpsc::channel;
 
 use bytes::Bytes;
 use entente_proto::charter::CharterChain;
+use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
 use entente_proto::ids::UnitId;
 use entente_proto::record::{self, RecordKind};
 use entente_proto::sync::{self, Rebase};
 use entente_proto::wire;
+use entente_proto::wire::record::Body;
 use prost::Message as _;
 
 use super::load::read_log;
@@ -24,18 +29,19 @@ use crate::store::{Batch, Store, StoreError};
 /// How many entries are read at once.
 const STRETCH: usize = 256;
 
-/// A statement of this unit that a base cut off.
+/// A statement of this unit that a base cut off, or that waited and speaks of one which it cut off.
 #[derive(Debug, Clone)]
 pub struct CutOff {
-    /// Where it stood.
-    pub index: u64,
+    /// Where it stood; nothing if it waited.
+    pub index: Option<u64>,
     /// Its kind.
     pub kind: RecordKind,
     /// Its submission.
     pub submission: SubmissionId,
     /// The bytes of its record.
     pub record: Bytes,
-    /// Whether it enters again by itself; if not, it speaks of a record that was cut off as well, which gets another index.
+    /// Whether it enters again by itself. If not, it was taken back, or speaks of a record that was cut off as well, which gets
+    /// another index.
     pub enters: bool,
 }
 
@@ -67,8 +73,8 @@ pub fn rebase(
         let mut forgotten = Vec::new();
         if own.is_some() {
             let cut = cut_off(&log, store, memory, &due)?;
-            forgotten.extend(cut.iter().map(|one| one.submission));
-            replace_own(&log, journal, memory, &due, &cut, keep)?;
+            forgotten.extend(cut.statements.iter().filter(|one| one.index.is_some()).map(|one| one.submission));
+            replace_own(&log, journal, memory, &due, cut, keep)?;
         } else {
             replace(&log, journal, memory, &due, Vec::new())?;
         }
@@ -88,20 +94,21 @@ fn replaced(unit: &UnitId, memory: &journal::Memory, due: &Rebase) -> bool {
     memory.replaced.get(unit).into_iter().flatten().any(|(_, _, charter)| *charter == due.charter)
 }
 
-/// Notes in the journal that the base replaces what went beyond it, once for each charter.
+/// Notes in the journal that the base replaces what went beyond it, once for each charter, and in the same step what changes
+/// for what waits.
 fn replace(
     unit: &UnitId,
     journal: &journal::Writer,
     memory: &mut journal::Memory,
     due: &Rebase,
-    outbox: Vec<Submission>,
+    waits: Vec<JournalRecord>,
 ) -> Result<(), StartError> {
     if replaced(unit, memory, due) {
         return Ok(());
     }
     let (size, root, charter) = (due.base.size, due.base.root, due.charter);
     let mut records = vec![JournalRecord::Replaced { unit: unit.clone(), size, root, charter }];
-    records.extend(outbox.into_iter().map(JournalRecord::Outbox));
+    records.extend(waits);
     let (told, durable) = channel();
     let done = move || {
         // Whoever asked waits for it.
@@ -118,59 +125,146 @@ fn replace_own(
     journal: &journal::Writer,
     memory: &mut journal::Memory,
     due: &Rebase,
-    cut: &[CutOff],
+    cut: Cut,
     keep: &Keep<'_>,
 ) -> Result<(), StartError> {
     if replaced(unit, memory, due) {
         return Ok(());
     }
-    if !cut.is_empty() {
-        keep(&due.charter, cut).map_err(StartError::Journal)?;
-        let again = cut.iter().filter(|one| one.enters).count();
+    let Cut { statements, mut waits } = cut;
+    if !statements.is_empty() {
+        keep(&due.charter, &statements).map_err(StartError::Journal)?;
+        let again = statements.iter().filter(|one| one.enters).count();
         tracing::warn!(
-            cut_off = cut.len(),
+            cut_off = statements.len(),
             enter_again = again,
-            "statements of this unit stood beyond the base: those that enter again by themselves are in the outbox, the others must be \
-             said anew (see the file in charter/cut)"
+            "statements of this unit stood beyond the base, or waited and speak of such: those that enter again by themselves are in \
+             the outbox, those that were taken back are not, and the others must be said anew (see the file in charter/cut)"
         );
     }
-    let waits = |one: &&CutOff| one.enters && !memory.outbox.iter().any(|waiting| waiting.id == one.submission);
-    let outbox = cut.iter().filter(waits).map(|one| Submission { id: one.submission, record: one.record.clone() });
-    let outbox = outbox.collect();
-    replace(unit, journal, memory, due, outbox)
+    let enters = |one: &CutOff| one.enters && !memory.outbox.iter().any(|waiting| waiting.id == one.submission);
+    let again = statements.into_iter().filter(enters);
+    waits.extend(again.map(|one| JournalRecord::Outbox(Submission { id: one.submission, record: one.record })));
+    replace(unit, journal, memory, due, waits)
 }
 
-/// What this unit said beyond what stays, from the journal and from the store.
-fn cut_off(
+/// What a base does to what this unit said.
+#[derive(Default)]
+struct Cut {
+    /// For people to read.
+    statements: Vec<CutOff>,
+    /// What waits no more: it speaks of a record that is cut off, and would speak of another one.
+    waits: Vec<JournalRecord>,
+}
+
+/// A statement of this unit.
+struct Said {
+    kind: RecordKind,
+    submission: SubmissionId,
+    record: Bytes,
+    body: Body,
+}
+
+impl Said {
+    /// Of a kind that the header says, or else the body.
+    fn read(kind: Option<u32>, record: &Bytes) -> Option<Self> {
+        let decoded = wire::Record::decode(record.clone()).ok()?;
+        let body = decoded.body?;
+        let kind = kind.map_or_else(|| RecordKind::of_body(&body), RecordKind::of_number);
+        Some(Self { kind, submission: decoded.submission.try_into().ok()?, record: record.clone(), body })
+    }
+
+    fn cut_off(self, index: Option<u64>, enters: bool) -> CutOff {
+        CutOff { index, kind: self.kind, submission: self.submission, record: self.record, enters }
+    }
+}
+
+/// What becomes of a record that a base cut off, though nothing else keeps it from entering again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Gone {
+    /// It was taken back: people may read it.
+    TakenBack,
+    /// It was erased: its payload stays nowhere.
+    Erased,
+}
+
+/// What this unit said beyond what stays, and what waits and speaks of that.
+fn cut_off(unit: &UnitId, store: &dyn Store, memory: &journal::Memory, due: &Rebase) -> Result<Cut, StoreError> {
+    let keep = due.keep.get();
+    let stood = stood(unit, store, memory, keep)?;
+    if stood.is_empty() {
+        return Ok(Cut::default());
+    }
+    let speaks = |said: &Said| record::names_own(&said.body, unit, keep);
+    let mut gone: BTreeMap<u64, Gone> = BTreeMap::new();
+    let mut ends = |(named, how): (u64, Gone)| {
+        let known = gone.entry(named).or_insert(how);
+        *known = how.max(*known);
+    };
+    for (index, said) in &stood {
+        ends_of(&said.body).filter(|(named, _)| named < index).into_iter().for_each(&mut ends);
+    }
+    let (mut waiting, mut waits) = (Vec::new(), Vec::new());
+    for one in &memory.outbox {
+        let Some(said) = Said::read(None, &one.record).filter(speaks) else { continue };
+        ends_of(&said.body).into_iter().for_each(&mut ends);
+        waits.push(JournalRecord::OutboxTaken(one.id));
+        waiting.push(said.cut_off(None, false));
+    }
+    for one in memory.proposals.values() {
+        let Some(said) = Said::read(None, &one.record).filter(speaks) else { continue };
+        // Nobody else has agreed to that yet: it is for people to say whether it enters again, and they need to read it.
+        ends_of(&said.body).into_iter().for_each(|(named, _)| ends((named, Gone::TakenBack)));
+        waits.push(JournalRecord::ProposalEnded(one.id));
+        waiting.push(said.cut_off(None, false));
+    }
+    let cut = |(index, said): (u64, Said)| {
+        let gone = gone.get(&index).filter(|_| said.kind.can_end());
+        // Charters are taken up anew by themselves.
+        if said.kind == RecordKind::Adopt || gone == Some(&Gone::Erased) {
+            return None;
+        }
+        let enters = gone.is_none() && !speaks(&said);
+        Some(said.cut_off(Some(index), enters))
+    };
+    let statements = stood.into_iter().filter_map(cut).chain(waiting).collect();
+    Ok(Cut { statements, waits })
+}
+
+/// Which own record a statement ends, and how.
+const fn ends_of(body: &Body) -> Option<(u64, Gone)> {
+    match body {
+        Body::Withdraw(withdraw) => Some((withdraw.index, Gone::TakenBack)),
+        Body::Erase(erase) => Some((erase.index, Gone::Erased)),
+        _ => None,
+    }
+}
+
+/// What this unit said from an index on, from the journal and from the store.
+fn stood(
     unit: &UnitId,
     store: &dyn Store,
     memory: &journal::Memory,
-    due: &Rebase,
-) -> Result<Vec<CutOff>, StoreError> {
-    let mut payloads: BTreeMap<u64, (u32, Bytes)> = BTreeMap::new();
-    let mut at = due.keep.get();
+    keep: u64,
+) -> Result<BTreeMap<u64, Said>, StoreError> {
+    let mut stood = BTreeMap::new();
+    let mut take = |index: u64, entry: &Entry| {
+        let said = entry.payload().and_then(|payload| Said::read(Some(entry.header().kind), payload));
+        stood.extend(said.map(|said| (index, said)));
+    };
+    let mut at = keep;
     while at < store.size(unit).get() {
         let entries = store.entries(unit, at, STRETCH, usize::MAX)?;
         if entries.is_empty() {
             break;
         }
         for entry in entries {
-            payloads.extend(entry.payload().map(|payload| (at, (entry.header().kind, payload.clone()))));
+            take(at, &entry);
             at = at.saturating_add(1);
         }
     }
-    for own in memory.entries.iter().filter(|own| own.index >= due.keep.get()) {
-        let payload = own.entry.payload().map(|payload| (own.index, (own.entry.header().kind, payload.clone())));
-        payloads.extend(payload);
+    for own in memory.entries.iter().filter(|own| own.index >= keep) {
+        take(own.index, &own.entry);
     }
-    let read = |(index, (kind, record)): (u64, (u32, Bytes))| {
-        let decoded = wire::Record::decode(record.clone()).ok()?;
-        let submission: SubmissionId = decoded.submission.clone().try_into().ok()?;
-        let kind = RecordKind::of_number(kind);
-        // Charters are taken up anew by themselves.
-        let speaks = decoded.body.as_ref().is_some_and(|body| record::names_own(body, unit, due.keep.get()));
-        let enters = !speaks && kind != RecordKind::Adopt;
-        (kind != RecordKind::Adopt).then_some(CutOff { index, kind, submission, record, enters })
-    };
-    Ok(payloads.into_iter().filter_map(read).collect())
+    Ok(stood)
 }
