@@ -1,13 +1,13 @@
 //! Charters that make logs go on from a base: what is done at the start, before anything else.
 //!
-//! First what is cut off of the own log is kept in a file, for people. Then the journal has, in one step, that the base
-//! replaces what this node signed or cosigned beyond it, and with it in the outbox what officers said beyond it. Last the store
-//! is cut back. A kill at any step leaves what the next start goes on with.
+//! First what is cut off of the own log is kept in a file, for people. Then what officers said beyond the base goes into the
+//! journal's outbox, and after that, in one step, that the base replaces what this node signed or cosigned beyond it. Last the
+//! store is cut back. A kill at any step leaves what the next start goes on with.
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::channel;
 
 use bytes::Bytes;
@@ -28,6 +28,8 @@ use crate::store::{Batch, Store, StoreError};
 
 /// How many entries are read at once.
 const STRETCH: usize = 256;
+/// About how many bytes of what enters again go into the journal at once; an append takes no more than 8 MiB.
+const APPEND_BYTES: usize = 1 << 20;
 
 /// A statement of this unit that a base cut off, or that waited and speaks of one which it cut off.
 #[derive(Debug, Clone)]
@@ -109,6 +111,15 @@ fn replace(
     let (size, root, charter) = (due.base.size, due.base.root, due.charter);
     let mut records = vec![JournalRecord::Replaced { unit: unit.clone(), size, root, charter }];
     records.extend(waits);
+    note(journal, memory, records)
+}
+
+/// Makes records durable, and takes them in.
+fn note(
+    journal: &journal::Writer,
+    memory: &mut journal::Memory,
+    records: Vec<JournalRecord>,
+) -> Result<(), StartError> {
     let (told, durable) = channel();
     let done = move || {
         // Whoever asked waits for it.
@@ -131,7 +142,7 @@ fn replace_own(
     if replaced(unit, memory, due) {
         return Ok(());
     }
-    let Cut { statements, mut waits } = cut;
+    let Cut { statements, waits } = cut;
     if !statements.is_empty() {
         keep(&due.charter, &statements).map_err(StartError::Journal)?;
         let again = statements.iter().filter(|one| one.enters).count();
@@ -142,9 +153,23 @@ fn replace_own(
              the outbox, those that were taken back are not, and the others must be said anew (see the file in charter/cut)"
         );
     }
-    let enters = |one: &CutOff| one.enters && !memory.outbox.iter().any(|waiting| waiting.id == one.submission);
-    let again = statements.into_iter().filter(enters);
-    waits.extend(again.map(|one| JournalRecord::Outbox(Submission { id: one.submission, record: one.record })));
+    // In as many steps as it takes: a start that was killed goes on with what does not wait yet, as long as it is not noted
+    // that the base replaces what went beyond. What waits no more goes in that last step, for by it the next start would know
+    // what was taken back; at 22 bytes each no unit has more of them than go into an append.
+    let waiting: BTreeSet<SubmissionId> = memory.outbox.iter().map(|waiting| waiting.id).collect();
+    let again = statements.into_iter().filter(|one| one.enters && !waiting.contains(&one.submission));
+    let (mut records, mut bytes) = (Vec::new(), 0_usize);
+    for one in again {
+        bytes = bytes.saturating_add(one.record.len());
+        records.push(JournalRecord::Outbox(Submission { id: one.submission, record: one.record }));
+        if bytes >= APPEND_BYTES {
+            note(journal, memory, std::mem::take(&mut records))?;
+            bytes = 0;
+        }
+    }
+    if !records.is_empty() {
+        note(journal, memory, records)?;
+    }
     replace(unit, journal, memory, due, waits)
 }
 

@@ -59,6 +59,11 @@ fn refer(target: &str) -> Body {
     Body::Refer(Refer { target: format!("domain:{target}"), categories: vec![1], basis: 1, ..Refer::default() })
 }
 
+fn refer_at_length(target: &str) -> Body {
+    let Body::Refer(refer) = refer(target) else { unreachable!() };
+    Body::Refer(Refer { description: "a".repeat(4_000), ..refer })
+}
+
 fn withdraw(index: u64) -> Body {
     Body::Withdraw(Withdraw { index, reason: "a wrong one".into() })
 }
@@ -128,8 +133,11 @@ impl World {
             JournalRecord::OwnEntry(OwnEntry { index, entry, submission })
         };
         self.note((from..).zip(entries).map(own).collect());
-        let append =
-            Append { unit: unit("BE"), from: Size::new(from).unwrap(), entries: entries.to_vec(), level1: Vec::new() };
+        let hashes: Vec<Hash> = entries.iter().map(Entry::leaf_hash).collect();
+        let full = hashes.len() == STRETCH;
+        let level1 = full.then(|| (from / STRETCH as u64, entente_proto::tree::level1(&hashes).unwrap()));
+        let level1 = level1.into_iter().collect();
+        let append = Append { unit: unit("BE"), from: Size::new(from).unwrap(), entries: entries.to_vec(), level1 };
         let announced = erasure::announced(&unit("BE"), from, entries);
         let submissions = (from..).zip(entries).map(|(index, _)| (id(index), index)).collect();
         let batch = Batch { appends: vec![append], announced, submissions, ..Batch::default() };
@@ -239,4 +247,22 @@ fn a_record_that_cannot_be_taken_back_enters_again_whatever_names_it() {
     let mut world = World::new(&[revoke, withdraw(1)], 1);
     world.rebase();
     assert_eq!(world.outbox(), [1]);
+}
+
+#[test]
+fn however_much_a_base_cuts_off_goes_into_the_journal() {
+    // More than one append to the journal can take.
+    let says = vec![refer_at_length("long.example"); 2_600];
+    let mut world = World::new(&says, 1);
+    world.rebase();
+    assert_eq!(world.outbox(), (1..=2_600).collect::<Vec<_>>());
+    assert_eq!(world.memory.own_size(), 1);
+}
+
+#[test]
+fn a_node_that_was_killed_while_the_journal_took_it_in_takes_in_the_rest() {
+    let mut world = World::new(&[refer("one.example"), refer("other.example")], 1);
+    world.wait(1, refer("one.example"));
+    world.rebase();
+    assert_eq!(world.outbox(), [1, 2]);
 }
