@@ -62,6 +62,11 @@ impl Core {
 fn words(found: &Contradiction, file: &str) -> String {
     let both: Vec<_> = found.signed_both.iter().map(UnitId::as_str).collect();
     let who = match both.as_slice() {
+        _ if found.elsewhere => {
+            "It follows another charter than the one held here does, as after a founding anew: whoever signed \
+                                 both broke no word"
+                .to_owned()
+        }
         [] => "Nobody signed both".to_owned(),
         [one] => format!("{one} signed both, which no honest node does"),
         many => format!("{} signed both, which no honest node does", many.join(" ")),

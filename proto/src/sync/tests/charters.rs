@@ -448,6 +448,35 @@ fn another_text_of_a_version_tells_who_signed_both_and_whether_it_would_count() 
 }
 
 #[test]
+fn nobody_is_said_to_have_signed_twice_who_signed_texts_of_two_foundings() {
+    let units: Vec<UnitId> = ["BE", "FR", "NL"].iter().map(|unit| id(unit)).collect();
+    let revoking = |key: u8| Changes { revoke: [Hash([key; 32])].into(), ..Changes::default() };
+    let third = next(&next(&found(&units), &revoking(1)), &revoking(2));
+    let zero = Base { size: Size::ZERO, root: Hash::EMPTY_ROOT };
+    let founding = |without: &[&str]| {
+        let mut draft = refound(&third, without, &[("BE", zero), ("FR", zero), ("NL", zero)]);
+        sign_all(&mut draft, units.clone());
+        draft
+    };
+    let first = founding(&[]);
+    let mut anew = third.clone();
+    anew.refound(&first).unwrap();
+    let anew: CharterChain = (3..7).fold(anew, |chain, key| next(&chain, &revoking(key)));
+    let second = anew.version(2).unwrap().note();
+    // A node that goes on as before is shown what was founded anew, and one that was founded anew what went on as before.
+    for note in [first.to_bytes().as_slice(), second] {
+        let found = third.contradiction(note).unwrap();
+        assert_eq!((found.signed_both, found.elsewhere), ([].into(), true));
+    }
+    let fifth = next(&next(&third, &revoking(8)), &revoking(9));
+    let found = anew.contradiction(fifth.newest().note()).unwrap();
+    assert_eq!((found.signed_both, found.elsewhere), ([].into(), true));
+    // Two texts of one founding are another matter.
+    let found = anew.contradiction(&founding(&["NL"]).to_bytes()).unwrap();
+    assert_eq!((found.signed_both, found.elsewhere), ([id("BE"), id("FR")].into(), false));
+}
+
+#[test]
 fn a_charter_that_too_few_signed_is_kept_as_evidence_and_refused() {
     let mut world = at_work(&["BE", "FR", "NL"], 1);
     let draft = world.charters.compose_next(&removing("BE")).unwrap();
