@@ -114,7 +114,8 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::Foreign`] and [`JournalError::Release`], for what is there may be needed elsewhere;
-    /// [`JournalError::Io`]. Whatever fails, the next start finds the old journal or none, and may do this again.
+    /// [`JournalError::Io`]. Whatever fails, the next start finds the old journal, or none where there was none, and may do this
+    /// again.
     pub fn replace_lost(
         path: &Path,
         network: &NetworkName,
@@ -139,7 +140,7 @@ impl Journal {
             .map_err(fail("write anew"))?;
         let aside = if damaged { Some(free_name(path)) } else { None };
         if let Some(aside) = &aside {
-            std::fs::rename(path, aside).map_err(fail("move aside"))?;
+            keep_as(path, aside).map_err(fail("move aside"))?;
         }
         std::fs::rename(&new_path, path).map_err(fail("write anew"))?;
         disk::sync_parent(path).map_err(fail("sync the directory of"))?;
@@ -313,6 +314,13 @@ pub(super) fn header(network: &NetworkName, unit: &UnitId) -> Vec<u8> {
 
 fn new_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Gives a damaged journal a second name. It keeps its own until the new one takes that: a process that is killed between the
+/// two would leave no journal under the name, and the next start would keep nothing of what could be read of this one.
+pub(super) fn keep_as(path: &Path, aside: &Path) -> io::Result<()> {
+    // Not every file system knows a second name.
+    std::fs::hard_link(path, aside).or_else(|_| std::fs::copy(path, aside).map(drop))
 }
 
 /// Where a damaged journal is moved: beside, with `.damaged-` and the first free number at the end.

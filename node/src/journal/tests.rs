@@ -102,6 +102,10 @@ impl Home {
         fs::set_permissions(self.path(), fs::Permissions::from_mode(0o600)).unwrap();
     }
 
+    fn write_beside(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.directory.path().join(name), bytes).unwrap();
+    }
+
     fn filled() -> Self {
         let home = Self::new();
         let mut journal = home.create();

@@ -102,6 +102,25 @@ fn what_can_be_read_of_a_damaged_journal_goes_into_the_new_one() {
 }
 
 #[test]
+fn a_node_that_is_killed_while_it_replaces_its_journal_loses_nothing_of_what_can_be_read() {
+    let home = Home::filled();
+    let mut bytes = fs::read(home.path()).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(home.path(), &bytes).unwrap();
+    let replace = || Journal::replace_lost(&home.path(), &network(), &unit("BE"), "it was damaged".into());
+    // Killed when the damaged one has its second name and the new one is written.
+    file::keep_as(&home.path(), &home.directory.path().join("journal.damaged-1")).unwrap();
+    home.write_beside("journal.new", b"a new one");
+    let aside = replace().unwrap().unwrap();
+    assert_eq!(fs::read(aside).unwrap(), bytes);
+    let memory = home.memory();
+    assert_eq!(memory.bounds.get(&unit("FR")), Some(&(size(9), Hash([9; 32]))));
+    assert_eq!(memory.charters.get(&1), Some(&Hash([1; 32])));
+    assert!(memory.outbox.iter().any(|waiting| waiting.id == [1; 16]));
+}
+
+#[test]
 fn a_journal_of_another_unit_is_not_replaced() {
     let home = Home::filled();
     let before = fs::read(home.path()).unwrap();
