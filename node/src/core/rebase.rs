@@ -75,7 +75,7 @@ pub fn rebase(
         let mut forgotten = Vec::new();
         if own.is_some() {
             let cut = cut_off(&log, store, memory, &due)?;
-            forgotten.extend(cut.statements.iter().filter(|one| one.index.is_some()).map(|one| one.submission));
+            forgotten.extend(&cut.submissions);
             replace_own(&log, journal, memory, &due, cut, keep)?;
         } else {
             replace(&log, journal, memory, &due, Vec::new())?;
@@ -142,7 +142,7 @@ fn replace_own(
     if replaced(unit, memory, due) {
         return Ok(());
     }
-    let Cut { statements, waits } = cut;
+    let Cut { statements, waits, .. } = cut;
     if !statements.is_empty() {
         keep(&due.charter, &statements).map_err(StartError::Journal)?;
         let again = statements.iter().filter(|one| one.enters).count();
@@ -180,6 +180,8 @@ struct Cut {
     statements: Vec<CutOff>,
     /// What waits no more: it speaks of a record that is cut off, and would speak of another one.
     waits: Vec<JournalRecord>,
+    /// The submissions of all that is cut off, whatever becomes of it: they have no place any more.
+    submissions: Vec<SubmissionId>,
 }
 
 /// A statement of this unit.
@@ -228,7 +230,11 @@ fn cut_off(unit: &UnitId, store: &dyn Store, memory: &journal::Memory, due: &Reb
     };
     for (index, said) in &stood {
         ends_of(&said.body).filter(|(named, _)| named < index).into_iter().for_each(&mut ends);
+        if store.withheld(unit, *index).is_some() {
+            ends((*index, Gone::Erased));
+        }
     }
+    let submissions = stood.values().map(|said| said.submission).collect();
     let (mut waiting, mut waits) = (Vec::new(), Vec::new());
     for one in &memory.outbox {
         let Some(said) = Said::read(None, &one.record).filter(speaks) else { continue };
@@ -253,7 +259,7 @@ fn cut_off(unit: &UnitId, store: &dyn Store, memory: &journal::Memory, due: &Reb
         Some(said.cut_off(Some(index), enters))
     };
     let statements = stood.into_iter().filter_map(cut).chain(waiting).collect();
-    Ok(Cut { statements, waits })
+    Ok(Cut { statements, waits, submissions })
 }
 
 /// Which own record a statement ends, and how.
@@ -279,7 +285,8 @@ fn stood(
     };
     let mut at = keep;
     while at < store.size(unit).get() {
-        let entries = store.entries(unit, at, STRETCH, usize::MAX)?;
+        // What is withheld has a submission too.
+        let entries = store.entries_to_fold(unit, at, STRETCH, usize::MAX)?;
         if entries.is_empty() {
             break;
         }

@@ -266,3 +266,12 @@ fn a_node_that_was_killed_while_the_journal_took_it_in_takes_in_the_rest() {
     world.rebase();
     assert_eq!(world.outbox(), [1, 2]);
 }
+
+#[test]
+fn no_submission_beyond_a_base_has_a_place_any_more() {
+    let says = [refer("stays.example"), refer("erased.example"), erase(2), refer("again.example")];
+    let mut world = World::new(&says, 2);
+    world.rebase();
+    let places: Vec<Option<u64>> = (1..=4).map(|number| world.store.submission(&id(number)).unwrap()).collect();
+    assert_eq!(places, [Some(1), None, None, None]);
+}
