@@ -197,8 +197,17 @@ impl Memory {
         let bounds = self.bounds.into_iter().map(|(unit, (size, root))| JournalRecord::Bound { unit, size, root });
         let charters =
             self.charters.into_iter().map(|(version, digest)| JournalRecord::CharterSigned { version, digest });
+        let mut replaced = self.replaced;
+        // Behind the loss and the signing of its charter: that tells that the key which it gives was never used.
+        let rekeyed = if self.rekeyed && self.lost.is_some() {
+            let own = self.marks.unit();
+            let last = replaced.get_mut(own).and_then(Vec::pop);
+            last.map(|(size, root, charter)| JournalRecord::Replaced { unit: own.clone(), size, root, charter })
+        } else {
+            None
+        };
         // Before anything else about their logs: then they say no more than that it was done.
-        let replaced = self.replaced.into_iter().flat_map(|(unit, taken)| {
+        let replaced = replaced.into_iter().flat_map(|(unit, taken)| {
             let of = move |(size, root, charter)| JournalRecord::Replaced { unit: unit.clone(), size, root, charter };
             taken.into_iter().map(of)
         });
@@ -209,10 +218,12 @@ impl Memory {
             .chain(self.checkpoint.into_iter().map(JournalRecord::OwnCheckpoint))
             .chain(self.cosigned.into_values().map(JournalRecord::Cosigned))
             .chain(bounds)
-            .chain(stopped)
             .chain(charters)
             .chain(self.outbox.into_iter().map(JournalRecord::Outbox))
             .chain(self.proposals.into_values().map(JournalRecord::Proposed))
             .chain(self.lost.into_iter().map(JournalRecord::Lost))
+            .chain(rekeyed)
+            // Behind what replaces, which ends them.
+            .chain(stopped)
     }
 }

@@ -69,8 +69,16 @@ fn a_new_key_is_known_to_be_unused_only_if_it_was_given_after_the_loss() {
     journal.append(&[JournalRecord::Lost("a restored backup".into())]).unwrap();
     journal.append(&[replaced("BE", 2, 20, 8)]).unwrap();
     assert!(!home.memory().rekeyed, "this journal does not know of that charter");
-    journal.append(&[charter(3, 9), replaced("BE", 2, 20, 9)]).unwrap();
-    assert!(home.memory().rekeyed);
+    journal.append(&[charter(3, 9), replaced("BE", 2, 20, 9), stopped("BE")]).unwrap();
+    let before = home.memory();
+    assert!(before.rekeyed);
+    // It is known after a compaction too, with all else.
+    journal.compact().unwrap();
+    let after = home.memory();
+    assert!(after.rekeyed);
+    assert_eq!((&after.lost, after.signed, after.certified), (&before.lost, before.signed, before.certified));
+    assert_eq!((&after.stopped, &after.replaced), (&before.stopped, &before.replaced));
+    assert_eq!((after.own_size(), content(&after)), (2, content(&before)));
     journal.append(&[JournalRecord::Lost("a second loss".into())]).unwrap();
     assert!(!home.memory().rekeyed);
 }
