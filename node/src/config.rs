@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
+use entente_proto::audit::Payloads;
 use entente_proto::charter::split_address;
 use entente_proto::ids::{NetworkName, UnitId};
 use toml::{Table, Value};
+
+use crate::publish::Address;
 
 /// Largest `node.toml`, in bytes.
 const BYTES_MAX: usize = 1 << 20;
@@ -34,6 +37,25 @@ pub struct Config {
     pub store: StoreConfig,
     /// `[access]`.
     pub access: AccessConfig,
+    /// `[publish]`; nothing is published unless it says where to.
+    pub publish: Option<PublishConfig>,
+}
+
+/// `[publish]`: what is certified, brought to a place from which anybody reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishConfig {
+    /// `to`: a directory, as an absolute path or `file:///...`, or `s3://bucket/prefix`.
+    pub to: Address,
+    /// `endpoint`: where S3-compatible storage is reached, if it is not AWS: `https://...`.
+    pub endpoint: Option<String>,
+    /// `region`: the bucket's region.
+    pub region: Option<String>,
+    /// `allow_http`: whether the endpoint may be reached without TLS. No, unless set.
+    pub allow_http: bool,
+    /// `every_s`: how many seconds what is new waits at most, 1 to 86,400. 60 unless set.
+    pub every_s: u64,
+    /// `payloads`: `none`, unless set, withholds what records say; `all` shows it to whoever can read the place.
+    pub payloads: Payloads,
 }
 
 /// `[access]`: the log of who called the node.
@@ -164,8 +186,8 @@ impl Config {
         let api = top.required("api", address);
         let officer = top.required("officer", |text| Ok(text.to_owned()));
         let approvals = top.number("approvals", "officers", 1, 1, 2);
-        let [peers, guard, log, store, access] =
-            ["peers", "guard", "log", "store", "access"].map(|name| top.section(name));
+        let [peers, guard, log, store, access, publish] =
+            ["peers", "guard", "log", "store", "access", "publish"].map(|name| top.section(name));
         top.end();
 
         let mut peers = Section { name: "peers.", table: peers, faults: &mut faults };
@@ -195,12 +217,14 @@ impl Config {
         };
         section.end();
 
+        let publish = Section { name: "publish.", table: publish, faults: &mut faults }.publish();
+
         if let Some(own) = unit.as_ref().filter(|unit| blocked.contains(unit)) {
             faults.push(ConfigFault { key: "peers.block".into(), fault: format!("{own} is this unit itself") });
         }
         match (network, unit, listen, api, officer) {
             (Some(network), Some(unit), Some(listen), Some(api), Some(officer)) if faults.is_empty() => {
-                Ok(Self { network, unit, listen, api, officer, blocked, desk, log, store, access })
+                Ok(Self { network, unit, listen, api, officer, blocked, desk, log, store, access, publish })
             }
             _ => Err(ConfigError::Faults(ConfigFaults(faults))),
         }
@@ -233,6 +257,14 @@ block = []    # units that are neither dialled nor let in, for emergencies
 [access]
 # purpose = "optional"   # "required": whoever reads has to say why, with --purpose
 # head_every_s = 3600    # so many seconds after a call, at most 3600, the unit's log fixes the access log up to it
+
+[publish]
+# to = "/srv/entente"    # what is certified is brought here, for any number of readers; or "s3://bucket/prefix"
+# endpoint = "https://..."   # of S3-compatible storage; its credentials: AWS_ACCESS_KEY_ID and so on, or keys/publish.toml
+# region = "eu-west-1"
+# allow_http = false     # an endpoint without TLS
+# every_s = 60           # so many seconds after something was certified
+# payloads = "none"      # "all": what records say, too, for a place that only those can read who may know it
 
 [store]
 # low_space_mib = 256    # with less free space than this nothing is accepted any more
@@ -277,6 +309,44 @@ impl Section<'_> {
             None => Err("is missing".into()),
         };
         read.map_err(|fault| self.fault(key, fault)).ok()
+    }
+
+    /// `[publish]`, where it says anything.
+    fn publish(mut self) -> Option<PublishConfig> {
+        let given = !self.table.is_empty();
+        let to = if given { self.required("to", Address::of_publication) } else { None };
+        let endpoint = self.optional("endpoint");
+        if endpoint.as_ref().is_some_and(|text| text.contains('@') || !text.starts_with("http")) {
+            self.fault("endpoint", "must be https://HOST or http://HOST, without credentials");
+        }
+        let region = self.optional("region");
+        let allow_http = self.flag("allow_http");
+        let every_s = self.number("every_s", "seconds", 60, 1, 86_400);
+        let payloads =
+            self.word("payloads", &[("none", Payloads::Withheld), ("all", Payloads::All)], Payloads::Withheld);
+        self.end();
+        Some(PublishConfig { to: to?, endpoint, region, allow_http, every_s, payloads })
+    }
+
+    fn optional(&mut self, key: &str) -> Option<String> {
+        match self.table.remove(key)? {
+            Value::String(text) if !text.is_empty() => Some(text),
+            _ => {
+                self.fault(key, "must be a string that says something");
+                None
+            }
+        }
+    }
+
+    fn flag(&mut self, key: &str) -> bool {
+        match self.table.remove(key) {
+            None => false,
+            Some(Value::Boolean(set)) => set,
+            Some(_) => {
+                self.fault(key, "must be true or false");
+                false
+            }
+        }
     }
 
     fn section(&mut self, key: &str) -> Table {
@@ -369,6 +439,7 @@ mod tests {
         let spoken = spoken.replace("# approvals", "approvals").replace("# pages", "pages");
         let spoken = spoken.replace("# purpose", "purpose").replace("# head", "head");
         assert_ne!(spoken, template());
+        assert_eq!(config.publish, None);
         assert_eq!(Config::parse(&spoken).unwrap(), config);
     }
 
@@ -382,6 +453,33 @@ mod tests {
         assert_eq!(config.log, LogConfig { format: LogFormat::Json, level: LogLevel::Debug });
         assert_eq!(config.store, StoreConfig { low_space_mib: 256, cache_mib: 8, scrub_after_s: 1_800 });
         assert_eq!(config.access, AccessConfig { head_every_s: 3_600, purpose_needed: true });
+    }
+
+    #[test]
+    fn what_is_published_is_withheld_unless_all_is_asked_for() {
+        let with = |lines: &str| Config::parse(&template().replace("[publish]\n", &format!("[publish]\n{lines}\n")));
+        let spoken = template()
+            .replace("# to =", "to =")
+            .replace("# every_s =", "every_s =")
+            .replace("# payloads =", "payloads =")
+            .replace("# allow_http =", "allow_http =");
+        let plain = with("to = \"/srv/entente\"").unwrap().publish.unwrap();
+        assert_eq!(Config::parse(&spoken).unwrap().publish.as_ref(), Some(&plain), "the comments tell the defaults");
+        assert_eq!((plain.payloads, plain.every_s, plain.allow_http), (Payloads::Withheld, 60, false));
+        let all = "to = \"s3://bucket/a/b\"\nendpoint = \"http://127.0.0.1:9000\"\nregion = \"x\"\nallow_http = true\n\
+                   every_s = 5\npayloads = \"all\"";
+        let all = with(all).unwrap().publish.unwrap();
+        assert_eq!((all.payloads, all.every_s, all.allow_http), (Payloads::All, 5, true));
+        assert_eq!((all.to.to_string(), all.region.as_deref()), ("s3://bucket/a/b".to_owned(), Some("x")));
+
+        let faulty = |lines: &str| faults(&template().replace("[publish]\n", &format!("[publish]\n{lines}\n")));
+        assert_eq!(faulty("every_s = 5"), ["publish.to"]);
+        for to in ["srv/entente", "https://example.org/x", "s3://", "ftp://x/y", "s3://b/../c", "file://host/x"] {
+            assert_eq!(faulty(&format!("to = \"{to}\"")), ["publish.to"], "{to}");
+        }
+        let wrong = "to = \"/srv\"\nendpoint = \"https://key:secret@x\"\nevery_s = 0\npayloads = \"some\"\nallow_http = 1\nsecret = \"x\"";
+        let keys = ["endpoint", "allow_http", "every_s", "payloads", "secret"].map(|key| format!("publish.{key}"));
+        assert_eq!(faulty(wrong), keys);
     }
 
     #[test]

@@ -156,6 +156,47 @@ pub fn read_bounded(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Reads a plain file of at most so many bytes, and nothing that a link leads to or that is no file.
+///
+/// # Errors
+/// What the file system says, and [`io::ErrorKind::FileTooLarge`].
+pub fn read_plain(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+    use std::io::Read;
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let data = file.metadata()?;
+    if !data.is_file() {
+        return Err(io::Error::other("it is no plain file"));
+    }
+    let length = usize::try_from(data.len()).unwrap_or(usize::MAX);
+    let mut bytes = Vec::with_capacity(length.min(bytes_max).saturating_add(1));
+    file.take(u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() > bytes_max {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {bytes_max} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Everything below a directory that is no directory, by its path from the top.
+///
+/// # Errors
+/// What the file system says.
+pub fn walk(top: &Path, below: &str, found: &mut Vec<String>) -> io::Result<()> {
+    for entry in fs::read_dir(top.join(below))? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let path = if below.is_empty() { name.into_owned() } else { format!("{below}/{name}") };
+        if entry.file_type()?.is_dir() {
+            walk(top, &path, found)?;
+        } else {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@
 //!   node.toml            the settings                         unit.toml   what is handed out to found a network
 //!   keys/ (0700)         charter.key log.key mirror.key ca.pem node.pem officer-<name>.pem ...   (0600 each)
 //!                        charter-2.key and the like: keys that replace those before, when a charter names them
+//!                        publish.toml: credentials of the storage that the node publishes to
 //!   certs/               ca.pem node.pem officer-<name>.pem operator-<name>.pem auditor-<name>.pem; ca-next.pem and ca-old.pem
 //!                        while the authority is exchanged
 //!   charter/<version>.note (r1-<version>.note once it was founded anew)

@@ -18,6 +18,7 @@
 //! | [`charters`] | the files of its charters, and of what came that does not count |
 //! | [`peer`] | streams to partners |
 //! | [`unit`](mod@unit) | the officers' API |
+//! | [`publish`] | what is certified, brought to a place from which anybody reads it |
 //! | [`import`], [`export`] | files of targets, and the list in other formats |
 //! | [`cli`] | the command line |
 //! | [`backup`] | a copy of a node, and a node made of one |
@@ -47,6 +48,7 @@ pub mod membership;
 pub mod net;
 pub mod open;
 pub mod peer;
+pub mod publish;
 pub mod run;
 pub mod store;
 pub mod unit;

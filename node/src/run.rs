@@ -27,6 +27,7 @@ use crate::membership::{self, OwnKeys};
 use crate::net::{self, Door, Limits, TlsTime};
 use crate::open;
 use crate::peer::{Means, Partners, PeerService};
+use crate::publish::{self, Publisher};
 use crate::store::{SledStore, Store};
 use crate::unit::{Desk, Recorded, UnitService};
 
@@ -113,8 +114,10 @@ async fn serve(home: &Home, config: Config) -> Result<Option<Again>, RunError> {
     let desk = Desk { guard: Arc::new(Guard::new(home.guard())), config: config.desk };
     let partners = Partners::start(core.clone(), means, &config.blocked);
     let peer_service = PeerService::server(core.clone(), config.blocked.clone());
+    let published = config.publish.as_ref().map(Publisher::new);
     let unit_service =
-        UnitService::new(core.clone(), partners, desk, certificates.clone(), access.clone(), home.clone());
+        UnitService::new(core.clone(), partners, desk, certificates.clone(), access.clone(), home.clone())
+            .publishing(published.as_ref().map(|(publisher, _)| publisher.clone()));
     let unit_service = Recorded::server(unit_service, access.clone(), config.access.purpose_needed);
     tracing::info!(unit = %core.unit, listen = config.listen, api = config.api, "running");
 
@@ -128,6 +131,10 @@ async fn serve(home: &Home, config: Config) -> Result<Option<Again>, RunError> {
             () = until => {}
         }
     });
+    if let (Some(config), Some(published)) = (config.publish, published) {
+        let stop = told(stopped.clone());
+        tokio::spawn(publish::keep(core.clone(), home.clone(), config, published, stop));
+    }
     tokio::spawn(look(certificates, told(stopped)));
     let mut again = core.again();
     let why = tokio::select! {

@@ -13,6 +13,7 @@
 //! | [`chance`] | seeded choices: a test that failed can be run again as it was |
 //! | [`caller`] | a client with any certificate, also with those that nobody should have |
 //! | [`partner`] | a node that is none: it has a unit's real keys and says on the sync stream whatever the test wants |
+//! | [`bucket`] | S3-compatible storage in memory, as bad as the test wants it |
 //! | [`tcp`] | the connections that stand, as the kernel knows them |
 //! | [`remains`] | what stopped nodes leave on their disks: logs, and what they put their names to |
 //!
@@ -26,6 +27,7 @@
     reason = "a helper that cannot do what the test asks has failed the test"
 )]
 
+pub mod bucket;
 pub mod caller;
 pub mod chance;
 pub mod network;

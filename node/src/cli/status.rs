@@ -1,6 +1,6 @@
 //! `entente status`: own unit, state, charter, logs, list and partners.
 
-use entente_proto::wire::{GuardList, PeerStatus, State, StatusReply, StatusRequest};
+use entente_proto::wire::{GuardList, PeerStatus, PublicationStatus, State, StatusReply, StatusRequest};
 
 use super::Global;
 use super::client::{Deadline, Node};
@@ -63,6 +63,7 @@ fn print(reply: &StatusReply, out: &mut Output) -> Result<(), CliError> {
         Hex(&reply.charter_digest)
     ))?;
     guards(&reply.guards, out)?;
+    reply.published.iter().try_for_each(|published| publication(published, out))?;
     out.line("")?;
     let mut logs = table(["LOG", "ENTRIES", "CERTIFIED", "PARTNER", "BEHIND", "LIST", "LAST HEARD OF"]);
     for log in &reply.logs {
@@ -72,6 +73,20 @@ fn print(reply: &StatusReply, out: &mut Output) -> Result<(), CliError> {
         logs.add_row(cells);
     }
     out.table(&logs)
+}
+
+/// What is published, and what keeps it from being up to date.
+fn publication(published: &PublicationStatus, out: &mut Output) -> Result<(), CliError> {
+    let to = plain(&published.to);
+    let what = if published.payloads { "with what they say" } else { "without what they say" };
+    match moment_unless_zero(published.at_ms) {
+        Some(at) => out.line(format_args!("published to {to} at {at}: {} records, {what}", published.records))?,
+        None => out.line(format_args!("published to {to}: nothing since this node was started"))?,
+    }
+    if published.error.is_empty() {
+        return Ok(());
+    }
+    out.line(format_args!("note  publishing fails, and is tried again: {}", plain(&published.error)))
 }
 
 /// The guard lists in force, as many as a glance takes in.

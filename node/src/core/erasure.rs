@@ -48,6 +48,7 @@ pub(super) fn settle(core: &Arc<Core>, unit: &UnitId, ended: &[Ended]) {
             if count > 0 {
                 tracing::info!(%unit, count, "deleted what was erased; a scrub takes its bytes off the disk");
                 core_then.scrub.tell_due();
+                core_then.erased.send_replace(());
             }
         }
         // It is withheld all the same. The entry is fetched again, and then all that is due is deleted.

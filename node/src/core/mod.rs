@@ -120,6 +120,8 @@ pub struct Core {
     streams: Mutex<BTreeMap<StreamId, Stream>>,
     next_stream: AtomicU64,
     certified: watch::Sender<u64>,
+    /// Told when payloads were deleted whose erasure is certified.
+    erased: watch::Sender<()>,
     standing: watch::Sender<Standing>,
     /// Told when something damaged was fetched again.
     repaired: watch::Sender<()>,
@@ -362,6 +364,12 @@ impl Core {
     #[must_use]
     pub fn certified(&self) -> watch::Receiver<u64> {
         self.certified.subscribe()
+    }
+
+    /// Follows the deletion of payloads.
+    #[must_use]
+    pub fn erased(&self) -> watch::Receiver<()> {
+        self.erased.subscribe()
     }
 
     fn engine(&self) -> MutexGuard<'_, Engine> {

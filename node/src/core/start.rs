@@ -152,6 +152,7 @@ pub fn start(parts: Parts, loaded: Loaded) -> Result<Running, StartError> {
         streams: Mutex::default(),
         next_stream: AtomicU64::new(1),
         certified: watch::channel(certified).0,
+        erased: watch::channel(()).0,
         standing,
         repaired: watch::channel(()).0,
         again: watch::channel(None).0,

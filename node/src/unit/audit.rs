@@ -2,6 +2,8 @@
 //!
 //! Nothing is kept between calls. What is certified never changes but for erasures; where one comes in between, the digest of
 //! a bundle is another than the manifest said, and the caller asks for the manifest anew.
+//!
+//! What goes into an export is the same where it is [published](crate::publish).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use entente_proto::entry::{self, Entry};
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
 use entente_proto::limits::BUNDLE_ENTRIES;
+use entente_proto::note::Signer;
 use entente_proto::sync::{Adoption, Judge, Judged};
 use entente_proto::tree::{BUNDLE_LEVEL, CompactRange, level1};
 use entente_proto::wire;
@@ -40,7 +43,7 @@ const ERASURE_STEP: Duration = Duration::from_millis(200);
 
 type Told<T> = mpsc::Sender<Result<T, Status>>;
 /// The end of a call: with an answer that says why, or because the caller has gone.
-type Ended = Option<Status>;
+pub(crate) type Ended = Option<Status>;
 
 /// The manifest of an export, with the files that are of no bundle.
 pub(super) fn manifest(
@@ -90,7 +93,8 @@ fn say<T>(told: &Told<T>, message: T) -> Result<(), Ended> {
     told.blocking_send(Ok(message)).map_err(|_| None)
 }
 
-fn failed(error: StoreError) -> Ended {
+/// As an answer.
+pub(crate) fn failed(error: StoreError) -> Ended {
     Some(unreadable(&error.into()))
 }
 
@@ -112,7 +116,7 @@ fn send_bundle(
 }
 
 /// The entries of a bundle in a log of this size.
-fn read(core: &Core, unit: &UnitId, size: Size, number: u64) -> Result<Vec<Entry>, Ended> {
+pub(crate) fn read(core: &Core, unit: &UnitId, size: Size, number: u64) -> Result<Vec<Entry>, Ended> {
     let from = number.saturating_mul(BUNDLE_ENTRIES);
     let count = usize::try_from(size.get().saturating_sub(from).min(BUNDLE_ENTRIES)).unwrap_or(0);
     // What turns out to be damaged is fetched again from partners meanwhile.
@@ -125,17 +129,43 @@ fn read(core: &Core, unit: &UnitId, size: Size, number: u64) -> Result<Vec<Entry
 }
 
 /// A log as it goes into an export.
-struct Log {
-    unit: UnitId,
+pub(crate) struct Log {
+    /// Whose.
+    pub(crate) unit: UnitId,
     judge: Judge,
     checkpoint: Option<Judged>,
     bridge: Option<Judged>,
+}
+
+/// Every log that any charter lists.
+pub(crate) fn logs(core: &Core, payloads: Payloads) -> Result<Vec<Log>, Ended> {
+    let charters = core.charters();
+    let judged = charters.units().into_iter().filter_map(|unit| Some((Judge::new(&charters, &unit)?, unit)));
+    judged.map(|(judge, unit)| log(core, unit, judge, payloads)).collect()
+}
+
+/// The key that signs a manifest: the one that the newest charter which lists this unit gives to it.
+pub(crate) fn signer(core: &Core) -> Result<Arc<dyn Signer>, Ended> {
+    let key = core.charters().all().rev().find_map(|charter| charter.unit(&core.unit).cloned());
+    key.and_then(|unit| core.signer(&unit.mirror_key)).ok_or_else(|| {
+        Some(Status::failed_precondition("the mirror key that the charter names is not in this node's home directory"))
+    })
+}
+
+/// Entries that were read before an erasure was announced may have lacked a payload for no reason that the logs give up to
+/// the sizes that were fixed before.
+pub(crate) fn unless_erased_since(core: &Core, announcements: u64) -> Result<(), Ended> {
+    if core.store.announcements() == announcements {
+        return Ok(());
+    }
+    Err(Some(Status::unavailable("a record was erased while the logs were read: call again")))
 }
 
 struct Making<'a> {
     core: &'a Core,
     told: &'a Told<wire::ExportReply>,
     manifest: Manifest,
+    announcements: u64,
     logs: Vec<Log>,
     done: wire::ExportProgress,
 }
@@ -147,19 +177,15 @@ impl<'a> Making<'a> {
             core,
             told,
             manifest: Manifest::new(charters.newest().network().clone(), core.unit.clone(), Payloads::All),
+            announcements: core.store.announcements(),
             logs: Vec::new(),
             done: wire::ExportProgress::default(),
         };
         for (path, content) in charter_files(&charters) {
             making.file(path, content)?;
         }
-        for unit in charters.units() {
-            if let Some(judge) = Judge::new(&charters, &unit) {
-                let log = log(core, unit, judge)?;
-                making.done.of += log.size().get();
-                making.logs.push(log);
-            }
-        }
+        making.logs = logs(core, Payloads::All)?;
+        making.done.of = making.logs.iter().map(|log| log.size().get()).sum();
         Ok(making)
     }
 
@@ -167,24 +193,16 @@ impl<'a> Making<'a> {
         for log in std::mem::take(&mut self.logs) {
             self.log(&log)?;
         }
+        unless_erased_since(self.core, self.announcements)?;
         self.report()?;
-        let key = self.core.charters().all().rev().find_map(|charter| charter.unit(&self.core.unit).cloned());
-        let signer = key.and_then(|unit| self.core.signer(&unit.mirror_key));
-        let signer = signer.ok_or_else(|| {
-            Some(Status::failed_precondition(
-                "the mirror key that the charter names is not in this node's home directory",
-            ))
-        })?;
+        let signer = signer(self.core)?;
         let note = self.manifest.sign(self.core.clock.now_ms() / 1_000, &*signer);
         let note = note.map_err(|error| Some(Status::internal(error.to_string())))?;
         note.chunks(PIECE_BYTES).try_for_each(|piece| self.say(Piece::Manifest(piece.to_vec())))
     }
 
     fn log(&mut self, log: &Log) -> Result<(), Ended> {
-        let fork = self.core.log(&log.unit).and_then(|view| view.fork);
-        let notes = LogNotes { checkpoint: log.checkpoint.as_ref(), bridge: log.bridge.as_ref(), fork: fork.as_ref() };
-        let files = notes.files(&log.unit, &log.judge).map_err(|error| broken(&log.unit, &error))?;
-        for (path, content) in files {
+        for (path, content) in log.notes(self.core)? {
             self.file(path, content)?;
         }
         let mut range = CompactRange::new(Size::ZERO);
@@ -236,14 +254,28 @@ impl<'a> Making<'a> {
 }
 
 impl Log {
-    fn size(&self) -> Size {
+    /// How many of its entries are certified.
+    pub(crate) fn size(&self) -> Size {
         self.checkpoint.as_ref().map_or(Size::ZERO, |head| head.checkpoint().size)
+    }
+
+    /// The root that is certified.
+    pub(crate) fn root(&self) -> Hash {
+        self.checkpoint.as_ref().map_or(Hash::EMPTY_ROOT, |head| head.checkpoint().root)
+    }
+
+    /// Its small files: path and bytes.
+    pub(crate) fn notes(&self, core: &Core) -> Result<Vec<(String, Vec<u8>)>, Ended> {
+        let fork = core.log(&self.unit).and_then(|view| view.fork);
+        let notes =
+            LogNotes { checkpoint: self.checkpoint.as_ref(), bridge: self.bridge.as_ref(), fork: fork.as_ref() };
+        notes.files(&self.unit, &self.judge).map_err(|error| broken(&self.unit, &error))
     }
 }
 
 /// What is certified of a log; once no erasure is on its way that would leave a payload missing for no reason that the log
 /// gives.
-fn log(core: &Core, unit: UnitId, mut judge: Judge) -> Result<Log, Ended> {
+fn log(core: &Core, unit: UnitId, mut judge: Judge, payloads: Payloads) -> Result<Log, Ended> {
     for index in core.store.adopts(&unit).map_err(failed)? {
         let entry = core.store.entry(&unit, index).map_err(failed)?;
         match entry.as_ref().and_then(Entry::payload) {
@@ -265,7 +297,7 @@ fn log(core: &Core, unit: UnitId, mut judge: Judge) -> Result<Log, Ended> {
         let size = checkpoint.as_ref().map_or(Size::ZERO, |head| head.checkpoint().size);
         let withheld = core.store.all_withheld();
         let open = |one: &&crate::store::Erasure| one.unit == unit && one.index < size.get() && one.by >= size.get();
-        match withheld.iter().find(open) {
+        match withheld.iter().find(open).filter(|_| payloads == Payloads::All) {
             None => return Ok(Log { unit, judge, checkpoint, bridge }),
             Some(open) if tried + 1 == ERASURE_TRIES => {
                 return Err(Some(Status::unavailable(format!(
@@ -300,7 +332,7 @@ fn meet(core: &Core, unit: &UnitId, judge: &mut Judge, stored: &StoredLog) -> Re
     }
 }
 
-fn broken(unit: &UnitId, why: &dyn std::fmt::Display) -> Ended {
+pub(crate) fn broken(unit: &UnitId, why: &dyn std::fmt::Display) -> Ended {
     tracing::error!(%unit, why = %why, "no export: the log cannot be put together");
     Some(Status::data_loss(format!(
         "the database of this node does not give the log of {unit} as it was certified ({why})"

@@ -1,11 +1,12 @@
 //! The officers' API: what a node offers to its own unit's people.
 
 mod access;
-mod audit;
+pub(crate) mod audit;
 mod charter;
 mod fork;
 mod holds;
 mod proposals;
+mod publish;
 mod query;
 mod receipt;
 mod recorded;

@@ -225,6 +225,7 @@ fn filters(request: &wire::ListRequest) -> Vec<Part> {
 #[tonic::async_trait]
 impl Unit for Recorded {
     type ListStream = ReceiverStream<Result<wire::ListedRow, Status>>;
+    type PublishStream = ReceiverStream<Result<wire::PublishReply, Status>>;
     type ScrubStream = ReceiverStream<Result<wire::ScrubReply, Status>>;
     type WatchStream = ReceiverStream<Result<wire::Change, Status>>;
     type AccessEntriesStream = Runs;
@@ -345,6 +346,11 @@ impl Unit for Recorded {
     async fn fork(&self, request: Request<wire::ForkRequest>) -> Result<Response<wire::ForkReply>, Status> {
         let call = self.begun(&request, Says::new("Fork", vec![Part::Said(request.get_ref().unit.clone())])).await?;
         self.ended(call, self.service.fork(request).await).await
+    }
+
+    async fn publish(&self, request: Request<wire::PublishRequest>) -> Result<Response<Self::PublishStream>, Status> {
+        let call = self.begun(&request, Says::new("Publish", Vec::new())).await?;
+        self.counted(call, self.service.publish(request).await).await
     }
 
     async fn scrub(&self, request: Request<wire::ScrubRequest>) -> Result<Response<Self::ScrubStream>, Status> {

@@ -13,7 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::submit::Desk;
-use super::{access, audit, charter, fork, proposals, query, receipt, scrub, status, submit, words};
+use super::{access, audit, charter, fork, proposals, publish, query, receipt, scrub, status, submit, words};
 use crate::access::AccessLog;
 use crate::backup;
 use crate::certificates::Certificates;
@@ -21,6 +21,7 @@ use crate::core::Core;
 use crate::home::Home;
 use crate::net::PeerInfo;
 use crate::peer::Partners;
+use crate::publish::Publisher;
 
 /// How many rows are read under one lock.
 const PAGE: usize = 256;
@@ -38,6 +39,7 @@ pub struct UnitService {
     certificates: Arc<Certificates>,
     access: AccessLog,
     home: Home,
+    publisher: Option<Publisher>,
 }
 
 impl UnitService {
@@ -52,7 +54,13 @@ impl UnitService {
         home: Home,
     ) -> Self {
         let (lists, desk) = (Arc::new(Semaphore::new(LISTS_MAX)), Arc::new(desk));
-        Self { core, partners, lists, desk, certificates, access, home }
+        Self { core, partners, lists, desk, certificates, access, home, publisher: None }
+    }
+
+    /// The same, of a node that publishes.
+    #[must_use]
+    pub fn publishing(self, publisher: Option<Publisher>) -> Self {
+        Self { publisher, ..self }
     }
 
     /// For auditors alone: neither who calls nor who keeps the node running reads who called.
@@ -113,6 +121,7 @@ impl Unit for UnitService {
     type AuditManifestStream = ReceiverStream<Result<wire::ExportReply, Status>>;
     type AuditBundlesStream = ReceiverStream<Result<wire::BundlePart, Status>>;
     type ListStream = ReceiverStream<Result<wire::ListedRow, Status>>;
+    type PublishStream = publish::Reports;
     type ScrubStream = scrub::Reports;
     type WatchStream = ReceiverStream<Result<wire::Change, Status>>;
     type AccessEntriesStream = access::Runs;
@@ -124,6 +133,7 @@ impl Unit for UnitService {
         let known = tokio::task::spawn_blocking(move || certificates.known()).await;
         // It does not panic; if it did, its log line says where, and the rest is told all the same.
         let mut status = status::compose(&self.core, &self.partners, &lists, known.unwrap_or_default());
+        status.published = self.publisher.as_ref().map(publish::status);
         status.warnings.extend(self.access.raised().map(|why| {
             format!("a new epoch of the access log began when this node started, since {why}: the unit's auditors should know why")
         }));
@@ -289,6 +299,12 @@ impl Unit for UnitService {
     ) -> Result<Response<Self::AuditBundlesStream>, Status> {
         self.admit(&request, false)?;
         audit::bundles(&self.core, &request.into_inner(), self.turn()?).map(Response::new)
+    }
+
+    async fn publish(&self, request: Request<wire::PublishRequest>) -> Result<Response<Self::PublishStream>, Status> {
+        // What is published where is the operator's decision, made in node.toml; that it be up to date, anybody's wish.
+        self.admit(&request, false)?;
+        publish::reports(self.publisher.as_ref()).map(Response::new)
     }
 
     async fn fork(&self, request: Request<wire::ForkRequest>) -> Result<Response<wire::ForkReply>, Status> {

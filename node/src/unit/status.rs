@@ -108,6 +108,7 @@ pub(super) fn compose(
         guards: lists.in_force().map(guard).collect(),
         quorum: u32::try_from(quorum.needed()).unwrap_or(u32::MAX),
         certificates: known.into_iter().map(certificate).collect(),
+        published: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use entente_proto::audit::{
-    BundleFiles, LogNotes, MANIFEST, Manifest, Part, charter_files, part, tile, upper_tile_bytes,
+    BundleFiles, LogNotes, MANIFEST, Manifest, Part, Payloads, charter_files, part, tile, upper_tile_bytes,
 };
 use entente_proto::charter::{CharterChain, UnitDescription, UnitDraft, UnverifiedCharter};
 use entente_proto::checkpoint::{Checkpoint, CosignedCheckpoint, SignedCheckpoint};
@@ -38,7 +38,8 @@ impl Export {
     /// Writes an export of so many records into a directory that is not there yet.
     pub(crate) fn write(directory: &Path, records: u64, payload: Payload) -> Result<Self, Fault> {
         let charters = charters()?;
-        let mut files = Files { directory, manifest: Manifest::new(network()?, UNITS[0].parse()?), bytes: 0 };
+        let mut files =
+            Files { directory, manifest: Manifest::new(network()?, UNITS[0].parse()?, Payloads::All), bytes: 0 };
         for (path, bytes) in charter_files(&charters) {
             files.write(path, &bytes)?;
         }
@@ -92,7 +93,7 @@ fn write_log(
         bundle.push(entry);
         if bundle.len() == 256 || index + 1 == entries {
             hashes.extend(level1(&bundle.iter().map(Entry::leaf_hash).collect::<Vec<_>>()));
-            let (made, width) = (BundleFiles::of(&bundle), u16::try_from(bundle.len())?);
+            let (made, width) = (BundleFiles::of(&bundle, Payloads::All), u16::try_from(bundle.len())?);
             for which in Part::ALL {
                 files.write(part(&unit, which, index / 256, width), made.part(which))?;
             }

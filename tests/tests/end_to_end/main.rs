@@ -27,6 +27,7 @@ mod i8_bad_input;
 mod newer_rules;
 mod operation;
 mod operation_slips;
+mod publish;
 mod receipts;
 mod refound;
 mod second_officer;

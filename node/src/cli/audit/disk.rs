@@ -1,29 +1,19 @@
 //! The files of an export in a directory, and the threads that verify them.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
 use entente_proto::audit::{Files, Unreadable, Workers};
-use rustix::fs::OFlags;
+
+use crate::files::{read_plain, walk};
 
 /// An export in a directory. Links are not followed: an export holds plain files.
 #[derive(Debug)]
 pub(super) struct Directory(pub(super) PathBuf);
-
-impl Directory {
-    fn open(&self, path: &str) -> io::Result<File> {
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(self.0.join(path))?;
-        if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no plain file")) }
-    }
-}
 
 impl Files for Directory {
     fn list(&self) -> Result<Vec<String>, String> {
@@ -33,36 +23,13 @@ impl Files for Directory {
     }
 
     fn read(&self, path: &str, bytes_max: usize) -> Result<Vec<u8>, Unreadable> {
-        let read = || -> io::Result<Vec<u8>> {
-            let file = self.open(path)?;
-            let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-            let mut bytes = Vec::with_capacity(length.min(bytes_max).saturating_add(1));
-            file.take(bytes_max.saturating_add(1) as u64).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        match read() {
-            Ok(bytes) if bytes.len() > bytes_max => Err(Unreadable::TooLarge(bytes_max)),
+        match read_plain(&self.0.join(path), bytes_max) {
             Ok(bytes) => Ok(bytes),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Err(Unreadable::TooLarge(bytes_max)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Unreadable::Absent),
             Err(error) => Err(Unreadable::Other(error.to_string())),
         }
     }
-}
-
-/// Everything below a directory that is no directory, by its path from the top.
-pub(super) fn walk(top: &Path, below: &str, found: &mut Vec<String>) -> io::Result<()> {
-    for entry in fs::read_dir(top.join(below))? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let path = if below.is_empty() { name.into_owned() } else { format!("{below}/{name}") };
-        if entry.file_type()?.is_dir() {
-            walk(top, &path, found)?;
-        } else {
-            found.push(path);
-        }
-    }
-    Ok(())
 }
 
 /// All cores.
@@ -143,6 +110,8 @@ impl Workers for Threads {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,4 +1,4 @@
-//! `entente audit export` and `entente audit fetch`: who is called, and with whose certificate.
+//! `entente audit export` and `entente audit fetch`: who is called, and with whose certificate, or what is read.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use entente_proto::charter::CharterChain;
 use entente_proto::limits::CHARTER_BYTES_MAX;
 
 use super::bring::bring;
+use super::published;
 use crate::certificates::pair;
 use crate::cli::Global;
 use crate::cli::client::{Deadline, Node, dial_fault};
@@ -34,18 +35,24 @@ pub(crate) struct ExportArgs {
     directory: PathBuf,
 }
 
-/// Fetch an export from a unit's node, with an auditor's certificate
+/// Fetch an export from a unit's node, with an auditor's certificate, or from where one is published
 ///
-/// As `audit export`, by somebody who has no home directory of the unit.
+/// As `audit export`, by somebody who has no home directory of the unit. What is published needs no certificate: a directory,
+/// a web server or S3-compatible storage (credentials, AWS_ENDPOINT, AWS_REGION and AWS_ALLOW_HTTP from the environment). Each
+/// file is held against the manifest before it enters; whether the manifest holds, entente audit verify says. What a call that
+/// broke off has brought is used by the next.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: entente audit fetch be-export --from be.takedown.example:7543 \\
-           --certificate dpa.pem --key dpa.key --charter charter.note")]
+#[command(after_help = "Examples:
+  entente audit fetch be-export --from be.takedown.example:7543 --certificate dpa.pem --key dpa.key --charter charter.note
+  entente audit fetch be-export --from https://audit.takedown.example/be && entente audit verify be-export --withheld
+  entente audit fetch be-export --from s3://bucket/be
+  entente audit fetch be-export --from /srv/entente")]
 pub(crate) struct FetchArgs {
     /// The directory: it is created
     #[arg(value_name = "DIR")]
     directory: PathBuf,
-    /// Where the unit's people reach its node: `api` in its node.toml
-    #[arg(long, value_name = "HOST:PORT")]
+    /// Where the unit's people reach its node, `api` in its node.toml; or where its export is published
+    #[arg(long, value_name = "HOST:PORT-or-PLACE")]
     from: String,
     /// The certificate that the unit issued [default: that of --as in the home directory]
     #[arg(long, value_name = "FILE", requires_all = ["key", "charter"])]
@@ -64,6 +71,12 @@ pub(super) async fn export(args: ExportArgs, global: &Global) -> Result<(), CliE
 }
 
 pub(super) async fn fetch(args: FetchArgs, global: &Global) -> Result<(), CliError> {
+    if let Some(place) = published::place(&args.from)? {
+        if args.certificate.is_some() {
+            return Err(CliError::Usage("what is published needs no certificate: leave --certificate out".to_owned()));
+        }
+        return published::fetch(&place, &args.directory).await?.tell(global.json);
+    }
     let node = match (&args.certificate, &args.key) {
         (Some(certificate), Some(key)) => dial(&args, certificate, key, global).await?,
         _ => Node::connect_to(global, Deadline { timeout: None }, Some(&args.from)).await?,

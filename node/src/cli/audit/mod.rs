@@ -3,7 +3,9 @@
 //! | file | what it is |
 //! |---|---|
 //! | `access` | the access log: taken from the node by its unit's auditors, and verified offline |
-//! | `export`, `bring` | exports: from the own node or fetched from a unit's, and how they come into their directory |
+//! | `export`, `bring`, `published` | exports: from the own node, fetched from a unit's, or from where one is published |
+//! | `incoming` | how they come into their directory |
+//! | `publish` | the own node publishes now |
 //! | `verify` | an export, verified offline; what an auditor has seen before |
 //! | `compare` | two exports against each other |
 //! | `past` | the list as it was at a moment, and one record by itself |
@@ -17,7 +19,10 @@ mod compare;
 mod disk;
 mod export;
 mod fork;
+mod incoming;
 mod past;
+mod publish;
+mod published;
 mod report;
 mod verify;
 
@@ -29,6 +34,7 @@ use super::error::CliError;
 #[command(after_help = "Examples:
   entente audit export be-export --home be
   entente audit verify be-export --charter charter.note
+  entente audit fetch be-public --from https://audit.takedown.example/be && entente audit verify be-public --withheld
   entente audit fork verify be.fork --charter charter.note")]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -40,6 +46,7 @@ enum Command {
     Access(access::Args),
     Export(export::ExportArgs),
     Fetch(export::FetchArgs),
+    Publish(publish::Args),
     Verify(verify::Args),
     Compare(compare::Args),
     List(past::ListArgs),
@@ -53,6 +60,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
         Command::Access(args) => access::run(args, global).await,
         Command::Export(args) => export::export(args, global).await,
         Command::Fetch(args) => export::fetch(args, global).await,
+        Command::Publish(args) => publish::run(args, global).await,
         Command::Verify(args) => verify::run(&args, global),
         Command::Compare(args) => compare::run(&args, global),
         Command::List(args) => past::list(&args, global),

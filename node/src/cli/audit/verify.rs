@@ -116,6 +116,15 @@ pub(super) fn bar(doing: &'static str) -> ProgressBar {
     bar
 }
 
+/// As one that counts so many files.
+pub(super) fn files_of(bar: ProgressBar, files: usize) -> ProgressBar {
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} files  {eta} left") {
+        bar.set_style(style);
+    }
+    bar.set_length(u64::try_from(files).unwrap_or(u64::MAX));
+    bar
+}
+
 /// The end of a command that verified: well, or with the first fault and the number of the others; and where all there is
 /// is that payloads are withheld, with what to do.
 pub(super) fn conclude(directory: &Path, found: &Verified, where_withheld: &str) -> Result<(), CliError> {

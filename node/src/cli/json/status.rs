@@ -20,6 +20,7 @@ pub(crate) struct StatusJson {
     outbox: u64,
     certificates: Vec<CertificateJson>,
     guards: Vec<GuardJson>,
+    published: Option<PublishedJson>,
     warnings: Vec<String>,
 }
 
@@ -63,6 +64,18 @@ struct GuardJson {
     name: String,
     entries: u64,
     file: String,
+}
+
+#[derive(Serialize)]
+struct PublishedJson {
+    to: String,
+    payloads: &'static str,
+    /// When it was brought up to date; null if not since the node's start.
+    at: Option<String>,
+    /// How many records, and how many files.
+    size: u64,
+    files: u64,
+    error: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -137,6 +150,14 @@ impl From<&StatusReply> for StatusJson {
                 .iter()
                 .map(|list| GuardJson { name: list.name.clone(), entries: list.entries, file: list.file.clone() })
                 .collect(),
+            published: reply.published.as_ref().map(|published| PublishedJson {
+                to: published.to.clone(),
+                payloads: if published.payloads { "all" } else { "none" },
+                at: moment_unless_zero(published.at_ms),
+                size: published.records,
+                files: published.files,
+                error: super::said(&published.error),
+            }),
             warnings: reply.warnings.clone(),
         }
     }

@@ -1,8 +1,8 @@
 use entente_proto::wire::record::Body;
 use entente_proto::wire::{
     Basis, Category, CertificateStatus, Ground, GuardList, Handling, Hold, HoldRow, Late, ListStatus, ListedRow,
-    LogStatus, Opinion, OpinionRow, Overdue, PeerStatus, Record, Refer, Referral, Row, Source, Stance, State,
-    StatusReply, Tlp, Withdraw,
+    LogStatus, Opinion, OpinionRow, Overdue, PeerStatus, PublicationStatus, Record, Refer, Referral, Row, Source,
+    Stance, State, StatusReply, Tlp, Withdraw,
 };
 use serde_json::{Value, json};
 
@@ -169,6 +169,12 @@ fn the_state_is_printed_as_agreed() {
             CertificateStatus { revoked: "by the charter".to_owned(), ..CertificateStatus::default() },
         ],
         guards: vec![GuardList { name: "Wikimedia".to_owned(), entries: 9, file: "wiki.json".to_owned() }],
+        published: Some(PublicationStatus {
+            to: "s3://bucket".to_owned(),
+            records: 9,
+            error: "full".to_owned(),
+            ..PublicationStatus::default()
+        }),
     };
     assert_eq!(
         json_of(StatusJson::from(&reply)),
@@ -190,6 +196,7 @@ fn the_state_is_printed_as_agreed() {
                     "warning": null },
             ],
             "guards": [{ "name": "Wikimedia", "entries": 9, "file": "wiki.json" }],
+            "published": { "to": "s3://bucket", "payloads": "none", "at": null, "size": 9, "files": 0, "error": "full" },
             "warnings": ["two units: one down and nothing is certified"],
         })
     );

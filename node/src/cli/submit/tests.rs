@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use entente_proto::wire::unit_server::{Unit, UnitServer};
 use entente_proto::wire::{
-    Accepted, BackupReply, BackupRequest, Change, CheckReply, CheckRequest, Known, ListRequest, ListedRow, RecordRef,
-    Refused, ScrubReply, ScrubRequest, ShowReply, ShowRequest, StatusReply, StatusRequest, SubmitReply, SubmitResult,
-    WatchRequest,
+    Accepted, BackupReply, BackupRequest, Change, CheckReply, CheckRequest, Known, ListRequest, ListedRow,
+    PublishReply, PublishRequest, RecordRef, Refused, ScrubReply, ScrubRequest, ShowReply, ShowRequest, StatusReply,
+    StatusRequest, SubmitReply, SubmitResult, WatchRequest,
 };
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -89,6 +89,7 @@ impl Unit for Fake {
     type AuditManifestStream = tokio_stream::Empty<Result<entente_proto::wire::ExportReply, Status>>;
     type AuditBundlesStream = tokio_stream::Empty<Result<entente_proto::wire::BundlePart, Status>>;
     type ListStream = tokio_stream::Empty<Result<ListedRow, Status>>;
+    type PublishStream = tokio_stream::Empty<Result<PublishReply, Status>>;
     type ScrubStream = tokio_stream::Empty<Result<ScrubReply, Status>>;
     type WatchStream = tokio_stream::Empty<Result<Change, Status>>;
     type AccessEntriesStream = tokio_stream::Empty<Result<entente_proto::wire::AccessRun, Status>>;
@@ -148,6 +149,10 @@ impl Unit for Fake {
         _: Request<entente_proto::wire::ProposalsRequest>,
     ) -> Result<Response<entente_proto::wire::ProposalsReply>, Status> {
         Err(Status::unimplemented("proposals"))
+    }
+
+    async fn publish(&self, _: Request<PublishRequest>) -> Result<Response<Self::PublishStream>, Status> {
+        Ok(Response::new(tokio_stream::empty()))
     }
 
     async fn scrub(&self, _: Request<ScrubRequest>) -> Result<Response<Self::ScrubStream>, Status> {

@@ -1,0 +1,235 @@
+//! How an export comes into its directory.
+//!
+//! What the directory has already, by its own manifest, stays: full tiles are never written again, as their links show. All
+//! else is put beside it, in `.NAME.incoming`, and when everything is there and durable the two change places in one step. So
+//! the directory is always one whole export; what was brought when a call broke off is used by the next.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use entente_proto::audit::{MANIFEST, Manifest, Payloads, checkpoint};
+use entente_proto::checkpoint::Checkpoint;
+use entente_proto::hash::Hash;
+use entente_proto::ids::{Size, UnitId};
+use entente_proto::limits::{MANIFEST_BYTES_MAX, NOTE_BYTES_MAX};
+use entente_proto::note::Note;
+use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
+use serde::Serialize;
+
+use crate::cli::error::CliError;
+use crate::cli::output::Output;
+use crate::files::{create_private_directory, read_bounded, sync_directory, walk};
+
+/// What was done.
+#[derive(Debug, Serialize)]
+pub(super) struct Brought {
+    directory: String,
+    /// Whose node made it.
+    exporter: String,
+    records: u64,
+    files: usize,
+    /// Of these, files that were not there before.
+    new_files: usize,
+    /// Whether what records say is withheld.
+    withheld: bool,
+}
+
+impl Brought {
+    pub(super) fn tell(&self, json: bool) -> Result<(), CliError> {
+        let mut out = Output::new(json);
+        if json {
+            out.document(self)?;
+        } else {
+            out.line(format_args!(
+                "{}: {} certified records in {} files, {} of them new, by the node of {}",
+                self.directory, self.records, self.files, self.new_files, self.exporter
+            ))?;
+            if self.withheld {
+                out.line("what records say is withheld from it, and so there is no list")?;
+            }
+            let flag = if self.withheld { " --withheld" } else { "" };
+            out.line(format_args!("verify it: entente audit verify {}{flag}", self.directory))?;
+        }
+        out.flush()
+    }
+}
+
+/// Where an export is put, and where it is put together.
+pub(super) struct Incoming {
+    directory: PathBuf,
+    incoming: PathBuf,
+    /// Held while it is put together: nobody else does.
+    _lock: File,
+}
+
+impl Incoming {
+    pub(super) fn new(directory: &Path) -> Result<Self, CliError> {
+        let name = directory
+            .file_name()
+            .ok_or_else(|| CliError::Usage(format!("{} names no directory", directory.display())))?;
+        check(directory)?;
+        let mut beside = std::ffi::OsString::from(".");
+        beside.push(name);
+        beside.push(".incoming");
+        let incoming = parent(directory).join(beside);
+        match create_private_directory(&incoming) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(CliError::file(&incoming, "create", &error));
+            }
+            _ => {}
+        }
+        let lock = File::open(&incoming).map_err(|e| CliError::file(&incoming, "open", &e))?;
+        lock.try_lock().map_err(|_| {
+            CliError::Refused(format!(
+                "another export into {} is at work: wait until it has ended",
+                directory.display()
+            ))
+        })?;
+        Ok(Self { directory: directory.to_owned(), incoming, _lock: lock })
+    }
+
+    /// Takes over what the directory has, or an earlier call has brought, of what a manifest names. Gives what is lacking
+    /// still, and how many files are new so far.
+    pub(super) fn begin(&self, manifest: &Manifest) -> Result<(BTreeMap<String, Hash>, usize), CliError> {
+        let before = self.before();
+        let (mut lacking, mut brought) = (BTreeMap::new(), 0);
+        for (path, digest) in manifest.files() {
+            if before.get(path) == Some(digest) && self.link(path)? {
+                continue;
+            }
+            if self.has(path, digest) {
+                brought += 1;
+            } else {
+                lacking.insert(path.clone(), *digest);
+            }
+        }
+        Ok((lacking, brought))
+    }
+
+    /// All is there: the manifest too, and nothing else. Then it is put in its place.
+    pub(super) fn conclude(&self, note: &[u8], manifest: &Manifest, new_files: usize) -> Result<Brought, CliError> {
+        self.write(MANIFEST, note)?;
+        self.tidy(manifest.files())?;
+        let heads = manifest.files().keys().filter(|path| path.ends_with("/checkpoint"));
+        let mut records = 0;
+        for path in heads {
+            let note = read_bounded(&self.incoming.join(path), NOTE_BYTES_MAX).unwrap_or_default();
+            records += size(path, &note).map_or(0, |(_, size)| size.get());
+        }
+        self.put()?;
+        Ok(Brought {
+            directory: self.directory.display().to_string(),
+            exporter: manifest.unit().to_string(),
+            records,
+            files: manifest.files().len() + 1,
+            new_files,
+            withheld: manifest.payloads() == Payloads::Withheld,
+        })
+    }
+
+    /// What the manifest in the directory names.
+    fn before(&self) -> BTreeMap<String, Hash> {
+        let note = read_bounded(&self.directory.join(MANIFEST), MANIFEST_BYTES_MAX).ok();
+        note.and_then(|note| Manifest::read(&note).ok())
+            .map(|(manifest, _)| manifest.files().clone())
+            .unwrap_or_default()
+    }
+
+    /// Gives a file of the directory a second name in the new one; `false` if there is no such file.
+    fn link(&self, path: &str) -> Result<bool, CliError> {
+        let (from, to) = (self.directory.join(path), self.incoming.join(path));
+        if !fs::symlink_metadata(&from).is_ok_and(|data| data.is_file()) {
+            return Ok(false);
+        }
+        self.make_room(&to)?;
+        let fault = |error: io::Error| CliError::file(&to, "write", &error);
+        match fs::remove_file(&to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fault(error)),
+            _ => {}
+        }
+        // Not every file system has links.
+        fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop)).map_err(fault)?;
+        Ok(true)
+    }
+
+    /// Whether the file was brought already, by a call that broke off.
+    fn has(&self, path: &str, digest: &Hash) -> bool {
+        fs::read(self.incoming.join(path)).is_ok_and(|bytes| Hash::of(&bytes) == *digest)
+    }
+
+    pub(super) fn write(&self, path: &str, bytes: &[u8]) -> Result<(), CliError> {
+        let to = self.incoming.join(path);
+        self.make_room(&to)?;
+        let fault = |error: io::Error| CliError::file(&to, "write", &error);
+        // Never through a link to what lies in the directory. All is made durable at the end, in one go.
+        match fs::remove_file(&to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fault(error)),
+            _ => {}
+        }
+        fs::write(&to, bytes).map_err(fault)
+    }
+
+    fn make_room(&self, to: &Path) -> Result<(), CliError> {
+        let directory = parent(to);
+        fs::create_dir_all(directory).map_err(|e| CliError::file(directory, "create", &e))
+    }
+
+    /// Removes what an earlier call brought and this one does not name.
+    fn tidy(&self, named: &BTreeMap<String, Hash>) -> Result<(), CliError> {
+        let mut there = Vec::new();
+        walk(&self.incoming, "", &mut there).map_err(|e| CliError::file(&self.incoming, "read", &e))?;
+        for path in there.iter().filter(|path| *path != MANIFEST && !named.contains_key(*path)) {
+            let path = self.incoming.join(path);
+            fs::remove_file(&path).map_err(|e| CliError::file(&path, "remove", &e))?;
+        }
+        Ok(())
+    }
+
+    /// Makes all of it durable and puts it in the place of the directory, in one step.
+    fn put(&self) -> Result<(), CliError> {
+        let fault = |error: io::Error| CliError::file(&self.directory, "write", &error);
+        File::open(&self.incoming).and_then(|opened| syncfs(opened).map_err(io::Error::from)).map_err(fault)?;
+        if self.directory.join(MANIFEST).exists() {
+            renameat_with(CWD, &self.incoming, CWD, &self.directory, RenameFlags::EXCHANGE)
+                .map_err(|error| fault(error.into()))?;
+            fs::remove_dir_all(&self.incoming).map_err(|e| CliError::file(&self.incoming, "remove", &e))?;
+        } else {
+            fs::rename(&self.incoming, &self.directory).map_err(fault)?;
+        }
+        sync_directory(parent(&self.directory)).map_err(fault)
+    }
+}
+
+/// The directory is not there, empty, or an export.
+fn check(directory: &Path) -> Result<(), CliError> {
+    match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(CliError::file(directory, "read", &error)),
+        Ok(mut there) => match there.next() {
+            None => Ok(()),
+            Some(_) if directory.join(MANIFEST).exists() => Ok(()),
+            Some(_) => Err(CliError::Refused(format!(
+                "{} holds something that is no export: name a directory that is not there yet, or one that an export was \
+                 made into",
+                directory.display()
+            ))),
+        },
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// How large a log is, and whose, if this file is its checkpoint.
+pub(super) fn size(path: &str, note: &[u8]) -> Option<(UnitId, Size)> {
+    let unit = path.strip_prefix("logs/").and_then(|rest| rest.strip_suffix("/checkpoint"));
+    let unit = unit.and_then(|unit| unit.parse::<UnitId>().ok()).filter(|unit| checkpoint(unit) == *path)?;
+    let said = Note::parse(note, NOTE_BYTES_MAX).ok().and_then(|note| Checkpoint::parse_body(note.text()).ok());
+    Some((unit, said?.size))
+}

@@ -1,0 +1,129 @@
+//! A place, whatever it is made of: what a publication asks of it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::Address;
+use super::bucket::{Access, Objects};
+use super::directory::Directory;
+
+/// A place that is published to, or read from.
+#[derive(Debug)]
+pub enum Place {
+    /// A directory of this machine. Its calls block.
+    Directory(Directory),
+    /// S3-compatible storage, or what a web server gives out.
+    Objects(Objects),
+}
+
+/// Why a place does not do what it is asked, in words that hold no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlaceError {
+    /// There is no such file.
+    #[error("{0} is not there")]
+    Absent(String),
+    /// It is longer than any such file.
+    #[error("{0} has more than the {1} bytes that it may have")]
+    TooLarge(String, usize),
+    /// It lets nobody in with these credentials.
+    #[error("{0}")]
+    Refused(String),
+    /// It does not answer.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Place {
+    /// Opens a place to read from, with what the environment says of storage (`AWS_...`).
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    pub fn to_read(address: &Address) -> Result<Self, PlaceError> {
+        Self::open(address, &Access::default())
+    }
+
+    /// Opens one.
+    pub(super) fn open(address: &Address, access: &Access) -> Result<Self, PlaceError> {
+        match address {
+            Address::Directory(path) => Ok(Self::Directory(Directory::new(path.clone()))),
+            Address::Bucket { bucket, prefix } => Objects::bucket(bucket, prefix, access).map(Self::Objects),
+            Address::Web(url) => Objects::web(url).map(Self::Objects),
+        }
+    }
+
+    /// Whether it lies within this directory.
+    pub(super) fn is_within(&self, directory: &Path) -> bool {
+        match self {
+            Self::Directory(own) => own.is_within(directory),
+            Self::Objects(_) => false,
+        }
+    }
+
+    /// Whether its calls block the thread.
+    pub(super) const fn blocks(&self) -> bool {
+        matches!(self, Self::Directory(_))
+    }
+
+    /// A file of at most so many bytes.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    pub async fn read(&self, path: &str, bytes_max: usize) -> Result<Vec<u8>, PlaceError> {
+        match self {
+            Self::Directory(directory) => directory.read(path, bytes_max),
+            Self::Objects(objects) => objects.read(path, bytes_max).await,
+        }
+    }
+
+    /// The names of all files.
+    pub(super) async fn list(&self) -> Result<BTreeSet<String>, PlaceError> {
+        match self {
+            Self::Directory(directory) => directory.list(),
+            Self::Objects(objects) => objects.list().await,
+        }
+    }
+
+    /// Writes a file. It may be durable only once all is [settled](Self::settle).
+    pub(super) async fn write(&self, path: &str, bytes: Vec<u8>) -> Result<(), PlaceError> {
+        match self {
+            Self::Directory(directory) => directory.write(path, &bytes),
+            Self::Objects(objects) => objects.write(path, bytes).await,
+        }
+    }
+
+    /// Puts a file, durable, in the place of the one before: a reader finds the one or the other, whole.
+    pub(super) async fn replace(&self, path: &str, bytes: Vec<u8>) -> Result<(), PlaceError> {
+        match self {
+            Self::Directory(directory) => directory.replace(path, &bytes),
+            Self::Objects(objects) => objects.write(path, bytes).await,
+        }
+    }
+
+    /// Gives a file another name, in the place of whatever has that: a reader finds the one or the other, whole.
+    pub(super) async fn rename(&self, from: &str, to: &str) -> Result<(), PlaceError> {
+        match self {
+            Self::Directory(directory) => directory.rename(from, to),
+            Self::Objects(objects) => objects.rename(from, to).await,
+        }
+    }
+
+    /// Removes files; one that is not there is no fault.
+    pub(super) async fn remove(&self, paths: Vec<String>) -> Result<(), PlaceError> {
+        match self {
+            Self::Directory(directory) => directory.remove(&paths),
+            Self::Objects(objects) => objects.remove(paths).await,
+        }
+    }
+
+    /// Everything written so far is durable on return.
+    pub(super) fn settle(&self) -> Result<(), PlaceError> {
+        match self {
+            Self::Directory(directory) => directory.settle(),
+            // Storage answers a call once that is so.
+            Self::Objects(_) => Ok(()),
+        }
+    }
+}

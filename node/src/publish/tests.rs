@@ -1,0 +1,133 @@
+//! What is read of a place, and what a place does.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use entente_proto::audit::{MANIFEST, Manifest, Payloads};
+use entente_proto::hash::Hash;
+use entente_proto::note::{Algorithm, KeyName, MemorySigner};
+
+use super::bucket::Credentials;
+use super::round::next;
+use super::{Address, Fetched, Place, PlaceError, Published, ReadError};
+
+/// A place whose manifest names these files, with these bytes.
+async fn published(top: &Path, files: &[(&str, &[u8])]) -> (Place, Manifest) {
+    let (network, unit) = ("takedown.example".parse().unwrap(), "BE".parse().unwrap());
+    let name = KeyName::mirror(&network, &unit);
+    let mut manifest = Manifest::new(network, unit, Payloads::Withheld);
+    files.iter().for_each(|(path, bytes)| manifest.add((*path).to_owned(), Hash::of(bytes)));
+    let signer = MemorySigner::from_seed(name, Algorithm::Cosignature, &[7; 32]).unwrap();
+    let place = Place::to_read(&Address::Directory(top.to_owned())).unwrap();
+    place.replace(MANIFEST, manifest.sign(1, &signer).unwrap()).await.unwrap();
+    (place, manifest)
+}
+
+async fn read(place: Place) -> Vec<(String, Option<Vec<u8>>)> {
+    let published = Published::open(place).await.unwrap();
+    let mut found = Vec::new();
+    let take = |file| {
+        found.push(match file {
+            Fetched::Whole(path, bytes) => (path, Some(bytes)),
+            Fetched::Changed(path) => (path, None),
+        });
+        Ok::<_, PlaceError>(())
+    };
+    published.read(published.manifest().files(), take).await.unwrap();
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn a_file_is_found_under_its_digest_until_it_has_its_name() {
+    let top = tempfile::tempdir().unwrap();
+    let files: [(&str, &[u8]); 2] = [("logs/BE/checkpoint", b"new"), ("logs/BE/log.vkey", b"key")];
+    let (place, _) = published(top.path(), &files).await;
+    place.write("logs/BE/checkpoint", b"old".to_vec()).await.unwrap();
+    place.write(&next(&Hash::of(b"new")), b"new".to_vec()).await.unwrap();
+    place.write("logs/BE/log.vkey", b"key".to_vec()).await.unwrap();
+    let whole = files.map(|(path, bytes)| (path.to_owned(), Some(bytes.to_vec())));
+    assert_eq!(read(place).await, whole);
+
+    let (place, _) = published(top.path(), &files).await;
+    place.rename(&next(&Hash::of(b"new")), "logs/BE/checkpoint").await.unwrap();
+    assert!(!top.path().join("next").exists());
+    assert_eq!(read(place).await, whole);
+}
+
+#[tokio::test]
+async fn what_is_not_what_the_manifest_says_does_not_come_back() {
+    let top = tempfile::tempdir().unwrap();
+    let large = vec![0; 256 * 32 + 1];
+    let files: [(&str, &[u8]); 4] = [
+        ("logs/BE/checkpoint", b"said"),
+        ("logs/BE/log.vkey", b"not there"),
+        ("logs/BE/tile/0/000", &large),
+        ("logs/BE/witness.vkeys", b"a link"),
+    ];
+    let (place, _) = published(top.path(), &files).await;
+    place.write("logs/BE/checkpoint", b"other".to_vec()).await.unwrap();
+    place.write("logs/BE/tile/0/000", large.clone()).await.unwrap();
+    // Longer than any tile: it is not even read to its end, though the manifest names its digest.
+    let found = read(Place::to_read(&Address::Directory(top.path().to_owned())).unwrap()).await;
+    assert_eq!(found, files.map(|(path, _)| (path.to_owned(), None)));
+    std::os::unix::fs::symlink("checkpoint", top.path().join("logs/BE/witness.vkeys")).unwrap();
+    let published = Published::open(place).await.unwrap();
+    let taken = published.read(published.manifest().files(), |_| Ok::<_, PlaceError>(())).await;
+    assert!(matches!(taken, Err(PlaceError::Other(words)) if words.contains("witness.vkeys")));
+}
+
+#[tokio::test]
+async fn only_a_manifest_of_an_export_is_followed() {
+    let top = tempfile::tempdir().unwrap();
+    let open = || Published::open(Place::to_read(&Address::Directory(top.path().to_owned())).unwrap());
+    assert!(matches!(open().await, Err(ReadError::Nothing)));
+    published(top.path(), &[]).await;
+    assert!(matches!(open().await, Err(ReadError::Begun)));
+    for path in ["keys/log.key", "logs/BE", "logs/BE/other", "next/x", "letter"] {
+        published(top.path(), &[(path, b"x")]).await;
+        assert!(matches!(open().await, Err(ReadError::Foreign(named)) if named == path));
+    }
+    fs::write(top.path().join(MANIFEST), b"hello\n").unwrap();
+    assert!(matches!(open().await, Err(ReadError::Manifest(_))));
+}
+
+#[tokio::test]
+async fn what_is_removed_takes_its_empty_directories_with_it() {
+    let top = tempfile::tempdir().unwrap();
+    let place = Place::to_read(&Address::Directory(top.path().to_owned())).unwrap();
+    for path in ["logs/BE/tile/0/000.p/7", "logs/BE/tile/0/000.p/9", "logs/BE/checkpoint"] {
+        place.write(path, b"x".to_vec()).await.unwrap();
+    }
+    place.remove(vec!["logs/BE/tile/0/000.p/7".into(), "logs/BE/not/there".into()]).await.unwrap();
+    assert!(top.path().join("logs/BE/tile/0/000.p").exists());
+    place.remove(vec!["logs/BE/tile/0/000.p/9".into()]).await.unwrap();
+    assert!(!top.path().join("logs/BE/tile").exists() && top.path().join("logs/BE").exists());
+    assert!(place.is_within(top.path()) && !place.is_within(&top.path().join("logs")));
+    let below = Place::to_read(&Address::Directory(top.path().join("not-yet"))).unwrap();
+    assert!(below.is_within(top.path()));
+}
+
+#[test]
+fn credentials_are_the_owners_alone_and_never_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("publish.toml");
+    assert!(Credentials::load(&path).unwrap().is_none());
+    let write = |text: &str, mode: u32| {
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        Credentials::load(&path)
+    };
+    let whole = "access_key_id = \"AK\"\nsecret_access_key = \"hush\"\n";
+    let shown = format!("{:?}", write(whole, 0o600).unwrap().unwrap());
+    assert!(shown.contains("AK") && !shown.contains("hush"), "{shown}");
+    for (text, mode, words) in [
+        (whole, 0o640, "chmod"),
+        ("access_key_id = \"AK\"\nsecret_access_key = hush\n", 0o600, "secret_access_key"),
+        ("secret_access_key = \"hush\"\n", 0o600, "access_key_id"),
+    ] {
+        let refused = write(text, mode).unwrap_err().to_string();
+        assert!(refused.contains(words) && !refused.contains("hush"), "{refused}");
+    }
+}
