@@ -62,6 +62,7 @@ impl<'a> Partner<'a> {
             instance: vec![7; 16],
             dialled: true,
             release: "a test".to_owned(),
+            yours_ahead_ms: None,
         }
     }
 

@@ -49,6 +49,6 @@ pub struct PeerView {
     pub list: Option<(Hash, Hash)>,
     /// When it was last heard of, Unix milliseconds; 0 for never.
     pub heard_ms: u64,
-    /// How far its clock is ahead, milliseconds.
+    /// How far its clock is ahead, milliseconds; what greetings are under way is taken out.
     pub clock_ahead_ms: i64,
 }

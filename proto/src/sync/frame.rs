@@ -49,6 +49,8 @@ pub struct HelloFrame {
     pub charter_digest: Hash,
     /// The partner's clock, Unix milliseconds.
     pub time_ms: u64,
+    /// How far this node's clock seemed to be ahead of the partner's when the partner last heard of it.
+    pub yours_ahead_ms: Option<i64>,
     /// Whether it is rebuilding.
     pub rebuilding: bool,
     /// Whether it has lost what it signed of its own log, and signs nothing of it yet.
@@ -174,6 +176,7 @@ fn hello_frame(hello: wire::Hello) -> Result<HelloFrame, Fault> {
         charter_version: hello.charter_version,
         charter_digest: Hash::from_slice(&hello.charter_digest).ok_or(Fault::Field("charter digest"))?,
         time_ms: hello.time_ms,
+        yours_ahead_ms: hello.yours_ahead_ms,
         rebuilding: hello.rebuilding,
         recovering: hello.recovering,
         instance: hello.instance.as_slice().try_into().map_err(|_| Fault::Field("instance"))?,

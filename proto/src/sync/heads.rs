@@ -1,5 +1,6 @@
 //! Greetings and heads: who is there, and who holds what.
 
+use super::clock;
 use super::engine::Engine;
 use super::event::{LeafHashes, StreamId};
 use super::frame::{HeadsFrame, HelloFrame};
@@ -37,9 +38,14 @@ impl Engine {
             return Err(fault);
         }
         let Some(session) = self.sessions.get_mut(&stream) else { return Ok(()) };
-        session.clock_ahead_ms =
-            i64::try_from(i128::from(hello.time_ms).saturating_sub(i128::from(now_ms))).unwrap_or(i64::MAX);
+        let seems = clock::seems_ahead(hello.time_ms, now_ms);
+        session.seems_ahead_ms = Some(seems);
+        session.clock_ahead_ms = clock::ahead(seems, hello.yours_ahead_ms);
         let first = session.hello.is_none();
+        if first {
+            // The partner learns at once how its clock looks from here.
+            session.hello_due_ms = 0;
+        }
         let stage = |hello: &HelloFrame| (hello.rebuilding, hello.recovering);
         if stage(&hello) == (false, true) && session.hello.as_ref().is_some_and(|before| stage(before) != (false, true))
         {
@@ -212,7 +218,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn compose_hello(&self, now_ms: u64, dialled: bool) -> wire::Frame {
+    pub(super) fn compose_hello(&self, now_ms: u64, dialled: bool, yours_ahead_ms: Option<i64>) -> wire::Frame {
         let hello = wire::Hello {
             major: MAJOR,
             minor: MINOR,
@@ -226,6 +232,7 @@ impl Engine {
             instance: self.setup.instance.to_vec(),
             dialled,
             release: self.setup.release.clone(),
+            yours_ahead_ms,
         };
         wire::Frame { frame: Some(wire::frame::Frame::Hello(hello)) }
     }

@@ -35,13 +35,21 @@
 //! announced by heads instead, and the receiver asks for it. A new open-ended `Want` for a log replaces the older one.
 //!
 //! # Heads
-//! The first frame on a stream is `Hello`, the next an account of all logs (`full`, in one or more frames), later ones
+//! The first frame on a stream is `Hello`, which is said again once the partner's was heard ([clocks](#clocks)) and every minute; then
+//! comes an account of all logs (`full`, in one or more frames), later ones
 //! tell what changed: an own checkpoint and an own cosignature at once, what others signed after 200 ms and only to
 //! partners that are not known to have it. Where nothing changed for a while, one 32-byte digest is sent: SHA-256 over,
 //! for each log ascending by unit, `u16be` length and unit id, then for the certified and for the newest head each
 //! `u64be` size, 32 bytes of root, `u16be` number of cosigners and for each ascending `u16be` length and unit id (absent
 //! heads as size 0, the empty root and no cosigner; of a log that forked the certified head twice). A partner with another
 //! digest answers with a full account.
+//!
+//! # Clocks
+//! `Hello` carries its speaker's clock. How far that seems to be ahead when it is read is too little by the time that the frame was
+//! under way, so whoever hears one tells its partner in `yours_ahead_ms` how far the partner's clock seemed to be ahead here. Half of
+//! the difference of both readings is how far the clocks are apart, off by half of what one way takes longer than the other: a
+//! slow link is not taken for a wrong clock. Where both readings together say that frames arrive before they are sent, a clock was set
+//! meanwhile, and the newer reading counts alone, as it does where the partner tells none.
 //!
 //! # Forks
 //! Where the author signed two checkpoints that contradict, whoever can proves it ([`fork`](crate::fork)) and sends the proof
@@ -82,6 +90,7 @@
 mod answer;
 mod bases;
 mod charters;
+mod clock;
 mod contradiction;
 mod engine;
 mod eras;

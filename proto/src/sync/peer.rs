@@ -82,7 +82,8 @@ pub(super) struct Session {
     pub(super) contradicted: Option<Contradicted>,
     /// Whether this is the stream that stays between the two nodes.
     pub(super) active: bool,
-    /// When the own greeting is due, Unix milliseconds: at once, and then every minute, since it carries the clock.
+    /// When the own greeting is due, Unix milliseconds: at once, again once the partner's was heard, and then every minute,
+    /// since it carries the clock.
     pub(super) hello_due_ms: u64,
     /// A full account is due, beginning with the log after this one.
     pub(super) full_due: Option<Option<UnitId>>,
@@ -114,7 +115,9 @@ pub(super) struct Session {
     pub(super) asked: BTreeMap<UnitId, VecDeque<Asked>>,
     /// Logs that it is not asked for until then.
     pub(super) distrusted: BTreeMap<UnitId, u64>,
-    /// How far its clock is ahead, milliseconds.
+    /// How far its clock seemed to be ahead in its last greeting, milliseconds; the partner is told.
+    pub(super) seems_ahead_ms: Option<i64>,
+    /// How far its clock is ahead, milliseconds, as well as that is known.
     pub(super) clock_ahead_ms: i64,
     /// When it was last heard of, Unix milliseconds.
     pub(super) heard_ms: u64,
@@ -147,6 +150,7 @@ impl Session {
             jobs: VecDeque::new(),
             asked: BTreeMap::new(),
             distrusted: BTreeMap::new(),
+            seems_ahead_ms: None,
             clock_ahead_ms: 0,
             heard_ms: now_ms,
         }

@@ -54,8 +54,8 @@ impl Engine {
         let session = self.sessions.get_mut(&stream)?;
         if now_ms >= session.hello_due_ms {
             session.hello_due_ms = now_ms.saturating_add(HELLO_EVERY_MS);
-            let dialled = session.dialled;
-            return Some(Outgoing::Frame(self.compose_hello(now_ms, dialled)));
+            let (dialled, seems_ahead_ms) = (session.dialled, session.seems_ahead_ms);
+            return Some(Outgoing::Frame(self.compose_hello(now_ms, dialled, seems_ahead_ms)));
         }
         if let Some(frame) = self.compose_contradiction(stream) {
             return Some(Outgoing::Frame(frame));

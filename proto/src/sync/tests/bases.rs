@@ -136,7 +136,7 @@ fn after_a_fork_the_log_goes_on_from_a_base_that_all_can_sign() {
     let mut replaced = 0;
     for units in patterns {
         for seed in 0..seeds(6) {
-            let (mut world, twin) = two_faced(units, 900 + seed);
+            let (mut world, twin) = two_faced(units, 950 + seed);
             let honest: Vec<usize> = (1..units.len()).collect();
             trouble(&mut world, twin, &honest);
             until_all_know(&mut world, twin, &honest);

@@ -3,6 +3,7 @@
 mod bases;
 mod branches;
 mod charters;
+mod clocks;
 mod eras;
 mod erasure;
 mod forks;
