@@ -45,8 +45,9 @@ impl Fold {
             let kind = if slot.was_withdrawn() { AgainstKind::Withdrawn } else { AgainstKind::Erased };
             let by = Key::new(key.unit(), by);
             judged.add(kind, Some((self, by)), true, go.is_some_and(|go| go.cut.has(by)));
-        } else if go.is_some_and(|go| !go.cut.has(key)) {
-            // It was not there yet.
+        }
+        if go.is_some_and(|go| !go.cut.has(key)) {
+            // It was not there yet, whatever became of it since.
             judged.add(AgainstKind::NoReferral, None, false, true);
         }
         let About::Target(id) = slot.about() else { return };

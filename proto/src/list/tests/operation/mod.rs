@@ -1,5 +1,6 @@
 //! Operations: short ways to write their steps, shared by the tests of their rules and of random histories.
 
+mod dishonest;
 mod partition;
 mod random;
 mod rules;
@@ -78,6 +79,16 @@ fn go(fold: &Fold, digest: &Hash) -> wire::OperationGo {
         charter: vec![9; 32],
         frontier: frontier(fold),
         ..Default::default()
+    }
+}
+
+/// What the go of a board says.
+fn go_of(logs: &Logs, board: &Board) -> wire::OperationGo {
+    let at = board.go.as_ref().unwrap().id.as_ref().unwrap();
+    let entry = &logs[&unit(&at.unit)][at.index as usize];
+    match crate::record::parse(entry.kind, &entry.payload).unwrap().into_body() {
+        Body::OperationStep(wire::OperationStep { step: Some(Step::Go(go)), .. }) => go,
+        other => panic!("{other:?}"),
     }
 }
 

@@ -135,15 +135,6 @@ fn was_ready(log: &[Entry], end: u64, digest: &[u8], leads: bool) -> bool {
     is_ready
 }
 
-fn go_of(logs: &Logs, board: &Board) -> OperationGo {
-    let at = board.go.as_ref().unwrap().id.as_ref().unwrap();
-    let entry = &logs[&unit(&at.unit)][at.index as usize];
-    match crate::record::parse(entry.kind, &entry.payload).unwrap().into_body() {
-        Body::OperationStep(wire::OperationStep { step: Some(Step::Go(go)), .. }) => go,
-        other => panic!("{other:?}"),
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 

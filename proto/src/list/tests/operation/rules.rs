@@ -315,6 +315,26 @@ fn a_referral_that_was_withdrawn_or_is_none_is_not_covered_and_an_erased_one_sta
 }
 
 #[test]
+fn a_referral_that_was_not_there_within_the_go_stays_out_whatever_becomes_of_it() {
+    let mut world = world();
+    world.take("FR", OF, join());
+    let (step, digest) = freeze(&world.fold, OF, &refs(&["BE/0", "NL/0", "NL/1"]));
+    world.take("BE", OF, step);
+    world.take("BE", OF, ready(&digest));
+    world.take("FR", OF, ready(&digest));
+    let step = Step::Go(go(&world.fold, &digest));
+    world.take("BE", OF, step);
+    assert_eq!(world.covered(OF), ["BE/0"]);
+    for end in [refer("domain:d.example"), refer("domain:e.example"), withdraw(0), erase(1)] {
+        world.say("NL", end);
+        assert_eq!(world.covered(OF), ["BE/0"]);
+    }
+    let kinds = |at: usize| world.board(OF).targets[at].against.iter().map(|a| (a.kind(), a.in_go)).collect::<Vec<_>>();
+    assert_eq!(kinds(1), [(AgainstKind::Withdrawn, false), (AgainstKind::NoReferral, true)]);
+    assert_eq!(kinds(2), [(AgainstKind::Erased, false), (AgainstKind::NoReferral, true)]);
+}
+
+#[test]
 fn reports_count_for_what_the_go_covers_and_from_units_that_take_part() {
     let (mut world, digest) = all_ready();
     let early = [world.take("FR", OF, executed("BE/0")), world.take("BE", OF, executed("BE/0"))];
