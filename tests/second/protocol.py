@@ -10,7 +10,7 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -624,6 +624,17 @@ FIELDS = {
     "OperationExecuted": "target:RecordRef! at_ms:time result:1-3 text:text1024",
     "OperationClose": "text:text4096 frontier:frontier",
     "OperationAssign": "unit:unit targets:referrals",
+    "Board": "id:RecordRef time_ms:uint64 title:string go_ms:uint64 ready_quorum:uint32 phase:uint32 units:BoardUnit* "
+    "freeze:BoardFreeze go:BoardGo targets:BoardTarget* steps:BoardStep* evidence:RecordRef*",
+    "BoardUnit": "unit:string part:uint32 part_by:RecordRef ready:RecordRef",
+    "BoardFreeze": "id:RecordRef time_ms:uint64 digest:bytes",
+    "BoardGo": "id:RecordRef time_ms:uint64 at_ms:uint64 ready:string* waits:BoardWait*",
+    "BoardWait": "unit:string size:uint64",
+    "BoardTarget": "referral:RecordRef target:string assigned:uint32* covered:bool against:BoardAgainst* "
+    "executed:BoardExecuted*",
+    "BoardAgainst": "kind:uint32 id:RecordRef stands:bool in_go:bool overridden:bool",
+    "BoardExecuted": "unit:uint32 index:uint64 at_ms:uint64 result:uint32",
+    "BoardStep": "id:RecordRef time_ms:uint64 step:uint32 fault:uint32 text:string units:string* targets:uint64",
     "Erase": "index:index reason:1-4",
     "Adopt": "version:positive digest:hash",
     "Propose": "text:charter digest:hash",
@@ -929,3 +940,334 @@ def frozen_digest(operation: RecordId, targets: list[RecordId]) -> bytes:
         out += len(unit).to_bytes(2) + unit.encode() + index.to_bytes(8)
         out += len(targets).to_bytes(8) if at == 0 else b""
     return sha256(out)
+
+
+# --- Operations ------------------------------------------------------------------------------------------------------
+
+STEPS = {arm: number for number, (arm, _, _) in enumerate(SCHEMA["OperationStep"], 1) if number > 1}
+STEPS_MAX, REPORTS_SHOWN_MAX = 4096, 100
+PHASES = {"open": 1, "frozen": 2, "gone": 3, "aborted": 4, "closed": 5}
+PARTS = {"leads": 1, "invited": 2, "joined": 3, "declined": 4}
+AGAINST = {"hold": 1, "objection": 2, "withdrawn": 3, "erased": 4, "no-referral": 5, "named": 6}
+FAULTS = ("counts not-lead not-invited not-joined frozen not-frozen other-digest no-quorum gone not-gone aborted closed "
+          "not-covered nothing not-own waits ahead leads").split()
+
+
+def reference(record: RecordId) -> Message:
+    return {"unit": record[0], "index": record[1]}
+
+
+def named(message: Message | None) -> RecordId | None:
+    return (message["unit"], message["index"]) if message else None
+
+
+def names(lists: list[Message]) -> list[RecordId]:
+    return [(of["unit"], index) for of in lists for index in of["indexes"]]
+
+
+@dataclass
+class Member:
+    """What an invited unit's steps make of its part."""
+
+    part: str = "invited"
+    part_by: RecordId | None = None
+    ready: RecordId | None = None
+    added: set[RecordId] = field(default_factory=set)
+    parts: list[tuple[int, bool]] = field(default_factory=list)
+
+    def takes_part_at(self, index: int) -> bool:
+        return next((joined for at, joined in reversed(self.parts) if at < index), False)
+
+
+@dataclass(frozen=True)
+class Go:
+    """A go that counts, or that waits."""
+
+    record: RecordId
+    time_ms: int
+    message: Message
+    cut: dict[str, int]
+    waits: list[Message]
+    ready: list[str]
+
+
+class Operation:
+    """An operation as the complete prefixes of all logs have it."""
+
+    def __init__(self, logs: dict[str, list[Entry]], record: RecordId) -> None:
+        self.logs, self.record, self.lead = logs, record, record[0]
+        self.said, self.ends = Fold(logs).said, {unit: endings(entries) for unit, entries in logs.items()}
+        _, self.message, self.time_ms = self.said[record]
+        self.invited = set(self.message["invited"]) - {self.lead}
+        self.added, self.removed = set(names(self.message["targets"])), set()
+        self.assigned: dict[str, list[RecordId]] = {}
+        self.lead_ready: RecordId | None = None
+        self.freeze: tuple[RecordId, int, Message] | None = None
+        self.go: Go | None = None
+        self.aborted = False
+        self.closed: tuple[int, dict[str, int]] | None = None
+        self.steps: dict[str, list[tuple[RecordId, int, str, Message]]] = {unit: [] for unit in logs}
+        self.reports: list[tuple[RecordId, Message]] = []
+        for at, (arm, message, time_ms) in sorted(self.said.items()):
+            if arm != "operation_step" or named(message["operation"]) != record:
+                continue
+            step = next(arm for arm in STEPS if message[arm] is not None)
+            if step == "executed":
+                self.reports.append((at, message[step]))
+            elif len(self.steps[at[0]]) < STEPS_MAX:
+                self.steps[at[0]].append((at, time_ms, step, message[step]))
+        self.shown = [self.show(step, self.lead_step(*step)) for step in self.steps[self.lead]]
+        self.members: dict[str, Member] = {}
+        for unit in sorted(logs.keys() - {self.lead}):
+            if unit in self.invited:
+                self.members[unit], faults = self.judge(unit, LOG_SIZE_END)
+            else:
+                faults = ["not-invited"] * len(self.steps[unit])
+            self.shown += map(self.show, self.steps[unit], faults)
+
+    def show(self, step: tuple[RecordId, int, str, Message], fault: str) -> tuple[RecordId, Message]:
+        record, time_ms, arm, said = step
+        units = said["units"] if arm == "invite" else [said["unit"]] if arm == "assign" else []
+        targets = len(names(said["targets"])) if arm in ("add", "remove", "freeze", "assign") else 0
+        text = said.get("text") or said.get("reason") or ""
+        shown = {"id": reference(record), "time_ms": time_ms, "step": STEPS[arm], "fault": FAULTS.index(fault)}
+        return record, shown | {"text": text, "units": units, "targets": targets}
+
+    def cut(self, record: RecordId, frontier: list[Message]) -> dict[str, int]:
+        return {log["unit"]: log["size"] for log in frontier} | {record[0]: record[1]}
+
+    def is_ahead(self, record: RecordId, frontier: list[Message]) -> bool:
+        return any(log["unit"] == record[0] and log["size"] > record[1] for log in frontier)
+
+    def missing(self, record: RecordId, frontier: list[Message]) -> list[Message]:
+        folded = {unit: len(entries) for unit, entries in self.logs.items()} | {record[0]: LOG_SIZE_END}
+        far = [log for log in frontier if folded.get(log["unit"], 0) < log["size"]]
+        return [{"unit": log["unit"], "size": log["size"]} for log in far]
+
+    def has_gone(self) -> bool:
+        return self.go is not None and not self.go.waits
+
+    def digest_fault(self, message: Message) -> str:
+        if self.freeze is None:
+            return "not-frozen"
+        return "counts" if message["digest"] == self.freeze[2]["digest"] else "other-digest"
+
+    def lead_step(self, record: RecordId, time_ms: int, arm: str, said: Message) -> str:
+        """Takes a step of the lead; says whether it counts, or why not."""
+        frontier = said.get("frontier") or []
+        digest = self.digest_fault(said) if arm in ("ready", "go") else "counts"
+        refused = {
+            "invite": [("gone", self.has_gone()), ("nothing", not said.get("units"))],
+            "join": [("leads", True)],
+            "decline": [("leads", True)],
+            "add": [("frozen", self.freeze), ("nothing", not said.get("targets"))],
+            "assign": [("not-invited", said.get("unit") not in self.invited | {self.lead})],
+            "freeze": [
+                ("frozen", self.freeze),
+                ("nothing", not said.get("targets")),
+                ("other-digest", arm == "freeze" and said["targets"] and self.digest_of(said) != said["digest"]),
+                ("ahead", self.is_ahead(record, frontier)),
+            ],
+            "ready": [(digest, digest != "counts")],
+            "go": [
+                (digest, digest != "counts"),
+                ("gone", self.has_gone()),
+                ("waits", self.go),
+                ("ahead", self.is_ahead(record, frontier)),
+            ],
+            "close": [("ahead", self.is_ahead(record, frontier))],
+        }
+        refused["remove"] = refused["add"]
+        first = [("ahead", record < self.record), ("closed", self.closed), ("aborted", self.aborted and arm != "close")]
+        for fault, holds in first + refused.get(arm, []):
+            if holds:
+                return fault
+        listed = set(names(said["targets"])) if arm in ("add", "remove") else set()
+        if arm == "invite":
+            self.invited |= set(said["units"]) - {self.lead}
+        elif arm == "add":
+            self.added, self.removed = self.added | listed, self.removed - listed
+        elif arm == "remove":
+            self.added, self.removed = self.added - listed, self.removed | listed
+        elif arm == "assign":
+            self.assigned[said["unit"]] = names(said["targets"])
+        elif arm == "freeze":
+            self.freeze = record, time_ms, said
+        elif arm == "ready":
+            self.lead_ready = record
+        elif arm == "abort":
+            self.aborted = True
+        elif arm == "close":
+            self.closed = record[1], self.cut(record, frontier)
+        elif arm == "go":
+            cut, waits, ready = self.cut(record, frontier), self.missing(record, frontier), []
+            if not waits:
+                ready = [unit for unit in self.invited if unit in self.logs]
+                ready = [unit for unit in ready if self.judge(unit, cut.get(unit, 0))[0].ready]
+                ready += [self.lead] if self.lead_ready else []
+                if len(ready) < self.message["ready_quorum"]:
+                    return "no-quorum"
+            self.go = Go(record, time_ms, said, cut, waits, sorted(ready))
+            return "waits" if waits else "counts"
+        return "counts"
+
+    def digest_of(self, freeze: Message) -> bytes:
+        return frozen_digest(self.record, names(freeze["targets"]))
+
+    def judge(self, unit: str, end: int) -> tuple[Member, list[str]]:
+        """Judges the steps of an invited unit below an index."""
+        member, faults = Member(), []
+        for record, _, arm, said in self.steps[unit]:
+            if record[1] < end:
+                faults.append(self.member_step(member, record, arm, said))
+        return member, faults
+
+    def member_step(self, member: Member, record: RecordId, arm: str, said: Message) -> str:
+        if self.closed and record[1] >= self.closed[1].get(record[0], 0):
+            return "closed"
+        if arm in ("join", "decline"):
+            member.part, member.part_by = {"join": "joined", "decline": "declined"}[arm], record
+            member.parts.append((record[1], arm == "join"))
+            member.ready = member.ready if arm == "join" else None
+            return "counts"
+        if arm not in ("add", "remove", "ready"):
+            return "not-lead"
+        if member.part != "joined":
+            return "not-joined"
+        if arm == "ready":
+            fault = self.digest_fault(said)
+            member.ready = record if fault == "counts" else member.ready
+            return fault
+        if self.freeze and record[1] >= self.cut(self.freeze[0], self.freeze[2]["frontier"]).get(record[0], 0):
+            return "frozen"
+        listed = set(names(said["targets"]))
+        if not listed:
+            return "nothing"
+        if arm == "add":
+            member.added |= listed
+        elif not member.added & listed:
+            return "not-own"
+        else:
+            member.added -= listed
+        return "counts"
+
+    def end(self, record: RecordId) -> int | None:
+        """The index of what took a record back first."""
+        return min((by[record[1]] for by in self.ends[record[0]] if record[1] in by), default=None)
+
+    def weigh(self, kind: str, record: RecordId, on: RecordId | None, go: Go | None) -> list[Message]:
+        """A hold, or an objection on a referral, where it is shown."""
+        both = [record, on] if on else [record]
+        stands, in_go, later = all(self.end(one) is None for one in both), False, False
+        if go:
+            size = go.cut.get
+            in_go = all(one[1] < size(one[0], 0) <= (self.end(one) or LOG_SIZE_END) for one in both)
+            later = record[1] >= size(record[0], 0)
+        if not (stands or in_go or later):
+            return []
+        return [{"kind": AGAINST[kind], "id": reference(record), "stands": stands, "in_go": in_go}]
+
+    def against(self, name: RecordId, go: Go | None) -> tuple[str, list[Message]]:
+        """What a referral refers, and what speaks against acting on it."""
+        unit, index = name
+        entries, target, found = self.logs.get(unit, []), "", []
+        erased = unit in self.ends and index in self.ends[unit][1]
+        is_referral = index < len(entries) and ARMS.get(entries[index].header["kind"]) == "refer"
+        none = {"kind": AGAINST["no-referral"], "in_go": go is not None}
+        if not is_referral or not (erased or name in self.said):
+            found.append(none | {"stands": True})
+        else:
+            by, was_there = self.end(name), go is None or index < go.cut.get(unit, 0)
+            if by is not None:
+                kind, in_go = "withdrawn" if index in self.ends[unit][0] else "erased", go and by < go.cut.get(unit, 0)
+                ended = {"kind": AGAINST[kind], "id": reference((unit, by)), "stands": True, "in_go": bool(in_go)}
+                found.append(ended)
+            if not was_there:
+                found.append(none | {"stands": False})
+            if not erased:
+                target = self.said[name][1]["target"]
+        for record, (arm, said, _) in self.said.items() if target else ():
+            if arm == "hold" and said["target"] == target:
+                found += self.weigh("hold", record, None, go)
+            if arm == "opinion" and said["stance"] == 2:
+                on = subject(said)
+                if on[0] != record[0] and self.said.get(on, ("",))[0] == "refer" and self.said[on][1]["target"] == target:
+                    found += self.weigh("objection", record, on, go)
+        found.sort(key=lambda one: (one["kind"], named(one.get("id")) or ("", 0)))
+        if go and name in names(go.message["excluded"]):
+            by_name = {"kind": AGAINST["named"], "id": reference(go.record), "stands": True, "in_go": True}
+            found.append(by_name)
+        over = {named(one) for one in go.message["overrides"]} if go else set()
+        for one in found:
+            one["overridden"] = one["kind"] == 2 and one["in_go"] and named(one["id"]) in over
+        return target, found
+
+    def report_fault(self, record: RecordId, units: list[str], target: Message | None) -> str:
+        unit, index = record
+        leads = unit == self.lead
+        if unit not in units:
+            return "not-invited"
+        if self.closed and (index > self.closed[0] if leads else index >= self.closed[1].get(unit, 0)):
+            return "closed"
+        if not leads and not self.members[unit].takes_part_at(index):
+            return "not-joined"
+        if self.go is None:
+            return "not-gone"
+        if self.go.waits:
+            return "waits"
+        if leads and record < self.go.record:
+            return "not-gone"
+        return "counts" if target and target["covered"] else "not-covered"
+
+    def board(self) -> Message:
+        go = self.go if self.has_gone() else None
+        units = sorted(self.invited | {self.lead})
+        if self.freeze:
+            listed = names(self.freeze[2]["targets"])
+        else:
+            joined = [member.added for member in self.members.values() if member.part == "joined"]
+            listed = sorted(self.added.union(*joined) - self.removed)
+        targets: dict[RecordId, Message] = {}
+        for name in listed:
+            target, against = self.against(name, go)
+            covered = go is not None and all(not one["in_go"] or one["overridden"] for one in against)
+            assigned = [units.index(unit) for unit in sorted(self.assigned) if name in self.assigned[unit]]
+            told = {"referral": reference(name), "target": target, "assigned": assigned, "covered": covered}
+            targets[name] = told | {"against": against, "executed": {}}
+        inert = dict.fromkeys(self.logs, 0)
+        for record, said in self.reports:
+            on = named(said["target"])
+            fault = self.report_fault(record, units, targets.get(on))
+            at = {"index": record[1], "at_ms": said["at_ms"], "result": said["result"]}
+            if fault == "counts":
+                targets[on]["executed"][record[0]] = {"unit": units.index(record[0])} | at
+            elif (inert := inert | {record[0]: inert[record[0]] + 1})[record[0]] <= REPORTS_SHOWN_MAX:
+                step = {"id": reference(record), "time_ms": said["at_ms"], "step": STEPS["executed"], "targets": 1}
+                self.shown.append((record, step | {"fault": FAULTS.index(fault)}))
+        phase = "closed" if self.closed else "aborted" if self.aborted else "gone" if go else "frozen"
+        evidence = [
+            reference(record)
+            for record, (arm, said, _) in sorted(self.said.items())
+            if arm == "evidence" and named(said["operation"]) == self.record and self.end(record) is None
+        ]
+        board = {"id": reference(self.record), "time_ms": self.time_ms, "units": [self.unit(unit) for unit in units]}
+        board |= {key: self.message[key] for key in ("title", "go_ms", "ready_quorum")}
+        board |= {"phase": PHASES[phase if self.freeze or phase != "frozen" else "open"], "evidence": evidence}
+        board["targets"] = [told | {"executed": list(told["executed"].values())} for told in targets.values()]
+        board["steps"] = [step for _, step in sorted(self.shown, key=lambda one: one[0])]
+        if self.freeze:
+            record, time_ms, said = self.freeze
+            board["freeze"] = {"id": reference(record), "time_ms": time_ms, "digest": said["digest"]}
+        if self.go:
+            told = {"id": reference(self.go.record), "time_ms": self.go.time_ms, "at_ms": self.go.message["at_ms"]}
+            board["go"] = told | {"ready": self.go.ready, "waits": self.go.waits}
+        return board
+
+    def unit(self, unit: str) -> Message:
+        if unit == self.lead:
+            ready = self.lead_ready and reference(self.lead_ready)
+            return {"unit": unit, "part": PARTS["leads"], "ready": ready}
+        member = self.members.get(unit, Member())
+        told = {"unit": unit, "part": PARTS[member.part]}
+        by = {"part_by": member.part_by, "ready": member.ready}
+        return told | {key: reference(record) for key, record in by.items() if record}

@@ -19,6 +19,7 @@ import protocol
 from protocol import Charter, Checkpoint, Entry, Key, Note, Refused, Tree, sha256
 
 NETWORK, UNITS = "takedown.example", ("BE", "FR", "NL", "UK")
+OPERATION_UNITS = ("BE", "FR", "NL", "UK", "US")
 COUNTING = Tree([protocol.leaf_hash(i.to_bytes(8)) for i in range(1024)])
 """The tree of tree.json."""
 
@@ -178,11 +179,29 @@ def check_quorum(v: Vectors) -> str:
 
 
 def check_operation(v: Vectors) -> str:
-    said = v.json("operation.json")["frozen"]
-    for item in said:
+    said = v.json("operation/operation.json")
+    for item in said["frozen"]:
         targets = [(of["unit"], index) for of in item["targets"] for index in of["indexes"]]
         same("frozen targets", protocol.frozen_digest((item["unit"], item["index"]), targets).hex(), item["digest"])
-    return f"{len(said)} digests of frozen targets"
+    logs = {unit: protocol.read_run(v.read(f"operation/{unit}.run")) for unit in OPERATION_UNITS}
+    frontiers = [json.loads(key) for key in dict.fromkeys(json.dumps(item["sizes"]) for item in said["boards"])]
+    computed = []
+    for sizes in frontiers:
+        same("whether logs are that long", all(sizes[unit] <= len(log) for unit, log in logs.items()), True)
+        folded = {unit: log[: sizes[unit]] for unit, log in logs.items()}
+        begun = [record for record, (arm, *_) in sorted(protocol.Fold(folded).said.items()) if arm == "operation"]
+        for record in begun:
+            board = protocol.Operation(folded, record).board()
+            inert = [
+                f"{step['id']['unit']}/{step['id']['index']} {protocol.FAULTS[step['fault']]}"
+                for step in board["steps"]
+                if step["fault"]
+            ]
+            data = protocol.encode("Board", board)
+            item = {"sizes": sizes, "operation": f"{record[0]}/{record[1]}", "inert": inert}
+            computed.append(item | {"board": data.hex(), "digest": sha256(data).hex()})
+    same("boards", computed, said["boards"])
+    return f"{len(said['frozen'])} digests of frozen targets, {len(computed)} boards"
 
 
 def check_charter(v: Vectors) -> str:
@@ -323,7 +342,7 @@ PARTS: dict[str, tuple[Callable[[Vectors], str], str | None, list[str]]] = {
     "keys": (check_keys, "keys.json", []),
     "notes": (check_notes, "notes/notes.json", []),
     "quorum": (check_quorum, "quorum.json", []),
-    "operation": (check_operation, "operation.json", []),
+    "operation": (check_operation, "operation/operation.json", []),
     "charter": (check_charter, "charter/charter.json", ["charter/1.note", "charter/ca/*"]),
     "succession": (check_succession, "charter/succession.json", ["charter/succession/*.note"]),
     "checkpoints": (check_checkpoints, "checkpoints/checkpoints.json", ["checkpoints/[!o]*.note", "checkpoints/one*"]),

@@ -22,7 +22,7 @@ use crate::records::{full_refer, reference};
 use crate::world::{START_MS, START_S, UNITS, charter, checkpoint, log_signer, size, unit};
 
 /// The logs as a node holds them once it has seen every erasure: payloads are missing.
-struct Logs(BTreeMap<UnitId, Vec<Entry>>);
+pub(crate) struct Logs(pub(crate) BTreeMap<UnitId, Vec<Entry>>);
 
 impl Payloads for Logs {
     type Error = Infallible;
@@ -93,7 +93,7 @@ fn set_aside(logs: &Logs) -> Vec<String> {
     aside.map(|(unit, index)| format!("{unit}/{index}")).collect()
 }
 
-fn fold(logs: &Logs, sizes: &BTreeMap<UnitId, usize>) -> Fold {
+pub(crate) fn fold(logs: &Logs, sizes: &BTreeMap<UnitId, usize>) -> Fold {
     let mut fold = Fold::new(sizes.keys().cloned(), 1).unwrap();
     // The order in which logs interleave is nothing to the fold; here the last unit's comes first.
     for (unit, count) in sizes.iter().rev() {
@@ -145,14 +145,14 @@ fn frontier(files: &mut Files, logs: &Logs, name: &str, sizes: &[(&str, usize)])
 
 /// Logs that grow.
 #[derive(Default)]
-struct History {
-    logs: BTreeMap<UnitId, Vec<Entry>>,
+pub(crate) struct History {
+    pub(crate) logs: BTreeMap<UnitId, Vec<Entry>>,
     entries: u64,
 }
 
 impl History {
     /// A record, one second after the last.
-    fn say(&mut self, of: &str, body: Body) {
+    pub(crate) fn say(&mut self, of: &str, body: Body) {
         let kind = RecordKind::of_body(&body).number();
         let payload = Record { submission: self.random("submission"), body: Some(body) }.encode_to_vec();
         self.bytes(of, kind, payload);
@@ -182,16 +182,16 @@ impl History {
     }
 }
 
-fn refer(target: &str) -> Body {
+pub(crate) fn refer(target: &str) -> Body {
     Body::Refer(wire::Refer { target: target.into(), categories: vec![1], ..Default::default() })
 }
 
-fn hold(target: &str) -> Body {
+pub(crate) fn hold(target: &str) -> Body {
     let until_ms = START_MS + 7 * 86_400_000;
     Body::Hold(wire::Hold { target: target.into(), until_ms, contact: "desk 4".into(), ..Default::default() })
 }
 
-fn opinion(on: &str, stance: i32, ground: i32) -> Body {
+pub(crate) fn opinion(on: &str, stance: i32, ground: i32) -> Body {
     Body::Opinion(wire::Opinion { on: reference(on), stance, ground, text: String::new() })
 }
 
@@ -212,11 +212,11 @@ fn link(first: &str, second: &str, relation: i32) -> Body {
     Body::Link(wire::Link { first: first.into(), second: second.into(), relation })
 }
 
-fn withdraw(index: u64) -> Body {
+pub(crate) fn withdraw(index: u64) -> Body {
     Body::Withdraw(wire::Withdraw { index, reason: "mistaken".into() })
 }
 
-fn erase(index: u64) -> Body {
+pub(crate) fn erase(index: u64) -> Body {
     Body::Erase(wire::Erase { index, reason: 3 })
 }
 

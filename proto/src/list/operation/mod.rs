@@ -18,26 +18,31 @@
 //!
 //! # What each step does
 //!
-//! A step that breaks a rule is *inert*, for the first of these reasons that holds. After a `Close` that counts every step
-//! of the lead is inert (`closed`), and those of other units are whose index is not below the size that it names of their
-//! log; after an `Abort` every step of the lead but `Close` (`aborted`), its reports excepted.
+//! A step that breaks a rule is *inert*, for the first of these reasons that holds: those of the first row, then those of its
+//! own row, in the order in which they stand. Of the lead's steps each is judged by what the lead's steps before it made of the
+//! operation; of another unit's each by what all of the lead's steps make of it, and by its own unit's steps before it. A report
+//! is judged by all steps of both.
 //!
 //! | step | by the lead | by another unit |
 //! |---|---|---|
-//! | any | - | `not-invited` unless the lead has invited it in a step that counts, now or later |
+//! | any | `ahead` before the `Operation`; `closed` after a `Close` that counts; `aborted` after an `Abort` that counts, for all but `Close` and reports | `not-invited` unless the lead has invited it in a step that counts, now or later; `closed` where its index is not below the size that a `Close` which counts names of its log |
 //! | `Invite` | `gone` after a go that counts; `nothing` without units. The units are invited. | `not-lead` |
 //! | `Join`, `Decline` | `leads` | the unit takes part from here on, or does not; a `Decline` ends that it is ready |
 //! | `Add` | `frozen` after a freeze that counts; `nothing` without referrals. They are added. | `not-joined` unless it takes part; `frozen` if there is a freeze that counts and the step is not within its frontier; `nothing` |
 //! | `Remove` | the same; takes them out, whoever added them, until it adds them again | the same; `not-own` if it added none of them; takes out what it added itself |
 //! | `Assign` | `not-invited` if the unit is neither invited nor the lead. Takes the place of what that unit was assigned. | `not-lead` |
-//! | `Freeze` | `frozen` after one that counts; `nothing`; `other-digest` if the digest is not that of its referrals. They are fixed. | `not-lead` |
+//! | `Freeze` | `frozen` after one that counts; `nothing`; `other-digest` if the digest is not that of its referrals; `ahead`. They are fixed. | `not-lead` |
 //! | `Ready` | `not-frozen` without a freeze that counts; `other-digest` if it names another digest | `not-joined`; the same |
-//! | `Go` | `not-frozen`; `other-digest`; `gone` after one that counts; `waits` while a log is not folded as far as it names it (and for every further go until then); `no-quorum` if fewer units than the operation wants were ready: the lead if it said so before, others by what their logs say below the sizes that it names | `not-lead` |
+//! | `Go` | `not-frozen`; `other-digest`; `gone` after one that counts; `waits` after one that waits; `ahead`; `waits` while a log is not folded as far as it names it; `no-quorum` if fewer units than the operation wants were ready: the lead if it said so before, others by what their logs say below the sizes that it names | `not-lead` |
 //! | `Abort` | the operation is called off | `not-lead` |
-//! | `Close` | ends it | `not-lead` |
-//! | `Executed` | `not-gone` unless a go that counts is before it; `not-covered` if the go does not cover the referral | `not-joined`; `not-gone` without a go that counts; `waits`; `not-covered` |
+//! | `Close` | `ahead`. Ends it | `not-lead` |
+//! | `Executed` | `not-gone` without a go; `waits` if it waits; `not-gone` if the go comes after the report; `not-covered` if the go does not cover the referral | `not-joined` unless it takes part where the report stands; `not-gone` without a go; `waits`; `not-covered` |
 //!
-//! Of several reports of one unit on one referral the newest that counts is on the board.
+//! Of several reports of one unit on one referral the newest that counts is on the board. Of those that are inert each unit's
+//! first 100 are among the steps, with the time that they give, one referral and no text.
+//!
+//! The lead was ready for a go if a `Ready` of its own that counts stands before it. Another unit was if its steps below the size
+//! that the go names of its log, judged as everywhere, leave it ready: its newest `Ready` that counts, with no `Decline` after it.
 //!
 //! # The targets
 //!
@@ -75,11 +80,27 @@
 //!
 //! Whatever comes after the frontier is *late*: the board shows it, and it changes nothing of what the go covers.
 //!
+//! # What speaks against a target
+//!
+//! Each target shows in `against`, ascending by kind, then unit and index, `in_go` for all that made the go leave it out or would
+//! have but for an override. Here *the go* is one that counts; before it nothing is `in_go`.
+//!
+//! | kind | for | `id` | `stands` | `in_go` |
+//! |---|---|---|---|---|
+//! | hold | a sound `Hold` on the target that was not erased: it stands now, stood within the go, or is not within it | the hold | not withdrawn | it stood within it |
+//! | objection | the same of an objecting `Opinion` of another unit on a sound referral of the target, erased neither | the opinion | neither was withdrawn | both stood within it |
+//! | withdrawn, erased | the referral was taken back; which of both, says whether it was withdrawn at all | what took it back first | always | that is within it |
+//! | no referral | the record is no sound `Refer`, and no erased one, or is not folded | none | always | always |
+//! | no referral | it is one, and not within the go | none | never | always |
+//! | named | the go leaves it out by name; stands last | the go | always | always |
+//!
+//! Of an erased referral the target is not known any more: it shows neither holds nor objections.
+//!
 //! # The board
 //!
 //! The message `Board` of `operation.proto`; its *digest* is SHA-256 of its canonical bytes. The list digest covers the
 //! frontier and the rows, and not the boards: who has the same frontier has the same boards.
-
+//!
 //! # Custody
 //!
 //! The unit of an `Evidence` record holds its item first. A hand-over is a `Custody` with the step *give* by the unit that
