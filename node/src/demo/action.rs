@@ -65,10 +65,16 @@ pub(super) fn play(network: &mut Network) -> Result<(), CliError> {
         },
     )?;
     step(14, "The moment", "One list, one moment, and every report on record.", || strike(network, &of, at_ms))?;
-    step(15, "BE closes the operation", "Auditors check the report line by line against the log.", || {
+    step(
+        15,
+        "FR hands a seized server over to BE",
+        "Each side signs for the same item; nobody has to believe either.",
+        || hand_over(network, &of),
+    )?;
+    step(16, "BE closes the operation", "Auditors check the report line by line against the log.", || {
         close(network, &of)
     })?;
-    step(16, "Two targets come back under another name", "In 2016 nobody saw it in time.", || come_back(network, &of))
+    step(17, "Two targets come back under another name", "In 2016 nobody saw it in time.", || come_back(network, &of))
 }
 
 fn target(number: usize) -> String {
@@ -229,6 +235,41 @@ fn strike(network: &Network, of: &str, at_ms: u64) -> Result<String, CliError> {
     let page =
         shown(be, of, "all reports", |page| page["total"]["done"] == TARGETS - 1 && page["total"]["refused"] == 1)?;
     Ok(format!("{} of {TARGETS} targets are done, one was left alone on purpose", page["total"]["done"]))
+}
+
+/// What FR seized goes to BE: both say so, every unit shows it, and whoever has the charter alone can verify it.
+fn hand_over(network: &Network, of: &str) -> Result<String, CliError> {
+    let (be, fr) = (network.member("BE")?, network.member("FR")?);
+    let image = file(network, "server.img", &["what was on the disk of a server".to_owned()])?;
+    let image = image.to_string_lossy();
+    let seized = ["evidence", &image, "--description", "a server", "--operation", of, "--wait", "certified"];
+    let item = id(&fr.call(&seized)?.json()?)?;
+    let give = id(&fr
+        .call(&["custody", "give", &item, "--unit", "BE", "--text", "sealed bag 7", "--wait", "certified"])?
+        .json()?)?;
+    let custody = |member: &Member| -> Result<Value, CliError> {
+        let said = member.call(&["show", &item])?;
+        Ok(if said.code == Some(0) { said.json()?["custody"].take() } else { Value::Null })
+    };
+    until("BE knows what FR gives", || Ok((custody(be)?["open"][0] == give.as_str()).then_some(())))?;
+    let take = ["custody", "take", &item, "--unit", "FR", "--file", &image, "--wait", "certified"];
+    let take = id(&be.call(&take)?.json()?)?;
+    at_each(network.members(), |_, member| {
+        until(&format!("{} shows that BE holds {item}", member.unit), || {
+            let custody = custody(member)?;
+            Ok((custody["holder"] == "BE" && custody["chain"][0]["intact"] == true).then_some(()))
+        })
+    })?;
+    for record in [&item, &give, &take] {
+        let out = network.directory()?.join(format!("{}.receipt", record.replace('/', "-")));
+        let out = out.to_string_lossy();
+        fr.call(&["receipt", record, "--out", &out])?.json()?;
+        // Without a node: only the charter is read.
+        be.call(&["receipt", "verify", &out])?.json()?;
+    }
+    Ok(format!(
+        "{item}: FR gave it ({give}), BE took it ({take}), the hashes agree, and the three receipts verify offline"
+    ))
 }
 
 /// BE closes it; every board is the same, and the report is written.

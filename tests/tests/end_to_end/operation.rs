@@ -1,6 +1,9 @@
 //! The simultaneous action, with real nodes and the command line alone.
 
-use entente_tests::network::{Network, Node};
+use entente_proto::wire;
+use entente_proto::wire::frame::Frame as Inner;
+use entente_tests::network::{Network, Node, peer_of};
+use entente_tests::partner::Partner;
 use entente_tests::wait::{until, until_so};
 use serde_json::{Value, json};
 
@@ -40,6 +43,13 @@ fn unit<'a>(page: &'a Value, name: &str) -> &'a Value {
 
 pub(crate) fn target<'a>(page: &'a Value, name: &str) -> &'a Value {
     page["targets"].as_array().unwrap().iter().find(|target| target["target"] == name).unwrap()
+}
+
+/// What a command says to people.
+#[track_caller]
+fn for_people(node: &Node, args: &[&str]) -> String {
+    let home = node.directory().to_str().unwrap();
+    entente_tests::network::run(PROGRAM, &[args, &["--home", home]].concat(), b"").ended(0).out
 }
 
 /// Names the partners that a stopped node cuts off.
@@ -94,6 +104,13 @@ fn operation_drill() {
     cut_off(uk, "block = [", "block = [\"BE\", \"FR\", \"NL\", ");
     step(be, &["freeze", id]);
     let page = until_shown(be, id, "that UK cannot be reached", |page| unit(page, "UK")["connected"] == false);
+    assert_eq!((&page["phase"], &page["go"]), (&json!("frozen"), &Value::Null));
+    assert!(for_people(be, &["operation", "show", id]).contains("CANNOT BE REACHED: UK"));
+    let watched = for_people(fr, &["operation", "watch", id, "--timeout", "1"]);
+    assert!(watched.contains("UK CANNOT BE REACHED") && !watched.contains("GO for"), "{watched}");
+    // Where nobody looks at a terminal it is plain lines, each with its time.
+    let plain = |line: &str| line.starts_with("20") && !line.chars().any(char::is_control);
+    assert!(watched.lines().all(plain), "{watched}");
     let digest = page["digest"].as_str().unwrap().to_owned();
     assert_eq!((page["gaps"].as_u64(), page["overlaps"].as_u64()), (Some(1), Some(1)));
     assert_eq!(refused(be, &["add", id, "a.example"]), "frozen");
@@ -134,11 +151,7 @@ fn operation_drill() {
         let target = target(&page, "domain:c.example");
         assert_eq!((&target["covered"], &target["against"][0]["in_go"]), (&json!(true), &json!(false)));
     }
-    let for_people = |node: &Node| {
-        let home = node.directory().to_str().unwrap();
-        entente_tests::network::run(PROGRAM, &["operation", "show", id, "--home", home], b"").ended(0).out
-    };
-    let page = for_people(be);
+    let page = for_people(be, &["operation", "show", id]);
     assert!(page.contains("CANNOT BE REACHED: UK") && page.contains("LATE: domain:c.example: held"), "{page}");
 
     // UK knows nothing of it and does not act; back again it has the same list, and does.
@@ -171,6 +184,7 @@ fn operation_drill() {
     let seized = ["evidence", item.to_str().unwrap(), "--operation", id, "--wait", "certified"];
     let seized = fr.call(&seized).ended(0).document()["id"].clone();
     until_shown(be, id, "what was seized", |page| page["evidence"][0] == seized);
+    hand_over(&network, seized.as_str().unwrap(), item.to_str().unwrap());
 
     // The end: nothing counts any more, and every board is the same.
     step(be, &["close", id, "--text", "done"]);
@@ -212,6 +226,123 @@ fn operation_drill() {
     let page = show(be, id);
     let successors: Vec<&Value> = page["resurfaced"].as_array().unwrap().iter().map(|one| &one["successor"]).collect();
     assert_eq!(successors, [&json!("domain:b2.example"), &Value::Null]);
+}
+
+/// What was seized goes from FR to BE: both sides say so, every unit shows it, and it is verified with the charter alone.
+fn hand_over(network: &Network, item: &str, path: &str) {
+    let (be, fr, nl) = (network.node("BE"), network.node("FR"), network.node("NL"));
+    let id = |said: Value| said["id"].as_str().unwrap().to_owned();
+    let give = ["custody", "give", item, "--unit", "BE", "--text", "bag 7", "--wait", "certified"];
+    let give = id(fr.call(&give).ended(0).document());
+    let chain = |node: &Node| node.call(&["show", item]).ended(0).document()["custody"].clone();
+    until_so("BE knows what FR gives", || chain(be)["open"] == json!([give]));
+    assert_eq!(chain(be)["holder"], "FR");
+    let take = ["custody", "take", item, "--unit", "FR", "--file", path, "--wait", "certified"];
+    let take = id(be.call(&take).ended(0).document());
+    for node in network.nodes() {
+        until_so(&format!("{} shows that BE holds it", node.unit), || chain(node)["holder"] == "BE");
+        let handed = json!({ "give": give, "take": take, "from": "FR", "to": "BE", "intact": true });
+        let shown = &chain(node)["chain"][0];
+        for key in ["give", "take", "intact"] {
+            assert_eq!(shown[key], handed[key], "{shown}");
+        }
+    }
+    assert!(for_people(nl, &["show", item]).contains("FR gave it to BE"));
+    let file = |name: &str| network.directory().join(name).to_str().unwrap().to_owned();
+    let charter = file("handed-out.note");
+    std::fs::write(&charter, network.charter().note()).unwrap();
+    for id in [item, &give, &take] {
+        let out = file(&format!("{}.receipt", id.replace('/', "-")));
+        let _ = nl.call(&["receipt", id, "--out", &out]).ended(0);
+        let verify = ["receipt", "verify", &out, "--charter", &charter, "--json"];
+        let told = entente_tests::network::run(PROGRAM, &verify, b"").ended(0).document();
+        assert_eq!((&told["id"], &told["certified"]), (&json!(id), &json!(true)), "{told}");
+        assert!(*id == *item || told["statement"]["item"] == *item, "{told}");
+    }
+}
+
+#[test]
+fn a_step_that_came_too_late_has_no_effect_and_whoever_looks_at_it_is_told_why() {
+    let network = Network::running(PROGRAM, &["BE", "FR", "NL", "UK"]);
+    let [be, fr, nl, uk] = ["BE", "FR", "NL", "UK"].map(|unit| network.node(unit));
+    let _ = be.refer("a.example", "certified");
+    let _ = uk.refer("d.example", "certified");
+    be.until_status_of("d.example", "listed");
+    let id = step(be, &["new", "--title", "One", "--invite", "UK", "a.example"])["id"].as_str().unwrap().to_owned();
+    until_shown(uk, &id, "the operation", |_| true);
+    step(uk, &["join", &id]);
+    until_shown(be, &id, "that UK has joined", |page| unit(page, "UK")["part"] == "joined");
+
+    // Nothing is certified while two are away: BE fixes the targets without what UK adds meanwhile.
+    [fr, nl].into_iter().for_each(Node::stop);
+    let said = |node: &Node, args: &[&str]| {
+        let said = node.call(&[&["operation"], args].concat()).ended(0).document();
+        said["id"].as_str().unwrap().to_owned()
+    };
+    let too_late = said(uk, &["add", &id, "d.example"]);
+    let frozen = said(be, &["freeze", &id]);
+    [fr, nl].into_iter().for_each(Node::start);
+    let shown = until("BE shows why the step has no effect", || {
+        let said = be.call(&["show", &too_late]);
+        let record = (said.code == Some(0)).then(|| said.document()["records"][0].clone())?;
+        (record["certified"] == true && record["inert"] != Value::Null).then_some(record)
+    });
+    let why = format!("without effect in {id}: the targets are fixed already");
+    assert_eq!(shown["inert"], why.as_str(), "{shown}");
+    assert!(for_people(be, &["show", &too_late]).contains(&format!("does not count: {why}")));
+    let page = show(be, &id);
+    let listed = page["steps"].as_array().unwrap().iter().find(|step| step["id"] == too_late.as_str()).unwrap();
+    assert_eq!((&listed["step"], &listed["fault"]), (&json!("add"), &json!("frozen")));
+    let line = format!("without effect: {too_late} add: the targets are fixed already");
+    assert!(for_people(be, &["operation", "show", &id]).contains(&line));
+    let counts = be.call(&["show", &frozen]).ended(0).document();
+    assert_eq!(counts["records"][0]["inert"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_that_differ_are_told_and_a_slow_link_is_not_taken_for_a_wrong_clock() {
+    let network = Network::running(PROGRAM, &["BE", "FR"]);
+    let (be, fr) = (network.node("BE"), network.node("FR"));
+    let _ = be.refer("a.example", "certified");
+    let id = step(be, &["new", "--title", "One", "--invite", "FR", "a.example"])["id"].as_str().unwrap().to_owned();
+    let ahead = |page: &Value| unit(page, "FR")["clock_ahead_ms"].as_i64();
+    let page = until_shown(be, &id, "FR's clock", |page| ahead(page).is_some());
+    assert!(ahead(&page).unwrap().abs() < 1_000, "{page}");
+    assert!(!for_people(be, &["operation", "show", &id]).contains("CLOCKS DIFFER"));
+    fr.stop();
+
+    // FR's clock is five seconds ahead; then it is right, and frames take three seconds in each direction; then both.
+    let partner = Partner::new(&network, "FR");
+    for (ahead_ms, under_way_ms) in [(5_000, 0), (0, 3_000), (-5_000, 3_000)] {
+        let mut stream = partner.dial("BE").await;
+        let mut hello = partner.hello();
+        hello.time_ms = hello.time_ms.saturating_add_signed(ahead_ms - under_way_ms);
+        stream.send(Inner::Hello(hello.clone())).await;
+        // BE says at once how FR's clock looks from there: as far ahead as it is, less the time under way.
+        let told = stream
+            .find(|frame| match frame {
+                Inner::Hello(hello) => hello.yours_ahead_ms,
+                _ => None,
+            })
+            .await;
+        assert!((told - (ahead_ms - under_way_ms)).abs() < 1_000, "{told}");
+        hello = wire::Hello { yours_ahead_ms: Some(-ahead_ms - under_way_ms), ..hello };
+        stream.send(Inner::Hello(hello)).await;
+        let so = |page: &Value| ahead(page).is_some_and(|found| (found - ahead_ms).abs() < 900);
+        until_shown(be, &id, "how far FR's clock is apart", so);
+        let warning = |page: &str| page.lines().find(|line| line.contains("CLOCKS DIFFER")).map(str::to_owned);
+        let shown = warning(&for_people(be, &["operation", "show", &id]));
+        let watched = warning(&for_people(be, &["operation", "watch", &id, "--timeout", "1"]));
+        match ahead_ms {
+            0 => assert_eq!((shown, watched), (None, None)),
+            _ => {
+                let way = if ahead_ms > 0 { "ahead of" } else { "behind" };
+                assert!([shown, watched].into_iter().all(|line| line.is_some_and(|line| line.contains(way))));
+            }
+        }
+        drop(stream);
+        until_so("BE knows that FR is gone", || peer_of(&be.status(), "FR")["connected"] == false);
+    }
 }
 
 #[test]

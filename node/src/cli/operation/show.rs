@@ -216,7 +216,8 @@ pub(super) fn name(told: &Told, place: u32) -> Option<&str> {
     told.board.units.get(usize::try_from(place).ok()?).map(|unit| unit.unit.as_str())
 }
 
-fn reported(told: &Told, target: &BoardTarget) -> String {
+/// The units that reported on a target, with how it ended where it was not done.
+pub(super) fn reported(told: &Told, target: &BoardTarget) -> String {
     let one = |executed: &entente_proto::wire::BoardExecuted| {
         let unit = name(told, executed.unit).unwrap_or_default();
         match executed.result() {

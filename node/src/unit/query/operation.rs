@@ -6,8 +6,9 @@ use entente_proto::ids::RecordId;
 use entente_proto::list::operation::board_digest;
 use entente_proto::record::{self, Target};
 use entente_proto::wire;
+use entente_proto::wire::operation_step::Step;
 use entente_proto::wire::record::Body;
-use entente_proto::wire::{Board, BoardTarget, Phase};
+use entente_proto::wire::{Board, BoardTarget, Phase, StepFault};
 use tonic::Status as Answer;
 
 use super::super::holds::Around;
@@ -58,6 +59,35 @@ fn summary(core: &Core, board: &Board) -> wire::OperationSummary {
 
 fn board_of(core: &Core, state: &State, id: &RecordId) -> Result<Option<Board>, ListError> {
     Ok(state.fold.board(id, &Stored(&*core.store), &[])?)
+}
+
+/// Why a step that is folded has no effect, in words; nothing where it has one.
+pub(super) fn without_effect(
+    core: &Core,
+    state: &State,
+    id: &RecordId,
+    step: &wire::OperationStep,
+) -> Result<Option<String>, ListError> {
+    let Some(of) = named(&step.operation) else { return Ok(None) };
+    let Some(board) = board_of(core, state, &of)? else {
+        return Ok(Some(format!("without effect: {of} begins no operation")));
+    };
+    let own = record_ref(id);
+    if let Some(shown) = board.steps.iter().find(|shown| shown.id.as_ref() == Some(&own)) {
+        let fault = Some(shown.fault()).filter(|fault| *fault != StepFault::Unspecified);
+        return Ok(fault.map(|fault| format!("without effect in {of}: {}", fault.words())));
+    }
+    let Some(Step::Executed(report)) = &step.step else {
+        return Ok(Some(format!("without effect in {of}: its unit had said too much in it before")));
+    };
+    let place = board.units.iter().position(|unit| unit.unit == own.unit);
+    let on = board.targets.iter().filter(|target| target.referral == report.target);
+    let newest = on.flat_map(|target| &target.executed).find(|newest| usize::try_from(newest.unit).ok() == place);
+    Ok(match newest {
+        Some(newest) if newest.index == own.index => None,
+        Some(newest) => Some(format!("{}/{} takes its place: its unit has reported again", own.unit, newest.index)),
+        None => Some(format!("without effect in {of}, as other reports of its unit were that did not count")),
+    })
 }
 
 /// An operation, in parts.

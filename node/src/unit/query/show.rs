@@ -7,6 +7,7 @@ use entente_proto::list::Standing;
 use entente_proto::list::operation::Handover;
 use entente_proto::record;
 use entente_proto::wire;
+use entente_proto::wire::record::Body;
 use tonic::Status as Answer;
 
 use super::super::submit::covering;
@@ -15,6 +16,7 @@ use super::super::words::{record_ref, unreadable};
 use super::family::family;
 use super::late::{Moment, late};
 use super::listed_row;
+use super::operation::without_effect;
 use crate::core::Core;
 use crate::list::{State, Stored};
 
@@ -113,8 +115,14 @@ pub(in crate::unit) fn shown(core: &Core, state: &State, id: &RecordId) -> Resul
             "without effect: what it speaks of is not there or does not stand".to_owned()
         }
         Standing::SetAside | Standing::Missing => aside,
+        Standing::Counts => match record.as_ref().and_then(|record| record.body.as_ref()) {
+            Some(Body::OperationStep(step)) => {
+                without_effect(core, state, id, step).map_err(|error| unreadable(&error))?.unwrap_or_default()
+            }
+            _ => String::new(),
+        },
         Standing::NotThere if state.pending.withdrawn(&id.unit, id.index) => "taken back, not yet certified".to_owned(),
-        Standing::Counts | Standing::NotThere => String::new(),
+        Standing::NotThere => String::new(),
     };
     let cosigned_by = covering(core, id).map(|head| head.cosignatures().keys().map(ToString::to_string).collect());
     Ok(Some(wire::ShownRecord {

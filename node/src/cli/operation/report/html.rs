@@ -4,11 +4,14 @@ use super::markdown::report_words;
 use super::{Event, Report, chart, spread_words};
 use crate::cli::html::escape;
 
-const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1a1a1a}\
+const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;background:Canvas;\
+color:CanvasText}\
 table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}th,td{text-align:left;padding:.25rem .6rem;\
 border-bottom:1px solid #ddd;vertical-align:top;overflow-wrap:anywhere}th{font-weight:600}code{font-size:.9em}\
 .done{color:#17692b}.refused{color:#8a5a00}.overdue{color:#a01616}.left{color:#777}svg{max-width:100%;height:auto}\
-@media print{body{margin:0}}";
+svg text{fill:currentColor}@media print{body{margin:0}tr,svg{break-inside:avoid}}\
+@media screen and (prefers-color-scheme:dark){:root{color-scheme:dark}th,td{border-color:#444}.done{color:#7fd699}\
+.refused{color:#e8b64c}.overdue{color:#f08a8a}.left{color:#aaa}}";
 
 pub(super) fn page(report: &Report) -> String {
     let title = escape(&report.title);

@@ -92,4 +92,6 @@ fn the_page_is_by_itself_and_has_its_charts() {
     for outside in ["src=", "href=", "url(", "@import"] {
         assert!(!html.contains(outside), "{outside}");
     }
+    // On a dark screen the text of the charts is light, too; paper stays white.
+    assert!(html.contains("@media screen and (prefers-color-scheme:dark)") && html.contains("text{fill:currentColor}"));
 }
