@@ -66,6 +66,8 @@ pub struct AccessConfig {
     pub head_every_s: u64,
     /// `purpose`: whether whoever reads has to say why (`required`), or may (`optional`, unless set).
     pub purpose_needed: bool,
+    /// `keep_days`: how many days after its end an epoch of the access log is deleted, at most 36,500; 0, unless set, for never.
+    pub keep_days: u32,
 }
 
 /// `approvals` and `[guard]`: what stands between an officer and the log.
@@ -214,6 +216,7 @@ impl Config {
         let access = AccessConfig {
             head_every_s: section.number("head_every_s", "seconds", 3_600, 1, 3_600),
             purpose_needed: section.word("purpose", &[("optional", false), ("required", true)], false),
+            keep_days: u32::try_from(section.number("keep_days", "days", 0, 0, 36_500)).unwrap_or_default(),
         };
         section.end();
 
@@ -257,6 +260,7 @@ block = []    # units that are neither dialled nor let in, for emergencies
 [access]
 # purpose = "optional"   # "required": whoever reads has to say why, with --purpose
 # head_every_s = 3600    # so many seconds after a call, at most 3600, the unit's log fixes the access log up to it
+# keep_days = 0          # so many days after its end (an epoch lasts 30 at most) an epoch of the access log is deleted; 0: never
 
 [publish]
 # to = "/srv/entente"    # what is certified is brought here, for any number of readers; or "s3://bucket/prefix"
@@ -447,12 +451,14 @@ mod tests {
     fn settings_are_taken_over() {
         let text = template().replace("block = []", "block = [\"FR\", \"UK\"]");
         let text = format!("{text}cache_mib = 8\n").replace("[log]\n", "[log]\nformat = \"json\"\nlevel = \"debug\"\n");
-        let text = text.replace("# purpose = \"optional\"", "purpose = \"required\"");
+        let text = text
+            .replace("# purpose = \"optional\"", "purpose = \"required\"")
+            .replace("# keep_days = 0", "keep_days = 400");
         let config = Config::parse(&text).unwrap();
         assert_eq!(config.blocked.iter().map(UnitId::as_str).collect::<Vec<_>>(), ["FR", "UK"]);
         assert_eq!(config.log, LogConfig { format: LogFormat::Json, level: LogLevel::Debug });
         assert_eq!(config.store, StoreConfig { low_space_mib: 256, cache_mib: 8, scrub_after_s: 1_800 });
-        assert_eq!(config.access, AccessConfig { head_every_s: 3_600, purpose_needed: true });
+        assert_eq!(config.access, AccessConfig { head_every_s: 3_600, purpose_needed: true, keep_days: 400 });
     }
 
     #[test]
@@ -486,7 +492,7 @@ mod tests {
     fn every_fault_is_named_at_once_with_its_key() {
         let text = "network = \"A B\"\nlisten = 7\nofficer = \"o\"\nfuture = 1\npeers = 3\n\
                     [log]\nformat = \"xml\"\nlevl = \"info\"\n[store]\ncache_mib = -1\nlow_space_mib = \"1\"\nscrub_after_s = 3601\n\
-                    [access]\nhead_every_s = 0\npurpose = \"no\"\n";
+                    [access]\nhead_every_s = 0\npurpose = \"no\"\nkeep_days = 36501\n";
         let expected = [
             "network",
             "unit",
@@ -501,6 +507,7 @@ mod tests {
             "store.scrub_after_s",
             "access.head_every_s",
             "access.purpose",
+            "access.keep_days",
         ];
         assert_eq!(faults(text), expected);
         let words = Config::parse(text).unwrap_err().to_string();

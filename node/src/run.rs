@@ -234,8 +234,9 @@ fn open(home: &Home, config: Config, lock: HomeLock) -> Result<Opened, RunError>
         None
     });
     let known = Known { head, lost: memory.lost.clone() };
-    let access =
-        AccessLog::open(&home.access(), &config.network, &config.unit, &known, clock.clone()).map_err(fault)?;
+    let keeping = access::Keeping::days(config.access.keep_days);
+    let access = AccessLog::open(&home.access(), &config.network, &config.unit, &known, keeping, clock.clone())
+        .map_err(fault)?;
     let path = home.revoked();
     let (kept, revoked) = Kept::open(path.clone(), store.revocations().map_err(fault)?)
         .map_err(|error| RunError(format!("{}: {error}", path.display())))?;

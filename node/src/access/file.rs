@@ -41,19 +41,31 @@ pub(super) struct Epoch {
 }
 
 impl Epoch {
-    /// Begins an epoch, durably.
-    pub(super) fn create(directory: &Path, number: u64, network: &NetworkName, unit: &UnitId) -> io::Result<Self> {
+    /// Begins an epoch, durably, perhaps with a first entry.
+    pub(super) fn create(
+        directory: &Path,
+        number: u64,
+        (network, unit): (&NetworkName, &UnitId),
+        first: Option<&Entry>,
+    ) -> io::Result<Self> {
         let path = path(directory, number);
-        let header = Header::bytes(KIND, FORMAT, network, &owner(unit, number));
+        let mut bytes = Header::bytes(KIND, FORMAT, network, &owner(unit, number));
+        let mut range = CompactRange::new(Size::ZERO);
+        if let Some(first) = first {
+            let mut body = Vec::new();
+            encode(first, &mut body);
+            range.push_leaf(first.leaf_hash()).map_err(io::Error::other)?;
+            bytes.extend(frame(&body, bytes.len() as u64));
+        }
         // A whole file has the name, or none.
         let new = path.with_extension("new");
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(&header)?;
+        file.write_all(&bytes)?;
         file.sync_all()?;
         std::fs::rename(&new, &path)?;
         disk::sync_directory(directory)?;
-        let range = CompactRange::new(Size::ZERO);
-        Ok(Self { path, file, number, length: header.len() as u64, range, last_ms: 0 })
+        let last_ms = first.map_or(0, |first| first.header().time_ms);
+        Ok(Self { path, file, number, length: bytes.len() as u64, range, last_ms })
     }
 
     /// Reads an epoch to its end, and cuts off what a power loss tore.
@@ -102,6 +114,11 @@ impl Epoch {
         // The range begins at 0.
         let root = self.range.root().unwrap_or(Hash::EMPTY_ROOT);
         State { epoch: self.number, size: self.range.end().get(), root }
+    }
+
+    /// The bytes of its file.
+    pub(super) const fn length(&self) -> u64 {
+        self.length
     }
 
     /// The time of the newest entry; a later one has no earlier time.

@@ -16,6 +16,8 @@ use crate::store::{Store, StoreError};
 
 /// How often it is looked whether a head is due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often it is looked whether old epochs are due.
+const TIDY_EVERY_MS: u64 = 3_600_000;
 /// How many of the newest own entries are looked through for a head at start.
 const LOOKED_THROUGH_MAX: u64 = 1 << 16;
 /// Entries of one read.
@@ -23,19 +25,24 @@ const STRETCH: u64 = 1_024;
 /// Bytes of one read.
 const STRETCH_BYTES: usize = 4 << 20;
 
-/// Has a head recorded whenever the oldest call under none is so old, until the future is dropped.
+/// Has a head recorded whenever the oldest call under none is so old, and old epochs deleted, until the future is dropped.
 pub async fn keep(core: Arc<Core>, access: AccessLog, every: Duration) {
     let every_ms = u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
+    let mut tidied_ms = 0;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let now_ms = core.clock.now_ms();
+        if now_ms.abs_diff(tidied_ms) >= TIDY_EVERY_MS {
+            tidied_ms = now_ms;
+            access.writer.tidy();
+        }
         let due = access.writer.uncovered_ms().is_some_and(|since| now_ms.saturating_sub(since) >= every_ms);
         if !due || core.store_has_room().is_err() {
             continue;
         }
         let state = access.state();
         match record(&core, state).await {
-            Ok(()) => access.writer.covered(state.size, now_ms),
+            Ok(()) => access.writer.covered(state, now_ms),
             Err(why) => tracing::warn!(why, "the head of the access log cannot be recorded yet"),
         }
     }

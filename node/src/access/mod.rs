@@ -3,6 +3,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
+//! | `epochs` | when an epoch is over, and how long it is kept |
 //! | `file` | one epoch: a file of frames (`frames.rs`), each body a run of entries |
 //! | `writer` | the thread that appends for everyone, with one `fdatasync` a group |
 //! | `heads` | the `AccessHead` records in the replicated log |
@@ -16,10 +17,16 @@
 //! has lost its journal (a restored copy among them: what it called its access log may be old), and where the newest
 //! `AccessHead` of the own log says more than the file. The files before it stay as they are, for auditors.
 //!
+//! A new one also begins where a file is long (16 MiB), so that a start reads no more than that; its first entry fixes
+//! the whole of the epoch before. Where `access.keep_days` is set, so does one after 30 days, and an epoch that ended so many
+//! days ago is deleted, after an entry in the newest says so; the newest never is. Unless it is set everything is kept:
+//! Directive (EU) 2016/680 names no time, the law of the unit does.
+//!
 //! # Heads
 //! A head goes into the replicated log when the oldest call that is under none is `access.head_every_s` old, an hour unless
 //! set. So a restart alone adds nothing to the log.
 
+mod epochs;
 mod file;
 mod heads;
 mod writer;
@@ -39,6 +46,8 @@ use entente_proto::wire::access::Body;
 use crate::clock::Clock;
 use crate::journal::disk;
 
+use epochs::Epochs;
+pub use epochs::Keeping;
 pub use file::Entries;
 use file::{Damage, Epoch};
 pub use heads::keep;
@@ -82,6 +91,15 @@ pub struct State {
     pub root: Hash,
 }
 
+/// Where an entry stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The epoch.
+    pub epoch: u64,
+    /// The index in it.
+    pub index: u64,
+}
+
 /// What a node knows when it starts.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
@@ -109,16 +127,19 @@ impl AccessLog {
         network: &NetworkName,
         unit: &UnitId,
         known: &Known,
+        keeping: Keeping,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, AccessError> {
         let fail = |what| move |source| AccessError::Io { what, path: directory.to_owned(), source };
         create_directory(directory).map_err(fail("create the directory of"))?;
-        let newest = epochs(directory)?.pop();
+        let newest = self::epochs(directory)?.pop();
+        let (network, unit) = (network.clone(), unit.clone());
+        let epochs = Epochs { directory: directory.to_owned(), network, unit, keeping };
         let known =
             &Known { lost: new_loss(directory, known).map_err(fail("look for a loss beside"))?, ..known.clone() };
         let (epoch, raised) = match newest {
             None => (None, known.head.as_ref().map(|_| "its files are gone".to_owned())),
-            Some(number) => match Epoch::open(directory, number, network, unit) {
+            Some(number) => match Epoch::open(directory, number, &epochs.network, &epochs.unit) {
                 Ok(epoch) => match fits(&epoch, known)? {
                     Ok(()) => (Some(epoch), None),
                     Err(why) => (None, Some(why)),
@@ -133,12 +154,7 @@ impl AccessLog {
             Some(epoch) => epoch,
             None => {
                 let before = newest.into_iter().chain(known.head.as_ref().map(|head| head.epoch)).max();
-                let number = before.map_or(0, |before| before.saturating_add(1)).max(clock.now_ms() / 1_000);
-                Epoch::create(directory, number, network, unit).map_err(|source| AccessError::Io {
-                    what: "create",
-                    path: path(directory, number),
-                    source,
-                })?
+                epochs.next(before.unwrap_or_default(), clock.now_ms(), None).map_err(fail("begin an epoch of"))?
             }
         };
         if let Some(lost) = &known.lost {
@@ -152,15 +168,15 @@ impl AccessLog {
             );
         }
         let covered = known.head.as_ref().filter(|head| head.epoch == epoch.state().epoch).map_or(0, |head| head.size);
-        let writer = Writer::start(epoch, covered, clock).map_err(fail("start a thread for"))?;
+        let writer = Writer::start(epoch, covered, epochs, clock).map_err(fail("start a thread for"))?;
         Ok(Self { directory: directory.to_owned(), writer: Arc::new(writer), raised })
     }
 
-    /// Appends an entry; durable on return. Gives its index.
+    /// Appends an entry; durable on return. Gives its place. The end of a call names the call's [place](Place), epoch included.
     ///
     /// # Errors
     /// [`AccessError::Closed`] with the reason.
-    pub async fn note(&self, body: Body) -> Result<u64, AccessError> {
+    pub async fn note(&self, body: Body) -> Result<Place, AccessError> {
         self.writer.note(body).await
     }
 

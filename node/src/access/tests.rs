@@ -15,9 +15,18 @@ impl Place {
     }
 
     fn open(&self, known: &Known) -> AccessLog {
-        let clock = Arc::new(ManualClock::at(1_000_000));
+        self.open_with(known, Keeping::days(0), 1_000_000)
+    }
+
+    fn open_with(&self, known: &Known, keeping: Keeping, now_ms: u64) -> AccessLog {
+        let clock = Arc::new(ManualClock::at(now_ms));
         let (network, unit) = ("takedown.example".parse().unwrap(), "BE".parse().unwrap());
-        AccessLog::open(&self.directory(), &network, &unit, known, clock).unwrap()
+        AccessLog::open(&self.directory(), &network, &unit, known, keeping, clock).unwrap()
+    }
+
+    fn epochs(&self) -> Epochs {
+        let (network, unit) = ("takedown.example".parse().unwrap(), "BE".parse().unwrap());
+        Epochs { directory: self.directory(), network, unit, keeping: Keeping::days(0) }
     }
 
     fn files(&self) -> Vec<u64> {
@@ -32,7 +41,7 @@ fn body(about: &str) -> Body {
 async fn note(log: &AccessLog, count: u64) {
     let from = log.state().size;
     for i in from..from + count {
-        assert_eq!(log.note(body(&format!("d{i}.example"))).await.unwrap(), i);
+        assert_eq!(log.note(body(&format!("d{i}.example"))).await.unwrap().index, i);
     }
 }
 
@@ -67,7 +76,7 @@ async fn calls_that_come_at_once_share_a_sync_and_each_gets_its_own_place() {
     let calls: Vec<_> = (0..500)
         .map(|i| {
             let log = log.clone();
-            tokio::spawn(async move { (log.note(body(&i.to_string())).await.unwrap(), i.to_string()) })
+            tokio::spawn(async move { (log.note(body(&i.to_string())).await.unwrap().index, i.to_string()) })
         })
         .collect();
     let bodies = {
@@ -170,7 +179,7 @@ pub(crate) fn that_takes_nothing() -> (tempfile::TempDir, AccessLog) {
     let (network, unit) = ("takedown.example".parse().unwrap(), "BE".parse().unwrap());
     let Ok(epoch) = Epoch::open(&directory, 1_000, &network, &unit) else { panic!("it is whole") };
     let clock = Arc::new(ManualClock::at(1_000_000));
-    let writer = Arc::new(Writer::start(epoch.read_only().unwrap(), 0, clock).unwrap());
+    let writer = Arc::new(Writer::start(epoch.read_only().unwrap(), 0, place.epochs(), clock).unwrap());
     (place.0, AccessLog { directory, writer, raised: None })
 }
 
@@ -181,11 +190,116 @@ async fn a_file_that_cannot_be_written_refuses_calls_and_keeps_what_is_there() {
     let (network, unit) = ("takedown.example".parse().unwrap(), "BE".parse().unwrap());
     let Ok(epoch) = Epoch::open(&place.directory(), 1_000, &network, &unit) else { panic!("it is whole") };
     let epoch = epoch.read_only().unwrap();
-    let writer = Writer::start(epoch, 0, Arc::new(ManualClock::at(1_000_000))).unwrap();
+    let writer = Writer::start(epoch, 0, place.epochs(), Arc::new(ManualClock::at(1_000_000))).unwrap();
     for _ in 0..2 {
         let error = writer.note(body("x")).await.unwrap_err();
         assert!(error.to_string().contains("without it no call is answered"), "{error}");
     }
     drop(writer);
     assert_eq!(place.open(&Known::default()).state().size, 2);
+}
+
+const DAY_MS: u64 = 86_400_000;
+
+/// What the first entry of an epoch says of the one before.
+fn began(log: &AccessLog, epoch: u64) -> wire::Began {
+    match read(log, epoch, 0).into_iter().next() {
+        Some(Body::Began(began)) => began,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_long_file_is_followed_by_an_epoch_that_fixes_the_whole_of_it() {
+    let place = Place::new();
+    let keeping = Keeping { epoch_bytes_max: 2_000, days: 0 };
+    let log = place.open_with(&Known::default(), keeping, 1_000_000);
+    let mut ends = Vec::new();
+    for _ in 0..60 {
+        let before = log.state();
+        let place = log.note(body("a.example")).await.unwrap();
+        if place.epoch != before.epoch {
+            assert_eq!(place.index, 1, "behind the entry that begins it");
+            ends.push(before);
+        }
+    }
+    assert!(ends.len() > 2, "{ends:?}");
+    let files = place.files();
+    assert_eq!(files[..2], [1_000, 1_001], "also within one second");
+    for (end, next) in ends.iter().zip(&files[1..]) {
+        let began = began(&log, *next);
+        assert_eq!((began.epoch, began.size, began.root), (end.epoch, end.size, end.root.0.to_vec()));
+        assert!(std::fs::metadata(path(&place.directory(), end.epoch)).unwrap().len() < 2_500);
+    }
+    // The next start goes on in the newest, though the own log has a head of an older one only.
+    let state = log.state();
+    drop(log);
+    let known = Known { head: Some(head(ends[0])), lost: None };
+    let log = place.open_with(&known, keeping, 1_000_000);
+    assert_eq!((log.state(), log.raised()), (state, None));
+}
+
+#[tokio::test]
+async fn the_end_of_a_call_names_its_epoch_where_another_began_since() {
+    let place = Place::new();
+    let log = place.open_with(&Known::default(), Keeping { epoch_bytes_max: 2_000, days: 0 }, 1_000_000);
+    let call = log.note(body("a.example")).await.unwrap();
+    let ended = |call: super::Place| Body::Ended(wire::Ended { call: call.index, rows: 1, code: 0, epoch: call.epoch });
+    let same = log.note(ended(call)).await.unwrap();
+    while log.state().epoch == call.epoch {
+        log.note(body("b.example")).await.unwrap();
+    }
+    let later = log.note(ended(call)).await.unwrap();
+    let epoch_of = |place: super::Place| match read(&log, place.epoch, place.index).into_iter().next() {
+        Some(Body::Ended(ended)) => ended.epoch,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((epoch_of(same), epoch_of(later)), (0, call.epoch));
+}
+
+/// Waits until the thread has done what it was told.
+async fn tidied(log: &AccessLog) {
+    log.writer.tidy();
+    log.note(body("after.example")).await.unwrap();
+}
+
+#[tokio::test]
+async fn old_epochs_are_deleted_once_that_is_written_down_and_the_newest_never() {
+    let place = Place::new();
+    let (begin, keeping) = (100 * DAY_MS, Keeping { epoch_bytes_max: 1 << 20, days: 365 });
+    for day in [0, 31, 62] {
+        let log = place.open_with(&Known::default(), keeping, begin + day * DAY_MS);
+        log.note(body("a.example")).await.unwrap();
+    }
+    let [first, second, third] = place.files().try_into().unwrap();
+    assert_eq!([first, second, third], [100, 131, 162].map(|day| day * 86_400), "an epoch lasts thirty days at most");
+
+    // The first ended with day 131.
+    let log = place.open_with(&Known::default(), keeping, (131 + 365) * DAY_MS - 1_000);
+    tidied(&log).await;
+    assert_eq!(place.files()[..3], [first, second, third]);
+    drop(log);
+    let log = place.open_with(&Known::default(), keeping, (131 + 365) * DAY_MS);
+    tidied(&log).await;
+    let files = place.files();
+    assert_eq!(files[..2], [second, third]);
+    let told = |epoch: u64| {
+        let deleted = |body| if let Body::Deleted(deleted) = body { Some(deleted) } else { None };
+        read(&log, epoch, 0).into_iter().filter_map(deleted).collect::<Vec<_>>()
+    };
+    assert_eq!(told(*files.last().unwrap()), [wire::Deleted { epoch: first, days: 365 }]);
+    tidied(&log).await;
+    assert_eq!(told(*files.last().unwrap()).len(), 1, "once");
+    drop(log);
+
+    // Long after, all but the newest are gone; and where no time is set, nothing goes.
+    let later = 5_000 * DAY_MS;
+    let log = place.open_with(&Known::default(), Keeping::days(0), later);
+    tidied(&log).await;
+    assert_eq!(place.files(), files);
+    drop(log);
+    let log = place.open_with(&Known::default(), keeping, later);
+    tidied(&log).await;
+    assert_eq!(place.files(), [*files.last().unwrap(), later / 1_000]);
+    assert_eq!(began(&log, later / 1_000).epoch, *files.last().unwrap());
 }

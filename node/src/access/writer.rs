@@ -6,12 +6,14 @@ use std::thread::JoinHandle;
 use entente_proto::access::compose;
 use entente_proto::entry::Entry;
 use entente_proto::limits::OPENING_BYTES;
+use entente_proto::wire;
 use entente_proto::wire::access::Body;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::{mpsc, oneshot};
 
+use super::epochs::Epochs;
 use super::file::Epoch;
-use super::{AccessError, State};
+use super::{AccessError, Place, State};
 use crate::clock::Clock;
 use crate::journal::disk::AbortOnPanic;
 
@@ -21,10 +23,14 @@ const WAITING_MAX: usize = 1_024;
 const GROUP_MAX: usize = 256;
 
 #[derive(Debug)]
-struct Job {
-    body: Body,
-    reply: oneshot::Sender<Result<u64, String>>,
+enum Job {
+    /// An entry to append.
+    Note(Box<(Body, Reply)>),
+    /// Old epochs may be due.
+    Tidy,
 }
+
+type Reply = oneshot::Sender<Result<Place, String>>;
 
 /// What is known of the log outside of its thread.
 #[derive(Debug, Clone, Copy)]
@@ -44,22 +50,27 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread. So many entries are under a head.
-    pub(super) fn start(epoch: Epoch, covered: u64, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+    pub(super) fn start(epoch: Epoch, covered: u64, epochs: Epochs, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
         let uncovered_ms = epoch.time_of(covered)?;
         let shared = Arc::new(Mutex::new(Shared { state: epoch.state(), uncovered_ms }));
         let (jobs, inbox) = mpsc::channel(WAITING_MAX);
-        let for_thread = shared.clone();
-        let thread =
-            std::thread::Builder::new().name("access".into()).spawn(move || run(epoch, inbox, &for_thread, &*clock))?;
+        let log = Log { epoch, epochs, shared: shared.clone(), clock, random: SystemRandom::new(), broken: None };
+        let thread = std::thread::Builder::new().name("access".into()).spawn(move || log.run(inbox))?;
         Ok(Self { jobs: Some(jobs), shared, thread: Some(thread) })
     }
 
-    pub(super) async fn note(&self, body: Body) -> Result<u64, AccessError> {
+    pub(super) async fn note(&self, body: Body) -> Result<Place, AccessError> {
         let closed = || AccessError::Closed("the node is stopping".to_owned());
         let (reply, answer) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or_else(closed)?;
-        jobs.send(Job { body, reply }).await.map_err(|_| closed())?;
+        jobs.send(Job::Note(Box::new((body, reply)))).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?.map_err(AccessError::Closed)
+    }
+
+    /// Has it looked, soon, whether old epochs are due.
+    pub(super) fn tidy(&self) {
+        // Where many calls wait there is a next time.
+        let _ = self.jobs.as_ref().map(|jobs| jobs.try_send(Job::Tidy));
     }
 
     pub(super) fn state(&self) -> State {
@@ -71,9 +82,9 @@ impl Writer {
     }
 
     /// Up to there the entries are under a head: the rest is as old as its first, and is not looked up in the file.
-    pub(super) fn covered(&self, size: u64, now_ms: u64) {
+    pub(super) fn covered(&self, up_to: State, now_ms: u64) {
         let mut shared = self.lock();
-        shared.uncovered_ms = (shared.state.size > size).then_some(now_ms);
+        shared.uncovered_ms = (shared.state != up_to).then_some(now_ms);
     }
 
     fn shared(&self) -> Shared {
@@ -96,20 +107,88 @@ impl Drop for Writer {
     }
 }
 
-fn run(mut epoch: Epoch, mut inbox: mpsc::Receiver<Job>, shared: &Mutex<Shared>, clock: &dyn Clock) {
-    let _abort = AbortOnPanic("the thread of the access log failed");
-    let random = SystemRandom::new();
-    let mut broken: Option<String> = None;
-    while let Some(first) = inbox.blocking_recv() {
-        let mut group = vec![first];
-        while group.len() < GROUP_MAX {
-            let Ok(job) = inbox.try_recv() else { break };
-            group.push(job);
+/// What the thread works with.
+struct Log {
+    epoch: Epoch,
+    epochs: Epochs,
+    shared: Arc<Mutex<Shared>>,
+    clock: Arc<dyn Clock>,
+    random: SystemRandom,
+    /// Why nothing more can be appended.
+    broken: Option<String>,
+}
+
+impl Log {
+    fn run(mut self, mut inbox: mpsc::Receiver<Job>) {
+        let _abort = AbortOnPanic("the thread of the access log failed");
+        while let Some(first) = inbox.blocking_recv() {
+            let (mut group, mut tidy) = (Vec::new(), false);
+            let mut next = Some(first);
+            while let Some(job) = next {
+                match job {
+                    Job::Note(job) => group.push(*job),
+                    Job::Tidy => tidy = true,
+                }
+                next = if group.len() < GROUP_MAX { inbox.try_recv().ok() } else { None };
+            }
+            let time_ms = self.clock.now_ms().max(self.epoch.last_ms());
+            self.go_on(time_ms);
+            if tidy {
+                self.tidy(time_ms);
+            }
+            self.note(time_ms, group);
         }
-        let time_ms = clock.now_ms().max(epoch.last_ms());
+    }
+
+    /// Begins the next epoch where this one is over.
+    fn go_on(&mut self, time_ms: u64) {
+        if self.broken.is_some() || !self.epochs.is_over(&self.epoch, time_ms) {
+            return;
+        }
+        let State { epoch, size, root } = self.epoch.state();
+        let began = Body::Began(wire::Began { epoch, size, root: root.0.to_vec() });
+        let next = entry(time_ms, began, &self.random)
+            .and_then(|first| self.epochs.next(epoch, time_ms, Some(&first)).map_err(|error| error.to_string()));
+        match next {
+            Ok(next) => {
+                self.epoch = next;
+                self.tell_state(time_ms);
+            }
+            // A full disk, say. The file grows on.
+            Err(why) => tracing::warn!(why, "the next epoch of the access log cannot begin yet"),
+        }
+    }
+
+    /// Deletes the epochs that are kept no longer, once that is written down.
+    fn tidy(&mut self, time_ms: u64) {
+        let due = match self.epochs.due(time_ms) {
+            Ok(Some((epoch, days))) => (epoch, days),
+            Ok(None) => return,
+            Err(error) => return tracing::warn!(%error, "whether old epochs of the access log are due cannot be seen"),
+        };
+        let (epoch, days) = due;
+        let deleted = Body::Deleted(wire::Deleted { epoch, days });
+        let noted = entry(time_ms, deleted, &self.random).and_then(|entry| self.append(&[entry], time_ms));
+        match noted.map(|_| self.epochs.delete(epoch)) {
+            Ok(Ok(())) => {
+                tracing::info!(epoch, days, "the access log up to this epoch was deleted: it was kept long enough")
+            }
+            Ok(Err(error)) => tracing::error!(epoch, %error, "old epochs of the access log cannot be deleted"),
+            Err(why) => {
+                tracing::error!(epoch, why, "that old epochs of the access log are deleted cannot be written down")
+            }
+        }
+    }
+
+    fn note(&mut self, time_ms: u64, group: Vec<(Body, Reply)>) {
         let (mut entries, mut replies) = (Vec::new(), Vec::new());
-        for Job { body, reply } in group {
-            match (entry(time_ms, body, &random), &broken) {
+        for (mut body, reply) in group {
+            if let Body::Ended(ended) = &mut body
+                && ended.epoch == self.epoch.state().epoch
+            {
+                ended.epoch = 0;
+            }
+            match (entry(time_ms, body, &self.random), &self.broken) {
                 (Ok(entry), None) => {
                     entries.push(entry);
                     replies.push(reply);
@@ -119,23 +198,39 @@ fn run(mut epoch: Epoch, mut inbox: mpsc::Receiver<Job>, shared: &Mutex<Shared>,
             }
         }
         if entries.is_empty() {
-            continue;
+            return;
         }
-        let from = epoch.state().size;
-        match epoch.append(&entries) {
+        match self.append(&entries, time_ms) {
+            Ok(Place { epoch, index }) => {
+                (index..).zip(replies).for_each(|(index, reply)| tell(reply, Ok(Place { epoch, index })));
+            }
+            Err(why) => replies.into_iter().for_each(|reply| tell(reply, Err(why.clone()))),
+        }
+    }
+
+    /// Appends entries, durable on return. Gives the place of the first.
+    fn append(&mut self, entries: &[Entry], time_ms: u64) -> Result<Place, String> {
+        if let Some(why) = &self.broken {
+            return Err(why.clone());
+        }
+        let State { epoch, size: index, .. } = self.epoch.state();
+        match self.epoch.append(entries) {
             Ok(()) => {
-                let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                *shared = Shared { state: epoch.state(), uncovered_ms: shared.uncovered_ms.or(Some(time_ms)) };
-                drop(shared);
-                (from..).zip(replies).for_each(|(index, reply)| tell(reply, Ok(index)));
+                self.tell_state(time_ms);
+                Ok(Place { epoch, index })
             }
             Err((error, restored)) => {
-                tracing::error!(path = %epoch.path().display(), %error, "the access log cannot be written: calls are refused");
+                tracing::error!(path = %self.epoch.path().display(), %error, "the access log cannot be written: calls are refused");
                 let why = error.to_string();
-                replies.into_iter().for_each(|reply| tell(reply, Err(why.clone())));
-                broken = (!restored).then_some(why);
+                self.broken = (!restored).then(|| why.clone());
+                Err(why)
             }
         }
+    }
+
+    fn tell_state(&self, time_ms: u64) {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        *shared = Shared { state: self.epoch.state(), uncovered_ms: shared.uncovered_ms.or(Some(time_ms)) };
     }
 }
 
@@ -145,7 +240,7 @@ fn entry(time_ms: u64, body: Body, random: &SystemRandom) -> Result<Entry, Strin
     compose(time_ms, opening, body).map_err(|error| error.to_string())
 }
 
-fn tell(reply: oneshot::Sender<Result<u64, String>>, result: Result<u64, String>) {
+fn tell(reply: Reply, result: Result<Place, String>) {
     // Whoever called may have gone.
     let _ = reply.send(result);
 }

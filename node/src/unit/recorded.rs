@@ -18,7 +18,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::UnitService;
 use super::access::Runs;
-use crate::access::AccessLog;
+use crate::access::{AccessLog, Place};
 use crate::net::PeerInfo;
 use entente_proto::limits::API_BYTES_MAX;
 
@@ -69,7 +69,7 @@ impl Recorded {
     }
 
     /// The call is durable in the log on return. Gives its place there.
-    async fn begun<T>(&self, request: &Request<T>, says: Says) -> Result<u64, Status> {
+    async fn begun<T>(&self, request: &Request<T>, says: Says) -> Result<Place, Status> {
         let info = request.extensions().get::<PeerInfo>().ok_or_else(|| Status::unauthenticated("certificate"))?;
         let purpose = purpose(request)?;
         let (caller, key) = (info.identity().role.to_string(), info.holder.spki);
@@ -90,7 +90,7 @@ impl Recorded {
     }
 
     /// A call that was refused says so in the log before the caller learns it.
-    async fn ended<T>(&self, call: u64, answer: Result<Response<T>, Status>) -> Result<Response<T>, Status> {
+    async fn ended<T>(&self, call: Place, answer: Result<Response<T>, Status>) -> Result<Response<T>, Status> {
         if let Err(status) = &answer {
             note_end(&self.access, call, 0, status.code()).await?;
         }
@@ -100,7 +100,7 @@ impl Recorded {
     /// Counts the rows of an answer, and has the count in the log before the answer ends.
     async fn counted<T, S>(
         &self,
-        call: u64,
+        call: Place,
         answer: Result<Response<S>, Status>,
     ) -> Result<Response<ReceiverStream<Result<T, Status>>>, Status>
     where
@@ -114,7 +114,7 @@ impl Recorded {
     }
 }
 
-async fn count<T, S>(rows: S, to: mpsc::Sender<Result<T, Status>>, access: AccessLog, call: u64)
+async fn count<T, S>(rows: S, to: mpsc::Sender<Result<T, Status>>, access: AccessLog, call: Place)
 where
     S: Stream<Item = Result<T, Status>>,
 {
@@ -149,8 +149,9 @@ where
     }
 }
 
-async fn note_end(access: &AccessLog, call: u64, rows: u64, code: Code) -> Result<(), Status> {
-    let ended = Body::Ended(wire::Ended { call, rows, code: i32::from(code).unsigned_abs() });
+async fn note_end(access: &AccessLog, call: Place, rows: u64, code: Code) -> Result<(), Status> {
+    let ended =
+        Body::Ended(wire::Ended { call: call.index, rows, code: i32::from(code).unsigned_abs(), epoch: call.epoch });
     access.note(ended).await.map(|_| ()).map_err(|error| Status::unavailable(error.to_string()))
 }
 
@@ -403,7 +404,7 @@ mod tests {
         let (_place, access) = crate::access::tests::that_takes_nothing();
         for rows in [vec![Ok(1), Err(Status::data_loss("broken"))], vec![Ok(1)]] {
             let (to, mut counted) = mpsc::channel(8);
-            count(tokio_stream::iter(rows), to, access.clone(), 0).await;
+            count(tokio_stream::iter(rows), to, access.clone(), Place { epoch: 0, index: 0 }).await;
             assert_eq!(counted.recv().await.unwrap().unwrap(), 1);
             assert!(counted.recv().await.unwrap().is_err());
             assert!(counted.recv().await.is_none());

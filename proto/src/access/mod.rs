@@ -2,8 +2,8 @@
 //!
 //! Every call of an officer, an operator or an auditor is an entry of a second log of the node, before it is acted upon.
 //! Entries and tree are those of the replicated log ([`entry`](crate::entry), [`tree`](crate::tree)): a leaf with a
-//! commitment, an opening, a payload, here an [`Access`](wire::Access). The kind in the header is 1 for a call and 2 for
-//! its end. A call's end is told where its beginning does not tell it: with the count of the rows that a reading call was
+//! commitment, an opening, a payload, here an [`Access`](wire::Access). The kind in the header is 1 for a call, 2 for
+//! its end, 3 for the beginning of an epoch and 4 for the deletion of old ones. A call's end is told where its beginning does not tell it: with the count of the rows that a reading call was
 //! sent, and with the code of a call that was refused.
 //!
 //! The log is named `<network>/<unit>/access/<epoch>` and never leaves the unit. What keeps its operators honest are the
@@ -11,6 +11,14 @@
 //! cosign it without seeing a line. Whoever has the entries and those records can [verify](Verifier) that no line before
 //! the newest head was dropped or changed. A log that is lost or damaged is not gone on with: the next epoch begins, and
 //! the heads of the one before stay as the proof of what is missing.
+//!
+//! # Epochs
+//! A log is cut into epochs, so that a node need not read all of it when it starts, and old ones can be deleted. An epoch
+//! that ends as it should is fixed by the first entry of the next ([`Began`](wire::Began)): its size and root, so that what
+//! came after its last head cannot be dropped either. Before epochs are deleted an entry of the newest says so
+//! ([`Deleted`](wire::Deleted)), with the number of days for which the unit keeps them: whoever verifies can tell what was
+//! deleted by that rule from what is missing. Epochs are numbered by the Unix second in which they begin, or by one more
+//! than the one before.
 //!
 //! # What a call was about
 //! Statements are named by their submission ids, records by theirs. Texts that somebody asked for (targets, words) are not
@@ -37,7 +45,7 @@ use crate::limits::OPENING_BYTES;
 use crate::wire;
 use crate::wire::access::Body;
 
-pub use verify::{Fault, FaultKind, Head, Verified, Verifier};
+pub use verify::{Fault, FaultKind, FixedBy, Head, Verified, Verifier};
 
 /// Most bytes of what a call was about, in all.
 pub const ABOUT_BYTES_MAX: usize = 32 << 10;
@@ -95,6 +103,8 @@ const fn kind_of(body: &Body) -> u32 {
     match body {
         Body::Call(_) => 1,
         Body::Ended(_) => 2,
+        Body::Began(_) => 3,
+        Body::Deleted(_) => 4,
     }
 }
 

@@ -26,7 +26,7 @@ fn root(entries: &[Entry]) -> Hash {
 }
 
 fn head(index: u64, size: usize, entries: &[Entry]) -> Head {
-    Head { record: record(index), size: size as u64, root: root(&entries[..size]) }
+    Head { by: FixedBy::Record(record(index)), size: size as u64, root: root(&entries[..size]) }
 }
 
 fn record(index: u64) -> RecordId {
@@ -55,7 +55,7 @@ fn a_line_that_is_changed_dropped_added_or_moved_is_seen_at_the_next_head() {
     let entries = calls(10);
     let heads = || vec![head(5, 4, &entries), head(9, 7, &entries)];
     let mut changed = entries.clone();
-    changed[5] = entry(5, Body::Ended(wire::Ended { call: 4, rows: 1, code: 0 }));
+    changed[5] = entry(5, Body::Ended(wire::Ended { call: 4, rows: 1, code: 0, epoch: 0 }));
     let mut dropped = entries.clone();
     dropped.remove(5);
     let mut added = entries.clone();
@@ -68,18 +68,18 @@ fn a_line_that_is_changed_dropped_added_or_moved_is_seen_at_the_next_head() {
         assert!(verified.faults >= 1);
     }
     let verified = verify(heads(), &entries[..6]);
-    let kind = FaultKind::Short { record: record(9), found: 6 };
+    let kind = FaultKind::Short { by: FixedBy::Record(record(9)), found: 6 };
     assert_eq!(verified.first, Some(Fault { index: 7, kind }));
 }
 
 #[test]
 fn an_end_without_its_call_and_a_time_that_goes_back_are_named() {
     let mut entries = calls(3);
-    entries.push(entry(9, Body::Ended(wire::Ended { call: 2, rows: 5, code: 0 })));
+    entries.push(entry(9, Body::Ended(wire::Ended { call: 2, rows: 5, code: 0, epoch: 0 })));
     assert_eq!(verify(Vec::new(), &entries).faults, 0);
-    entries.push(entry(9, Body::Ended(wire::Ended { call: 3, rows: 5, code: 0 })));
-    entries.push(entry(9, Body::Ended(wire::Ended { call: 5, rows: 5, code: 0 })));
-    entries.push(entry(8, Body::Ended(wire::Ended { call: 0, rows: 5, code: 0 })));
+    entries.push(entry(9, Body::Ended(wire::Ended { call: 3, rows: 5, code: 0, epoch: 0 })));
+    entries.push(entry(9, Body::Ended(wire::Ended { call: 5, rows: 5, code: 0, epoch: 0 })));
+    entries.push(entry(8, Body::Ended(wire::Ended { call: 0, rows: 5, code: 0, epoch: 0 })));
     let verified = verify(Vec::new(), &entries);
     assert_eq!(verified.first, Some(Fault { index: 4, kind: FaultKind::NoCall(3) }));
     assert_eq!(verified.faults, 3);
@@ -89,7 +89,8 @@ fn an_end_without_its_call_and_a_time_that_goes_back_are_named() {
 fn what_is_no_access_entry_is_refused() {
     let other = Entry::compose(1, 5, [0; 16], vec![1, 2, 3].into()).unwrap();
     assert_eq!(parse(&other), Err(AccessError::NotCanonical));
-    let payload = wire::Access { body: Some(Body::Ended(wire::Ended { call: 1, rows: 0, code: 0 })) }.encode_to_vec();
+    let payload =
+        wire::Access { body: Some(Body::Ended(wire::Ended { call: 1, rows: 0, code: 0, epoch: 0 })) }.encode_to_vec();
     assert_eq!(parse(&Entry::compose(1, 5, [0; 16], payload.into()).unwrap()), Err(AccessError::Kind(1)));
     assert_eq!(parse(&calls(1)[0].without_body()), Err(AccessError::Missing));
 }
@@ -123,4 +124,28 @@ fn a_text_that_was_asked_for_is_found_by_who_has_it_and_read_by_nobody() {
     let about = vec![Part::Filter("text", "secret".into())];
     let filter = call("officer/a".into(), Hash::of(b"k"), "List", "", [1; 16], about);
     assert!(filter.about[0].starts_with("text ~") && is_about(&filter, "secret") && !is_about(&filter, "text"));
+}
+
+#[test]
+fn an_epoch_that_ended_is_fixed_to_its_last_line_by_the_next() {
+    let entries = calls(10);
+    let root_of = root(&entries);
+    let ended = || vec![Head { by: FixedBy::Epoch(7), size: 10, root: root_of }];
+    let verified = verify(ended(), &entries);
+    assert_eq!((verified.covered, verified.heads, verified.faults), (10, 1, 0));
+    let short = verify(ended(), &entries[..9]).first.unwrap();
+    assert_eq!(short, Fault { index: 10, kind: FaultKind::Short { by: FixedBy::Epoch(7), found: 9 } });
+    assert!(short.to_string().contains("the beginning of epoch 7 fixes this size"), "{short}");
+    let longer = verify(ended(), &calls(11)).first;
+    assert_eq!(longer, Some(Fault { index: 10, kind: FaultKind::Beyond(FixedBy::Epoch(7)) }));
+}
+
+#[test]
+fn where_the_epoch_before_ended_stands_first_and_ends_of_its_calls_are_taken() {
+    let began = |time| entry(time, Body::Began(wire::Began { epoch: 3, size: 10, root: vec![1; 32] }));
+    let ended = entry(2, Body::Ended(wire::Ended { call: 9, rows: 1, code: 0, epoch: 3 }));
+    let deleted = entry(3, Body::Deleted(wire::Deleted { epoch: 2, days: 365 }));
+    assert_eq!(verify(Vec::new(), &[began(1), ended.clone(), deleted]).faults, 0);
+    let late = verify(Vec::new(), &[ended, began(3)]).first;
+    assert_eq!(late, Some(Fault { index: 1, kind: FaultKind::NotFirst }));
 }

@@ -9,11 +9,29 @@ use crate::ids::{RecordId, Size};
 use crate::tree::CompactRange;
 use crate::wire::access::Body;
 
-/// A size and root that an `AccessHead` record fixes.
+/// What fixes a size and root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FixedBy {
+    /// An `AccessHead` record in the replicated log.
+    Record(RecordId),
+    /// The beginning of the next epoch, where this one ended.
+    Epoch(u64),
+}
+
+impl std::fmt::Display for FixedBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Record(record) => record.fmt(f),
+            Self::Epoch(epoch) => write!(f, "the beginning of epoch {epoch}"),
+        }
+    }
+}
+
+/// A size and root that the log had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
-    /// The record.
-    pub record: RecordId,
+    /// What says so.
+    pub by: FixedBy,
     /// The size.
     pub size: u64,
     /// The root.
@@ -46,19 +64,25 @@ pub enum FaultKind {
     #[error("it tells of the end of entry {0}, which is no earlier call")]
     NoCall(u64),
     /// A head fixes another root.
-    #[error("{record} fixes another root for the entries before it: a line was changed, dropped or added")]
+    #[error("{by} fixes another root for the entries before it: a line was changed, dropped or added")]
     Root {
-        /// The record.
-        record: RecordId,
+        /// What says so.
+        by: FixedBy,
     },
     /// A head fixes more entries than there are.
-    #[error("{record} fixes this size, and there are only {found} entries: lines are missing")]
+    #[error("{by} fixes this size, and there are only {found} entries: lines are missing")]
     Short {
-        /// The record.
-        record: RecordId,
+        /// What says so.
+        by: FixedBy,
         /// How many there are.
         found: u64,
     },
+    /// It comes after the end that the next epoch tells of.
+    #[error("{0} tells that the epoch ended before it: a line was added")]
+    Beyond(FixedBy),
+    /// It tells of the epoch before, and is not the first.
+    #[error("it tells where the epoch before ended, which the first entry of an epoch does")]
+    NotFirst,
     /// The log cannot be longer.
     #[error("a log cannot have more entries")]
     Full,
@@ -89,6 +113,8 @@ pub struct Verifier {
     last_ms: u64,
     /// Which entries are calls, one bit each.
     calls: Vec<u64>,
+    /// Where the next epoch says that it ended.
+    end: Option<(u64, FixedBy)>,
     verified: Verified,
 }
 
@@ -97,10 +123,16 @@ impl Verifier {
     #[must_use]
     pub fn new(heads: impl IntoIterator<Item = Head>) -> Self {
         let mut by_size: BTreeMap<u64, Vec<Head>> = BTreeMap::new();
-        heads.into_iter().for_each(|head| by_size.entry(head.size).or_default().push(head));
+        let mut end = None;
+        for head in heads {
+            if let FixedBy::Epoch(_) = head.by {
+                end = Some((head.size, head.by.clone()));
+            }
+            by_size.entry(head.size).or_default().push(head);
+        }
         let verified = Verified { size: 0, root: Hash::EMPTY_ROOT, covered: 0, heads: 0, first: None, faults: 0 };
         let range = CompactRange::new(Size::ZERO);
-        let mut new = Self { range, heads: by_size, last_ms: 0, calls: Vec::new(), verified };
+        let mut new = Self { range, heads: by_size, last_ms: 0, calls: Vec::new(), end, verified };
         new.meet_heads();
         new
     }
@@ -113,6 +145,9 @@ impl Verifier {
             return None;
         }
         self.verified.size = index.saturating_add(1);
+        if let Some((_, by)) = self.end.take_if(|(end, _)| *end == index) {
+            self.fault(index, FaultKind::Beyond(by));
+        }
         if entry.header().time_ms < self.last_ms {
             self.fault(index, FaultKind::Time);
         }
@@ -141,7 +176,7 @@ impl Verifier {
     pub fn end(mut self) -> Verified {
         let found = self.verified.size;
         for head in std::mem::take(&mut self.heads).into_values().flatten() {
-            self.fault(head.size, FaultKind::Short { record: head.record, found });
+            self.fault(head.size, FaultKind::Short { by: head.by, found });
         }
         self.verified.root = self.root();
         self.verified
@@ -153,11 +188,19 @@ impl Verifier {
             self.calls.resize(word.saturating_add(1), 0);
         }
         match body {
+            Body::Deleted(_) => {}
+            Body::Began(_) => {
+                if index > 0 {
+                    self.fault(index, FaultKind::NotFirst);
+                }
+            }
             Body::Call(_) => {
                 if let Some(word) = self.calls.get_mut(word) {
                     *word |= bit;
                 }
             }
+            // What stands in another epoch is not at hand.
+            Body::Ended(ended) if ended.epoch != 0 => {}
             Body::Ended(ended) => {
                 let before =
                     self.calls.get((ended.call / 64) as usize).is_some_and(|w| w >> (ended.call % 64) & 1 == 1);
@@ -177,7 +220,7 @@ impl Verifier {
                 self.verified.heads = self.verified.heads.saturating_add(1);
                 self.verified.covered = size;
             } else {
-                self.fault(size, FaultKind::Root { record: head.record });
+                self.fault(size, FaultKind::Root { by: head.by });
             }
         }
     }

@@ -91,9 +91,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
     let files = Files::new(&args.directory);
     let mut out = Output::new(global.json);
     let mut counts = BTreeMap::<(String, String), Count>::new();
+    // Calls whose end has not come yet, which it may do in a later epoch. One that never ends stays in it: a kill ends few.
+    let mut open = BTreeMap::<(u64, u64), CallJson>::new();
     for epoch in files.epochs()? {
-        // Calls whose end has not come yet. One that never ends stays in it: a kill ends few.
-        let mut open = BTreeMap::<u64, CallJson>::new();
         let path = files.entries(epoch);
         let entries = Entries::open(&path).map_err(|e| CliError::file(&path, "open", &e))?;
         for (index, entry) in (0..).zip(entries) {
@@ -107,14 +107,15 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
                     let count = counts.entry((call.caller.clone(), call.method.clone())).or_default();
                     count.called(time_ms, &call);
                     if args.calls {
-                        open.insert(index, call_json(epoch, index, time_ms, call));
+                        open.insert((epoch, index), call_json(epoch, index, time_ms, call));
                     } else {
-                        open.insert(index, named(call.caller, call.method));
+                        open.insert((epoch, index), named(call.caller, call.method));
                     }
                 }
-                Body::Call(_) => {}
+                Body::Call(_) | Body::Began(_) | Body::Deleted(_) => {}
                 Body::Ended(ended) => {
-                    let Some(mut call) = open.remove(&ended.call) else { continue };
+                    let of = if ended.epoch == 0 { epoch } else { ended.epoch };
+                    let Some(mut call) = open.remove(&(of, ended.call)) else { continue };
                     call.rows = Some(ended.rows);
                     call.refused = Some(ended.code).filter(|code| *code != 0);
                     if let Some(count) = counts.get_mut(&(call.caller.clone(), call.method.clone())) {
@@ -134,9 +135,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
                 }
             }
         }
-        if args.calls {
-            open.into_values().try_for_each(|call| call.print(&mut out))?;
-        }
+    }
+    if args.calls {
+        open.into_values().try_for_each(|call| call.print(&mut out))?;
     }
     if !args.calls {
         print(&counts, &mut out)?;

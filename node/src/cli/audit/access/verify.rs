@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use entente_proto::access::{Head, Verified, Verifier};
+use entente_proto::access::{FixedBy, Head, Verified, Verifier};
 use entente_proto::charter::CharterChain;
 use entente_proto::hash::Hash;
 use entente_proto::ids::RecordId;
-use entente_proto::wire::AccessHead;
+use entente_proto::wire::access::Body as Entry;
 use entente_proto::wire::record::Body;
+use entente_proto::wire::{AccessHead, Began, Deleted};
 use serde::Serialize;
 
 use super::files::{Entries, Fault, Files};
@@ -16,6 +17,7 @@ use crate::cli::Global;
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::cli::receipt::{charters, verify_under};
+use crate::cli::words::moment;
 use crate::files::read_bounded;
 
 /// Longest receipt of a record that fixes an access log, in bytes.
@@ -23,8 +25,9 @@ const RECEIPT_BYTES_MAX: usize = 256 << 10;
 
 /// Verify an export of the access log with the charter alone, without a node and without a network
 ///
-/// Says up to which entry records that partners cosigned fix the log: no line before that was dropped, changed or added.
-/// Exits 4 if anything does not verify.
+/// Says up to which entry records that partners cosigned fix the log: no line before that was dropped, changed or added. An
+/// epoch that ended is fixed by the next. What was deleted because it was kept long enough is told; what is missing
+/// otherwise is a fault. Exits 4 if anything does not verify.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The export
@@ -48,6 +51,14 @@ struct EpochJson {
     first_fault: Option<String>,
 }
 
+#[derive(Serialize)]
+struct DeletedJson {
+    deleted_up_to: u64,
+    keep_days: u32,
+    by: String,
+    at: String,
+}
+
 /// The records that fix an access log, by epoch, and what is wrong with others.
 #[derive(Default)]
 pub(super) struct Heads {
@@ -67,18 +78,15 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
     }
     let mut out = Output::new(global.json);
     let mut faults = std::mem::take(&mut heads.faults);
-    for epoch in epochs {
-        let verified = verify_epoch(&files, epoch, heads.by_epoch.remove(&epoch).unwrap_or_default());
-        faults.extend(verified.first.as_ref().map(|fault| format!("epoch {epoch}: {fault}")));
-        print(&mut out, epoch, &verified)?;
+    let found = verify_all(&files, &epochs, &mut heads.by_epoch);
+    for (epoch, one) in &found.epochs {
+        faults.extend(one.verified.first.as_ref().map(|fault| format!("epoch {epoch}: {fault}")));
+        print(&mut out, *epoch, &one.verified)?;
     }
-    for (epoch, heads) in heads.by_epoch {
-        for Head { record, size, .. } in heads {
-            faults.push(format!(
-                "{record} fixes {size} entries of epoch {epoch}, and there is no file of it: lines are missing"
-            ));
-        }
+    if let Some(rule) = &found.deleted {
+        tell_deleted(&mut out, rule)?;
     }
+    faults.extend(found.missing(heads.by_epoch));
     out.flush()?;
     match faults.as_slice() {
         [] => Ok(()),
@@ -115,13 +123,99 @@ fn print(out: &mut Output, epoch: u64, verified: &Verified) -> Result<(), CliErr
     ))
 }
 
-pub(super) fn verify_epoch(files: &Files, epoch: u64, heads: Vec<Head>) -> Verified {
+/// Tells of the deletion that the newest epoch tells of.
+fn tell_deleted(out: &mut Output, rule: &Rule) -> Result<(), CliError> {
+    let Rule { up_to, days, by: (epoch, index), time_ms } = rule;
+    if out.is_json() {
+        return out.document(&DeletedJson {
+            deleted_up_to: *up_to,
+            keep_days: *days,
+            by: format!("{epoch}/{index}"),
+            at: moment(*time_ms),
+        });
+    }
+    out.line(format_args!(
+        "epochs up to {up_to}: deleted at {}, each more than {days} days after its end (entry {index} of epoch {epoch})",
+        moment(*time_ms)
+    ))
+}
+
+/// An epoch, and what it says of others.
+#[derive(Debug)]
+pub(super) struct Epoch {
+    pub(super) verified: Verified,
+    /// What the epoch before is fixed to.
+    began: Option<Began>,
+    /// The last deletion that it tells of, its index and its time.
+    deleted: Option<(Deleted, u64, u64)>,
+}
+
+/// A deletion by the rule of the unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Rule {
+    /// The newest epoch that was deleted.
+    pub(super) up_to: u64,
+    /// How many days each was kept.
+    pub(super) days: u32,
+    /// The epoch and the index of the entry that says so.
+    by: (u64, u64),
+    time_ms: u64,
+}
+
+/// All epochs that are there.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) epochs: BTreeMap<u64, Epoch>,
+    /// The deletion of the newest of those that were deleted, as far as an entry tells of it that is fixed.
+    pub(super) deleted: Option<Rule>,
+}
+
+/// Verifies all epochs, the newest first: each says of the one before where it ended.
+pub(super) fn verify_all(files: &Files, epochs: &[u64], heads: &mut BTreeMap<u64, Vec<Head>>) -> Found {
+    let mut found = Found { epochs: BTreeMap::new(), deleted: None };
+    for epoch in epochs.iter().rev() {
+        let one = verify_epoch(files, *epoch, heads.remove(epoch).unwrap_or_default());
+        // What no record fixes yet may be said by anybody who can write to the file.
+        if let Some((Deleted { epoch: up_to, days }, index, time_ms)) =
+            one.deleted.filter(|(_, index, _)| *index < one.verified.covered)
+            && found.deleted.as_ref().is_none_or(|rule| rule.up_to < up_to)
+        {
+            found.deleted = Some(Rule { up_to, days, by: (*epoch, index), time_ms });
+        }
+        if let Some(Began { epoch: before, size, root }) = one.began.as_ref().filter(|_| one.verified.covered > 0)
+            && let Some(root) = Hash::from_slice(root)
+        {
+            heads.entry(*before).or_default().push(Head { by: FixedBy::Epoch(*epoch), size: *size, root });
+        }
+        found.epochs.insert(*epoch, one);
+    }
+    found
+}
+
+impl Found {
+    /// What these heads fix and is not there, unless it was deleted by the rule.
+    pub(super) fn missing(&self, heads: BTreeMap<u64, Vec<Head>>) -> Vec<String> {
+        let deleted = |epoch: u64| self.deleted.as_ref().is_some_and(|rule| epoch <= rule.up_to);
+        let heads = heads.into_iter().filter(|(epoch, _)| !deleted(*epoch));
+        let words = |epoch: u64, Head { by, size, .. }: Head| {
+            format!("{by} fixes {size} entries of epoch {epoch}, and there is no file of it: lines are missing")
+        };
+        heads.flat_map(|(epoch, heads)| heads.into_iter().map(move |head| words(epoch, head))).collect()
+    }
+}
+
+pub(super) fn verify_epoch(files: &Files, epoch: u64, heads: Vec<Head>) -> Epoch {
     let mut verifier = Verifier::new(heads);
+    let (mut began, mut deleted) = (None, None);
     match Entries::open(&files.entries(epoch)) {
         Ok(entries) => {
-            for entry in entries {
+            for (index, entry) in (0_u64..).zip(entries) {
                 match entry {
-                    Ok(entry) => _ = verifier.take(&entry),
+                    Ok(entry) => match verifier.take(&entry) {
+                        Some(Entry::Began(said)) if index == 0 => began = Some(said),
+                        Some(Entry::Deleted(said)) => deleted = Some((said, index, entry.header().time_ms)),
+                        _ => {}
+                    },
                     Err(Fault::Entry(error)) => verifier.damaged(error),
                     Err(Fault::Io(_)) => verifier.damaged(entente_proto::entry::EntryError::Run(0)),
                 }
@@ -129,7 +223,7 @@ pub(super) fn verify_epoch(files: &Files, epoch: u64, heads: Vec<Head>) -> Verif
         }
         Err(_) => verifier.damaged(entente_proto::entry::EntryError::Run(0)),
     }
-    verifier.end()
+    Epoch { verified: verifier.end(), began, deleted }
 }
 
 pub(super) fn read_heads(files: &Files, charters: &CharterChain) -> Result<Heads, CliError> {
@@ -141,12 +235,10 @@ pub(super) fn read_heads(files: &Files, charters: &CharterChain) -> Result<Heads
             .map_err(|error| error.to_string())
             .and_then(|bytes| head_of(&bytes, index, charters));
         match head {
-            Ok((epoch, head)) if unit.get_or_insert_with(|| head.record.unit.clone()) == &head.record.unit => {
+            Ok((epoch, record, head)) if unit.get_or_insert_with(|| record.unit.clone()) == &record.unit => {
                 heads.by_epoch.entry(epoch).or_default().push(head);
             }
-            Ok((_, head)) => {
-                heads.faults.push(format!("{} is a record of another unit than those before", head.record))
-            }
+            Ok((_, record, _)) => heads.faults.push(format!("{record} is a record of another unit than those before")),
             Err(why) => heads.faults.push(format!("{}: {why}", path.display())),
         }
     }
@@ -154,7 +246,7 @@ pub(super) fn read_heads(files: &Files, charters: &CharterChain) -> Result<Heads
 }
 
 /// What a receipt fixes: verified, certified, and of the record that its name says.
-fn head_of(bytes: &[u8], index: u64, charters: &CharterChain) -> Result<(u64, Head), String> {
+fn head_of(bytes: &[u8], index: u64, charters: &CharterChain) -> Result<(u64, RecordId, Head), String> {
     let (receipt, _) = verify_under(charters, bytes).map_err(|error| error.to_string())?;
     receipt.certified().map_err(|error| format!("it is not certified: {error}"))?;
     let record: RecordId = receipt.id().clone();
@@ -164,7 +256,7 @@ fn head_of(bytes: &[u8], index: u64, charters: &CharterChain) -> Result<(u64, He
     match receipt.statement().body() {
         Body::AccessHead(AccessHead { epoch, size, root }) => {
             let root = Hash::from_slice(root).ok_or("its root is none")?;
-            Ok((*epoch, Head { record, size: *size, root }))
+            Ok((*epoch, record.clone(), Head { by: FixedBy::Record(record), size: *size, root }))
         }
         _ => Err(format!("{record} says nothing of an access log")),
     }
