@@ -25,6 +25,7 @@
 //! | [`list`] | the fold of certified logs into the target list, and its digest |
 //! | [`audit`] | an export: its files, its manifest, and the verifying of all of it |
 //! | [`sync`] | the state machine that brings every log to every node |
+//! | [`workers`] | whoever does many pieces of work side by side for it |
 //! | [`wire`] | the messages, generated from the `.proto` files, and the text of these |
 //!
 //! `tests/vectors` of the repository holds golden vectors of all of it but `sync` and `witness`; its README names their fields.
@@ -52,6 +53,7 @@ pub mod sync;
 pub mod tree;
 pub mod wire;
 pub mod witness;
+pub mod workers;
 
 #[cfg(test)]
 mod alteration;

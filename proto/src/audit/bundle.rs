@@ -1,10 +1,11 @@
 //! The three files of a bundle: up to 256 entries of a log.
 
-use bytes::{Buf as _, BufMut as _, Bytes};
+use bytes::{BufMut as _, Bytes};
 
+use crate::audit::payloads::is_open;
 use crate::audit::tiles::{TILE_BYTES_MAX, tile_hashes};
 use crate::audit::{Fault, Files, Part, Payloads, layout, tile_bytes};
-use crate::entry::{Body, Entry, EntryError};
+use crate::entry::{Body, Entry, EntryError, EntryHeader};
 use crate::hash::Hash;
 use crate::ids::{RecordId, Size, UnitId};
 use crate::limits::{BUNDLE_ENTRIES, LEAF_BYTES_MAX, OPENING_BYTES, PAYLOAD_BYTES_MAX};
@@ -66,9 +67,11 @@ impl BundleFiles {
 /// A bundle as it was read and checked by itself.
 #[derive(Debug, Default)]
 pub(super) struct Bundle {
-    /// Its entries, from the first on, as far as every one is sound.
-    pub(super) entries: Vec<Entry>,
+    /// What its leaves say, from the first on, as far as every entry is sound.
+    pub(super) headers: Vec<EntryHeader>,
     pub(super) prepared: Vec<Prepared>,
+    /// The payloads of the same entries, where they were asked for.
+    pub(super) payloads: Vec<Option<Bytes>>,
     /// Its leaf hashes: those of its leaves, or where these cannot be read those of its tile.
     pub(super) leaf_hashes: Vec<Hash>,
     /// The hash over all of them, if it is full.
@@ -78,6 +81,8 @@ pub(super) struct Bundle {
     pub(super) digests: Vec<(String, Hash)>,
     pub(super) missing: Vec<(u64, RecordKind)>,
     pub(super) adopts: Vec<(u64, Option<Adoption>)>,
+    /// Those whose payloads are here and would not be where payloads are withheld; ascending.
+    pub(super) shown: Vec<u64>,
     /// The record that is to be erased, and what erases it.
     pub(super) erases: Vec<(u64, u64)>,
 }
@@ -108,10 +113,19 @@ impl<'a> At<'a> {
     }
 }
 
+/// What of a bundle is wanted once it is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// All that the fold takes.
+    Prepared,
+    /// The payloads.
+    Payloads,
+}
+
 impl Bundle {
     /// Reads a bundle's files and checks them against each other. Whether its leaves are those that the author signed shows in
     /// the root.
-    pub(super) fn read<F: Files>(files: &F, at: At<'_>) -> Self {
+    pub(super) fn read<F: Files>(files: &F, at: At<'_>, wanted: Wanted) -> Self {
         let mut bundle = Self::default();
         let mut file = |part, bytes_max| {
             let path = at.path(part);
@@ -130,13 +144,15 @@ impl Bundle {
         let payloads = file(Part::Payload, PAYLOAD_FILE_BYTES_MAX);
         let tile = file(Part::Hashes, TILE_BYTES_MAX);
         let hashed = tile.and_then(|tile| bundle.hashes_of(at, &tile));
-        let leaves = leaves.and_then(|leaves| bundle.unless_cut(leaves_of(at, leaves)));
-        let bodies = payloads.and_then(|payloads| bundle.unless_cut(bodies_of(at, payloads)));
+        let parts = |bytes: &Option<Bytes>| bytes.clone().unwrap_or_default();
+        let (leaf_bytes, body_bytes) = (parts(&leaves), parts(&payloads));
+        let leaves = leaves.and_then(|_| bundle.unless_cut(leaves_of(at, &leaf_bytes)));
+        let bodies = payloads.and_then(|_| bundle.unless_cut(bodies_of(at, &body_bytes)));
         if let Some(leaves) = leaves {
             bundle.leaf_hashes = leaves.iter().map(|leaf| Hash::leaf(leaf)).collect();
             bundle.compare(at, hashed.as_deref());
             if let Some(bodies) = bodies {
-                bundle.take(at, leaves, bodies);
+                bundle.take(at, &leaves, &bodies, (wanted == Wanted::Payloads).then_some(&body_bytes));
             }
         } else {
             bundle.leaf_hashes = hashed.unwrap_or_default();
@@ -169,11 +185,12 @@ impl Bundle {
         }
     }
 
-    fn take(&mut self, at: At<'_>, leaves: Vec<Bytes>, bodies: Vec<Option<Body>>) {
+    /// Takes the entries, each checked by itself. Where their payloads are wanted, they are parts of this file.
+    fn take(&mut self, at: At<'_>, leaves: &[&[u8]], bodies: &[Option<InFile<'_>>], wanted: Option<&Bytes>) {
         let mut whole = true;
         for ((index, leaf), body) in (at.first()..).zip(leaves).zip(bodies) {
-            match Entry::new(leaf, body) {
-                Ok(entry) => self.take_one(at.unit, index, entry, whole),
+            match checked(leaf, body.as_ref()) {
+                Ok(header) => self.take_one(at.unit, index, header, body.map(|body| body.payload), (whole, wanted)),
                 Err(fault) => {
                     whole = false;
                     self.faults.push(entry_fault(at.unit, index, fault));
@@ -183,16 +200,21 @@ impl Bundle {
     }
 
     /// Behind one that is not sound nothing is folded, but what the log says of itself is still of use.
-    fn take_one(&mut self, unit: &UnitId, index: u64, entry: Entry, folds: bool) {
-        let header = *entry.header();
-        let payload = entry.payload().map(|payload| &payload[..]);
-        if folds {
-            self.prepared.push(Prepared::new(unit, index, header.kind, header.time_ms, payload));
-        }
+    fn take_one(
+        &mut self,
+        unit: &UnitId,
+        index: u64,
+        header: EntryHeader,
+        payload: Option<&[u8]>,
+        (folds, wanted): (bool, Option<&Bytes>),
+    ) {
         let kind = RecordKind::of_number(header.kind);
         match payload {
             None => self.missing.push((index, kind)),
-            Some(payload) => self.erases.extend(erased_by(header.kind, payload).map(|erased| (erased, index))),
+            Some(payload) => {
+                self.erases.extend(erased_by(header.kind, payload).map(|erased| (erased, index)));
+                self.shown.extend((!is_open(header.kind, payload)).then_some(index));
+            }
         }
         if kind == RecordKind::Adopt {
             match payload.map(|payload| Adoption::of(header.kind, payload)) {
@@ -201,46 +223,65 @@ impl Bundle {
                 said => self.adopts.push((index, said.flatten())),
             }
         }
-        if folds {
-            self.entries.push(entry);
+        if !folds {
+            return;
+        }
+        self.headers.push(header);
+        match wanted {
+            Some(file) => self.payloads.push(payload.map(|payload| file.slice_ref(payload))),
+            None => self.prepared.push(Prepared::new(unit, index, header.kind, header.time_ms, payload)),
         }
     }
 }
 
-fn leaves_of(at: At<'_>, mut bytes: Bytes) -> Result<Vec<Bytes>, Fault> {
-    sequence(at, Part::Entries, &mut bytes, |bytes| {
-        let length = usize::from(bytes.try_get_u16().ok()?);
-        (length <= bytes.len()).then(|| bytes.split_to(length))
+/// Opening and payload, where they stand in a file.
+#[derive(Debug, Clone, Copy)]
+struct InFile<'a> {
+    opening: &'a [u8; OPENING_BYTES],
+    payload: &'a [u8],
+}
+
+fn checked(leaf: &[u8], body: Option<&InFile<'_>>) -> Result<EntryHeader, EntryError> {
+    let header = EntryHeader::parse(leaf)?;
+    if let Some(InFile { opening, payload }) = body {
+        header.check(opening, payload)?;
+    }
+    Ok(header)
+}
+
+fn leaves_of<'a>(at: At<'_>, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, Fault> {
+    sequence(at, Part::Entries, bytes, |bytes| {
+        let (length, rest) = bytes.split_first_chunk()?;
+        rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
     })
 }
 
-fn bodies_of(at: At<'_>, mut bytes: Bytes) -> Result<Vec<Option<Body>>, Fault> {
-    sequence(at, Part::Payload, &mut bytes, |bytes| {
-        let length = usize::try_from(bytes.try_get_u32().ok()?).ok()?;
+fn bodies_of<'a>(at: At<'_>, bytes: &'a [u8]) -> Result<Vec<Option<InFile<'a>>>, Fault> {
+    sequence(at, Part::Payload, bytes, |bytes| {
+        let (length, rest) = bytes.split_first_chunk()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
         if length == 0 {
-            return Some(None);
+            return Some((None, rest));
         }
-        if length < OPENING_BYTES || length > bytes.len() {
-            return None;
-        }
-        let mut payload = bytes.split_to(length);
-        let opening = payload.get(..OPENING_BYTES)?.try_into().ok()?;
-        payload.advance(OPENING_BYTES);
-        Some(Some(Body { opening, payload }))
+        let (body, rest) = rest.split_at_checked(length)?;
+        let (opening, payload) = body.split_first_chunk()?;
+        Some((Some(InFile { opening, payload }), rest))
     })
 }
 
-/// As many elements as the bundle is wide, and nothing after them.
-fn sequence<T>(
+/// As many elements as the bundle is wide, and nothing after them. `next` takes one off the beginning.
+fn sequence<'a, T>(
     at: At<'_>,
     part: Part,
-    bytes: &mut Bytes,
-    next: impl Fn(&mut Bytes) -> Option<T>,
+    mut bytes: &'a [u8],
+    next: impl Fn(&'a [u8]) -> Option<(T, &'a [u8])>,
 ) -> Result<Vec<T>, Fault> {
     let mut all = Vec::with_capacity(at.width.into());
     for index in (at.first()..).take(at.width.into()) {
         let cut = || Fault::Cut { id: RecordId { unit: at.unit.clone(), index }, path: at.path(part) };
-        all.push(next(bytes).ok_or_else(cut)?);
+        let (element, rest) = next(bytes).ok_or_else(cut)?;
+        all.push(element);
+        bytes = rest;
     }
     if bytes.is_empty() { Ok(all) } else { Err(Fault::Trailing(at.path(part))) }
 }
@@ -263,7 +304,11 @@ impl Raw {
             files.read(&path, bytes_max).map(Bytes::from).map_err(|why| Fault::Unreadable { path, why })
         };
         let (leaves, bodies) = (read(Part::Entries, ENTRIES_BYTES_MAX)?, read(Part::Payload, PAYLOAD_FILE_BYTES_MAX)?);
-        Ok(Self { leaves: leaves_of(at, leaves)?, bodies: bodies_of(at, bodies)? })
+        let body = |body: InFile<'_>| Body { opening: *body.opening, payload: bodies.slice_ref(body.payload) };
+        Ok(Self {
+            leaves: leaves_of(at, &leaves)?.into_iter().map(|leaf| leaves.slice_ref(leaf)).collect(),
+            bodies: bodies_of(at, &bodies)?.into_iter().map(|found| found.map(body)).collect(),
+        })
     }
 
     pub(super) fn get(&self, place: u64) -> Option<(&Bytes, Option<&Body>)> {

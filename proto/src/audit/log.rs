@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::audit::bundle::{At, Bundle};
+use crate::audit::bundle::{At, Bundle, Wanted};
 use crate::audit::tiles::{LogTree, TILE_BYTES_MAX, upper_tile_bytes};
 use crate::audit::{Fault, Files, Payloads, Workers, layout};
 use crate::charter::{Base, CharterChain};
@@ -154,7 +154,7 @@ impl<'a> Reading<'a> {
     /// Takes the next bundle, and hands its entries to the fold.
     pub(super) fn take(&mut self, at: At<'_>, bundle: Bundle, fold: Option<&mut Fold>, register: &mut impl Register) {
         let width = usize::from(at.width);
-        self.sound &= bundle.entries.len() == width && bundle.faults.is_empty();
+        self.sound &= bundle.headers.len() == width && bundle.faults.is_empty();
         self.hashed &= bundle.leaf_hashes.len() == width;
         bundle.faults.into_iter().for_each(|fault| register.fault(fault));
         bundle.digests.iter().for_each(|(path, found)| register.digest(path, *found));
@@ -162,9 +162,9 @@ impl<'a> Reading<'a> {
             Some(hash) => self.level1.push(hash),
             None => self.rest = bundle.leaf_hashes,
         }
-        for (index, entry) in (at.first()..).zip(&bundle.entries) {
-            let (time_ms, before_ms) = (entry.header().time_ms, self.times_ms.map_or(0, |(_, last)| last));
-            if self.payloads == Payloads::Withheld && entry.payload().is_some() && !self.payloads.shows(entry) {
+        for (index, header) in (at.first()..).zip(&bundle.headers) {
+            let (time_ms, before_ms) = (header.time_ms, self.times_ms.map_or(0, |(_, last)| last));
+            if self.payloads == Payloads::Withheld && bundle.shown.binary_search(&index).is_ok() {
                 register.fault(Fault::NotWithheld(self.id(index)));
             }
             if time_ms < before_ms {
@@ -426,11 +426,11 @@ pub(super) fn read_bundles<F: Files, W: Workers>(
     workers: &W,
     unit: &UnitId,
     size: Size,
-    up_to: Size,
+    (up_to, wanted): (Size, Wanted),
     mut take: impl FnMut(At<'_>, Bundle),
 ) {
     let jobs =
         layout::bundles(size).take_while(|(number, _)| At { unit, number: *number, width: 0 }.first() < up_to.get());
-    let work = |(number, width)| (number, width, Bundle::read(files, At { unit, number, width }));
+    let work = |(number, width)| (number, width, Bundle::read(files, At { unit, number, width }, wanted));
     workers.in_order(jobs, work, |(number, width, bundle)| take(At { unit, number, width }, bundle));
 }

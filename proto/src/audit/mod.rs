@@ -53,7 +53,7 @@
 //! | `compose.rs` | the files that are not cut into bundles, made |
 //! | `tiles.rs` | the tiles above, made and checked; roots at any size |
 //! | `fault.rs` | [`Fault`]: what does not hold, and where |
-//! | `files.rs` | [`Files`], [`Workers`] |
+//! | `files.rs` | [`Files`] |
 //! | `charters.rs` | the charters |
 //! | `log.rs` | one log |
 //! | `compare.rs` | two exports against each other |
@@ -79,12 +79,13 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use crate::workers::{Alone, Workers};
 pub use bundle::BundleFiles;
 pub use charters::VerifiedCharter;
 pub use compare::{Compared, ComparedLog, compare};
 pub use compose::{LogNotes, charter_files, charter_paths};
 pub use fault::{Fault, Faults};
-pub use files::{Alone, Files, Progress, Unreadable, Workers};
+pub use files::{Files, Progress, Unreadable};
 pub use layout::{
     MANIFEST, Part, bridge, bundles, bytes_max, charter, checkpoint, fork, log_key, part, tile, upper_tiles,
     witness_keys,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::audit::bundle::{At, Raw};
+use crate::audit::bundle::{At, Raw, Wanted};
 use crate::audit::log::{VerifiedLog, read_bundles};
 use crate::audit::reread::Reread;
 use crate::audit::{Files, Unreadable, Verified, Workers};
@@ -132,7 +132,7 @@ impl Verified {
         let mut fold = Fold::under(&charters)?;
         let (mut erased, mut fault) = (0_u64, None);
         for (log, size) in grown {
-            read_bundles(files, workers, &log.unit, log.size, *size, |at, bundle| {
+            read_bundles(files, workers, &log.unit, log.size, (*size, Wanted::Prepared), |at, bundle| {
                 let missing = bundle.missing.iter().filter(|(index, _)| *index < size.get()).count();
                 erased = erased.saturating_add(u64::try_from(missing).unwrap_or(u64::MAX));
                 for (index, prepared) in (at.first()..size.get()).zip(bundle.prepared) {
@@ -189,10 +189,10 @@ impl Verified {
             return Err(PastError::Unverified);
         }
         for log in &self.logs {
-            read_bundles(files, workers, &log.unit, log.size, log.size, |at, bundle| {
-                for (index, entry) in (at.first()..).zip(&bundle.entries) {
+            read_bundles(files, workers, &log.unit, log.size, (log.size, Wanted::Payloads), |at, bundle| {
+                for ((index, header), payload) in (at.first()..).zip(&bundle.headers).zip(&bundle.payloads) {
                     let id = RecordId { unit: log.unit.clone(), index };
-                    visit(&id, entry.header(), entry.payload().map(|payload| &payload[..]));
+                    visit(&id, header, payload.as_deref());
                 }
             });
         }

@@ -26,13 +26,14 @@ impl Payloads {
     /// rules of [statements](crate::record::statement) set aside can hold anything, so it is not.
     #[must_use]
     pub fn shows(self, entry: &Entry) -> bool {
-        let header = entry.header();
-        let open = || match RecordKind::of_number(header.kind) {
-            RecordKind::Adopt | RecordKind::Erase | RecordKind::AccessHead => {
-                entry.payload().is_some_and(|payload| record::parse(header.kind, payload).is_ok())
-            }
-            _ => false,
-        };
-        self == Self::All || open()
+        self == Self::All || entry.payload().is_some_and(|payload| is_open(entry.header().kind, payload))
+    }
+}
+
+/// Whether a payload is shown where payloads are withheld.
+pub(super) fn is_open(kind: u32, payload: &[u8]) -> bool {
+    match RecordKind::of_number(kind) {
+        RecordKind::Adopt | RecordKind::Erase | RecordKind::AccessHead => record::parse(kind, payload).is_ok(),
+        _ => false,
     }
 }

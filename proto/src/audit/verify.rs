@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::audit::bundle::Wanted;
 use crate::audit::charters::{self, VerifiedCharter};
 use crate::audit::compare::contradiction;
 use crate::audit::log::{Reading, Register, VerifiedLog, Whole, newest, read_bundles, signed_by_author};
@@ -270,7 +271,7 @@ impl<F: Files, W: Workers> Verifying<'_, F, W> {
         let bridges = bridges_there(there, unit);
         let of = Whole { files: self.files, checkpoint, bridges: &bridges };
         let register = &mut self.register;
-        read_bundles(self.files, self.workers, unit, size, size, |at, bundle| {
+        read_bundles(self.files, self.workers, unit, size, (size, Wanted::Prepared), |at, bundle| {
             reading.take(at, bundle, fold.as_deref_mut(), register);
             progress(at.width.into());
         });
@@ -348,7 +349,7 @@ impl<F: Files, W: Workers> Verifying<'_, F, W> {
         let logs = self.found.logs.iter().map(|log| (log.unit.clone(), (log.size, log.root))).collect();
         let frontier = Frontier { charter: charters.newest().digest(), logs };
         let payloads = Reread::new(self.files, sizes);
-        match fold.digest(&frontier, &payloads) {
+        match fold.digest_by(&frontier, &payloads, self.workers) {
             Ok(digest) => self.found.list = Some(Folded { digest, frontier, counts: fold.counts() }),
             Err(error) => self.register.fault(Fault::List(error.to_string())),
         }

@@ -96,6 +96,10 @@ impl EntryHeader {
         if leaf.is_empty() || leaf.len() > LEAF_BYTES_MAX {
             return Err(EntryError::LeafLength(leaf.len()));
         }
+        if let Some(read) = in_place(leaf) {
+            return Ok(read);
+        }
+        // Whatever is wrong with it is said here.
         let message = wire::EntryHeader::decode(leaf).map_err(|_| EntryError::LeafNotCanonical)?;
         let mut again = [0; LEAF_BYTES_MAX];
         let length = message.encoded_len();
@@ -115,6 +119,17 @@ impl EntryHeader {
         Ok(Self { kind: message.kind, time_ms: message.time_ms, payload_size: message.payload_size, commitment })
     }
 
+    /// Checks that opening and payload are what it commits to.
+    ///
+    /// # Errors
+    /// [`EntryError::PayloadLength`], [`EntryError::Commitment`].
+    pub fn check(&self, opening: &[u8; OPENING_BYTES], payload: &[u8]) -> Result<(), EntryError> {
+        if payload.len() != self.payload_size as usize {
+            return Err(EntryError::PayloadLength { found: payload.len(), header: self.payload_size });
+        }
+        if commitment(opening, payload) == self.commitment { Ok(()) } else { Err(EntryError::Commitment) }
+    }
+
     /// The leaf: the canonical bytes.
     #[must_use]
     pub fn to_leaf(&self) -> Bytes {
@@ -126,6 +141,35 @@ impl EntryHeader {
         };
         message.encode_to_vec().into()
     }
+}
+
+/// Reads a leaf that has every field, where its bytes stand: canonical bytes have each once and in order. `None` for any
+/// other.
+fn in_place(leaf: &[u8]) -> Option<EntryHeader> {
+    let (kind, rest) = number(leaf, 1)?;
+    let (time_ms, rest) = number(rest, 2)?;
+    let (payload_size, rest) = number(rest, 3)?;
+    // Field 4, of wire type 2, and its length.
+    let commitment: [u8; 32] = rest.strip_prefix(&[4 << 3 | 2, 32])?.try_into().ok()?;
+    let (kind, payload_size) = (u32::try_from(kind).ok()?, u32::try_from(payload_size).ok()?);
+    let fits = payload_size as usize <= PAYLOAD_BYTES_MAX;
+    fits.then_some(EntryHeader { kind, time_ms, payload_size, commitment: Hash(commitment) })
+}
+
+/// A field with a number that is not 0, in as few bytes as that needs, and what follows it.
+fn number(bytes: &[u8], field: u8) -> Option<(u64, &[u8])> {
+    let mut rest = bytes.strip_prefix(&[field << 3])?;
+    let mut value = 0_u64;
+    // Nine bytes hold 63 bits; a larger number is left to the other way.
+    for shift in (0..63_u32).step_by(7) {
+        let (byte, after) = rest.split_first()?;
+        rest = after;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return (*byte != 0).then_some((value, rest));
+        }
+    }
+    None
 }
 
 /// What an erasure deletes: opening and payload.
@@ -163,7 +207,7 @@ impl Entry {
     pub fn new(leaf: Bytes, body: Option<Body>) -> Result<Self, EntryError> {
         let header = EntryHeader::parse(&leaf)?;
         if let Some(body) = &body {
-            check_body(&header, body)?;
+            header.check(&body.opening, &body.payload)?;
         }
         Ok(Self { leaf_hash: Hash::leaf(&leaf), leaf, header, body })
     }
@@ -178,7 +222,7 @@ impl Entry {
         let found = payload.len();
         let payload_size = u32::try_from(found).map_err(|_| EntryError::PayloadLength { found, header: 0 })?;
         let body = Body { opening, payload };
-        let commitment = commitment(&body);
+        let commitment = commitment(&body.opening, &body.payload);
         Self::new(EntryHeader { kind, time_ms, payload_size, commitment }.to_leaf(), Some(body))
     }
 
@@ -223,22 +267,15 @@ impl Entry {
     /// # Errors
     /// An [`EntryError`] if the body is not what the leaf commits to.
     pub fn with_body(&self, body: Body) -> Result<Self, EntryError> {
-        check_body(&self.header, &body)?;
+        self.header.check(&body.opening, &body.payload)?;
         Ok(Self { body: Some(body), ..self.clone() })
     }
 }
 
 /// `HMAC-SHA-256(key = opening, message = payload)`.
-fn commitment(body: &Body) -> Hash {
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &body.opening), &body.payload);
+fn commitment(opening: &[u8; OPENING_BYTES], payload: &[u8]) -> Hash {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, opening), payload);
     let mut out = [0; 32];
     out.copy_from_slice(tag.as_ref());
     Hash(out)
-}
-
-fn check_body(header: &EntryHeader, body: &Body) -> Result<(), EntryError> {
-    if body.payload.len() != header.payload_size as usize {
-        return Err(EntryError::PayloadLength { found: body.payload.len(), header: header.payload_size });
-    }
-    if commitment(body) == header.commitment { Ok(()) } else { Err(EntryError::Commitment) }
 }

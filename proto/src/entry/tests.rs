@@ -24,6 +24,41 @@ fn a_header_has_one_form() {
     }
 }
 
+/// A leaf is read in place where that is possible, and must not be taken then where the other way would refuse it.
+#[test]
+fn a_header_read_in_place_is_the_one_that_its_bytes_encode() {
+    let numbers = [1, 2, 0x7f, 0x80, 0x3fff, 0x4000, 65_535, 65_536, u64::from(u32::MAX), u64::from(u32::MAX) + 1];
+    let large = [1 << 62, (1 << 63) - 1, 1 << 63, u64::MAX];
+    for kind in numbers {
+        for time_ms in numbers.into_iter().chain(large) {
+            for payload_size in numbers {
+                let (Ok(kind), Ok(payload_size)) = (kind.try_into(), payload_size.try_into()) else { continue };
+                let header = EntryHeader { kind, time_ms, payload_size, commitment: Hash::of(b"any") };
+                let read = in_place(&header.to_leaf());
+                let taken = payload_size <= 65_536 && time_ms < 1 << 63;
+                assert_eq!(read, taken.then_some(header));
+                assert_eq!(EntryHeader::parse(&header.to_leaf()).is_ok(), payload_size <= 65_536);
+            }
+        }
+    }
+    let leaf = entry(b"payload").leaf().to_vec();
+    for bit in 0..leaf.len() * 8 {
+        let mut other = leaf.clone();
+        other[bit / 8] ^= 1 << (bit % 8);
+        if let Some(header) = in_place(&other) {
+            assert_eq!(header.to_leaf(), other, "bit {bit}");
+        }
+    }
+    for cut in 0..leaf.len() {
+        assert_eq!(in_place(&leaf[..cut]), None);
+    }
+    for (from, to) in [(0, vec![0x08, 0x82, 0x00]), (0, vec![0x08, 0x00]), (2, vec![0x10, 0x00])] {
+        let mut other = leaf.clone();
+        other.splice(from..from + 2, to);
+        assert_eq!(in_place(&other), None);
+    }
+}
+
 #[test]
 fn a_header_keeps_its_limits() {
     let header = *entry(b"payload").header();

@@ -8,11 +8,14 @@ use super::fold::{FOLD_VERSION, Fold};
 use super::row::{Payloads, ReadError, row_hash};
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
+use crate::workers::{Alone, Workers};
 
 /// The first bytes of what is digested.
 const MAGIC: &[u8; 16] = b"entente list v1\n";
 /// How much is gathered before it is hashed, in bytes.
 const CHUNK_BYTES: usize = 16 << 10;
+/// How many rows are brought together at once.
+const CHUNK_ROWS: usize = 1_024;
 
 /// What is folded: the charter, and each of its units' log up to a size.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +70,19 @@ impl Fold {
     /// # Errors
     /// A [`DigestError`]; rows that were hashed stay so, the others wait for the next call.
     pub fn digest<P: Payloads>(&mut self, frontier: &Frontier, payloads: &P) -> Result<Hash, DigestError<P::Error>> {
+        self.digest_by(frontier, payloads, &Alone)
+    }
+
+    /// As [`digest`](Self::digest), where others help to bring the rows into order and together.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn digest_by<P: Payloads, W: Workers>(
+        &mut self,
+        frontier: &Frontier,
+        payloads: &P,
+        workers: &W,
+    ) -> Result<Hash, DigestError<P::Error>> {
         let folded = frontier.logs.iter().map(|(unit, (size, _))| (unit, size.get()));
         let own = self.logs.iter().enumerate().map(|(number, log)| (&log.unit, self.size_of(number)));
         if !folded.eq(own) {
@@ -76,13 +92,19 @@ impl Fold {
         let mut hasher = Hasher::new();
         frontier.feed(&mut hasher);
         hasher.put(&self.counts.rows().to_be_bytes());
-        self.sort();
-        for (entry, _) in self.targets.rows(None) {
-            let text = entry.target.as_str().as_bytes();
-            hasher.put(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
-            hasher.put(text);
-            hasher.put(entry.hash.as_bytes());
-        }
+        self.targets.sort(workers);
+        let targets = &self.targets;
+        let rows = |ids: &[u32]| {
+            let mut bytes = Vec::with_capacity(CHUNK_BYTES);
+            for entry in ids.iter().filter_map(|id| targets.get(*id)).filter(|entry| entry.status().is_some()) {
+                let text = entry.target.as_str().as_bytes();
+                bytes.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
+                bytes.extend_from_slice(text);
+                bytes.extend_from_slice(entry.hash.as_bytes());
+            }
+            bytes
+        };
+        workers.in_order(targets.sorted().chunks(CHUNK_ROWS), rows, |bytes| hasher.put(&bytes));
         Ok(hasher.finish())
     }
 

@@ -3,8 +3,10 @@
 //! Nobody needs the order while a list is built up, so rows are only gathered then, and brought into order all at once
 //! when a digest is wanted: to find the place of each as it comes would read some twenty texts all over the memory.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+
+use crate::workers::Workers;
 
 /// The numbers of targets: those in order, and those that came since.
 #[derive(Debug, Default)]
@@ -17,6 +19,8 @@ pub(super) struct Order {
 const FEW: usize = 8;
 /// Groups of at most so many texts with a common beginning are sorted by comparing what is left of them.
 const GROUP: usize = 8;
+/// So many texts are a piece of work; few in tests, so that these have more than one.
+const PART: usize = if cfg!(test) { 16 } else { 1 << 13 };
 
 impl Order {
     /// Adds a number, which is in it no more than once.
@@ -35,19 +39,24 @@ impl Order {
         self.fresh.retain(|id| keep(*id));
     }
 
+    /// Those in order.
+    pub(super) fn sorted(&self) -> &[u32] {
+        &self.sorted
+    }
+
     /// Brings all into the order of their texts.
-    pub(super) fn sort<'a>(&mut self, text: impl Fn(u32) -> &'a str) {
+    pub(super) fn sort<'a, W: Workers>(&mut self, text: impl Fn(u32) -> &'a str + Sync, workers: &W) {
         let mut fresh = std::mem::take(&mut self.fresh);
         if fresh.is_empty() {
             return;
         }
         if self.sorted.len() / FEW < fresh.len() {
             fresh.append(&mut self.sorted);
-            sort(&mut fresh, &text);
+            sort(&mut fresh, &text, workers);
             self.sorted = fresh;
             return;
         }
-        sort(&mut fresh, &text);
+        sort(&mut fresh, &text, workers);
         // From the end: what stands behind the place of each moves as far as there are fresh ones before it.
         let mut end = self.sorted.len();
         self.sorted.resize(end.saturating_add(fresh.len()), 0);
@@ -87,31 +96,53 @@ impl Order {
 }
 
 /// Sorts by texts that differ, eight bytes at a time: those that begin alike are sorted by the eight bytes after that, and
-/// so on. Each text is read once from its beginning to where it differs, and not at each comparison.
-fn sort<'a>(ids: &mut Vec<u32>, text: impl Fn(u32) -> &'a str) {
-    let mut keyed: Vec<(u64, u32)> = ids.iter().map(|id| (0, *id)).collect();
-    let mut groups = vec![(0..keyed.len(), 0_usize)];
-    while let Some((range, depth)) = groups.pop() {
-        let Some(group) = keyed.get_mut(range.clone()) else { continue };
-        let rest = |id: u32| text(id).as_bytes().get(depth..).unwrap_or_default();
-        if group.len() <= GROUP {
-            group.sort_unstable_by(|(_, a), (_, b)| rest(*a).cmp(rest(*b)));
+/// so on. Each text is read once from its beginning to where it differs, and not at each comparison. The texts of a large
+/// group are read side by side, and so are the groups that it falls into.
+fn sort<'a, W: Workers>(ids: &mut Vec<u32>, text: impl Fn(u32) -> &'a str + Sync, workers: &W) {
+    let mut keyed: Vec<Keyed> = ids.iter().map(|id| (0, *id)).collect();
+    let (mut large, mut parts): (Vec<(&mut [Keyed], usize)>, Vec<_>) = (vec![(&mut keyed, 0)], Vec::new());
+    while let Some((group, depth)) = large.pop() {
+        if group.len() <= PART {
+            parts.push((group, depth));
             continue;
         }
-        group.iter_mut().for_each(|(key, id)| *key = eight(rest(*id)));
-        group.sort_unstable_by_key(|(key, _)| *key);
-        let mut from = range.start;
-        for alike in group.chunk_by(|(a, _), (b, _)| a.cmp(b) == Ordering::Equal) {
-            let end = from.saturating_add(alike.len());
-            // Of texts that differ no two end together.
-            if alike.len() > 1 && alike.first().is_some_and(|(key, _)| *key != 0) {
-                groups.push((from..end, depth.saturating_add(8)));
-            }
-            from = end;
-        }
+        workers.in_order(group.chunks_mut(PART), |chunk| read(chunk, depth, &text), |()| {});
+        split(group, depth, &mut large);
     }
+    let in_part = |part: (&mut [Keyed], usize)| {
+        let mut groups = vec![part];
+        while let Some((group, depth)) = groups.pop() {
+            if group.len() <= GROUP {
+                let rest = |id: u32| text(id).as_bytes().get(depth..).unwrap_or_default();
+                group.sort_unstable_by(|(_, a), (_, b)| rest(*a).cmp(rest(*b)));
+                continue;
+            }
+            read(group, depth, &text);
+            split(group, depth, &mut groups);
+        }
+    };
+    workers.in_order(parts.into_iter(), in_part, |()| {});
     ids.clear();
     ids.extend(keyed.into_iter().map(|(_, id)| id));
+}
+
+/// Eight bytes of a text, and its number.
+type Keyed = (u64, u32);
+
+/// Reads the eight bytes of each that come after so many.
+fn read<'a>(group: &mut [Keyed], depth: usize, text: impl Fn(u32) -> &'a str) {
+    group.iter_mut().for_each(|(key, id)| *key = eight(text(*id).as_bytes().get(depth..).unwrap_or_default()));
+}
+
+/// Sorts by the eight bytes that were read, and gives those that have them in common.
+fn split<'k>(group: &'k mut [Keyed], depth: usize, groups: &mut Vec<(&'k mut [Keyed], usize)>) {
+    group.sort_unstable_by_key(|(key, _)| *key);
+    for alike in group.chunk_by_mut(|(a, _), (b, _)| a == b) {
+        // Of texts that differ no two end together.
+        if alike.len() > 1 && alike.first().is_some_and(|(key, _)| *key != 0) {
+            groups.push((alike, depth.saturating_add(8)));
+        }
+    }
 }
 
 /// The first eight bytes as a number that orders as they do. No text has a byte 0, so one that ends comes first.

@@ -6,6 +6,7 @@ use super::slot::{About, Base, End, Key, Slot};
 use crate::ids::{RecordId, UnitId};
 use crate::record::{RecordKind, Target};
 use crate::wire::RecordRef;
+use crate::workers::Alone;
 
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl Fold {
 
     /// Brings the rows into order, as a digest does. No answer changes by it.
     pub fn sort(&mut self) {
-        self.targets.sort();
+        self.targets.sort(&Alone);
     }
 
     /// The index of the first standing referral of a target by this unit.

@@ -10,6 +10,7 @@ use super::order::Order;
 use super::slot::Key;
 use crate::hash::Hash;
 use crate::record::Target;
+use crate::workers::Workers;
 
 /// What is known of a target. It is kept as long as a statement that is not erased names the target, and is a row of
 /// the list while one of those is a referral or a hold.
@@ -211,7 +212,7 @@ impl Targets {
     }
 
     /// Brings the rows into order, and forgets what was removed.
-    pub(super) fn sort(&mut self) {
+    pub(super) fn sort<W: Workers>(&mut self, workers: &W) {
         let Self { entries, free, order, unlisted, .. } = self;
         if std::mem::take(unlisted) {
             order.retain(|id| {
@@ -226,7 +227,13 @@ impl Targets {
                 ordered
             });
         }
-        order.sort(|id| text(entries, id));
+        let entries = &*entries;
+        order.sort(|id| text(entries, id), workers);
+    }
+
+    /// The numbers of the rows, and of what is none any more, in order: as far as they were brought into it.
+    pub(super) fn sorted(&self) -> &[u32] {
+        self.order.sorted()
     }
 
     /// How many rows are not in order.

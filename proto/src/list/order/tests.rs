@@ -2,6 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::workers::Alone;
 
 /// Distinct texts, many with long common beginnings.
 fn any_texts() -> impl Strategy<Value = Vec<String>> {
@@ -35,7 +36,7 @@ proptest! {
         for id in 0..texts.len() {
             order.add(id as u32);
             if sorts.contains(&id) {
-                order.sort(text);
+                order.sort(text, &Alone);
                 prop_assert_eq!(order.unsorted(), 0);
             }
         }
@@ -50,7 +51,7 @@ proptest! {
         let expected: Vec<&str> =
             expected.into_iter().filter(|text| kept(texts.iter().position(|own| own == text).unwrap() as u32)).collect();
         prop_assert_eq!(in_order(&order, &texts, None), expected.clone());
-        order.sort(text);
+        order.sort(text, &Alone);
         prop_assert_eq!(in_order(&order, &texts, None), expected);
     }
 }
@@ -62,9 +63,9 @@ fn few_texts_find_their_places_among_many() {
     let text = |id: u32| texts[id as usize].as_str();
     let mut order = Order::default();
     (0..950).for_each(|id| order.add(id));
-    order.sort(text);
+    order.sort(text, &Alone);
     (950..1_000).for_each(|id| order.add(id));
-    order.sort(text);
+    order.sort(text, &Alone);
     let all: Vec<String> = (0..1_000).map(|n| format!("domain:{n:03}.example")).collect();
     assert_eq!(in_order(&order, &texts, None), all.iter().map(String::as_str).collect::<Vec<_>>());
     assert!(order.sorted.len() == 1_000 && order.fresh.is_empty());
