@@ -307,12 +307,18 @@ fn no_core_dumps() -> Result<(), RunError> {
 }
 
 fn log_to_stderr(config: &Config) {
-    let level = tracing_subscriber::filter::LevelFilter::from(config.log.level);
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    let level = LevelFilter::from(config.log.level);
+    // Each try of each call to storage is told there; the node says itself what came of all of them.
+    let storage = if level == LevelFilter::INFO { LevelFilter::WARN } else { level };
+    let told = Targets::new().with_default(level).with_target("object_store", storage);
     let lines = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level).with_target(false);
     // A second call, in a process that runs more than one node, changes nothing.
     let _ = match config.log.format {
-        LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
-        LogFormat::Json => lines.json().try_init(),
+        LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).finish().with(told).try_init(),
+        LogFormat::Json => lines.json().finish().with(told).try_init(),
     };
 }
 

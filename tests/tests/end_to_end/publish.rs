@@ -8,6 +8,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use entente_proto::audit::{Part, bundles, part, tile, upper_tiles};
+use entente_proto::ids::Size;
 use entente_tests::bucket::{Bucket, ECHO, KEY, Mood, NAME, SECRET};
 use entente_tests::network::{Network, Node, run};
 use entente_tests::said::Said;
@@ -353,6 +355,10 @@ fn whichever_write_was_the_last_the_publication_is_whole() {
         // A round that the node begins by itself meanwhile has no more writes than this one.
         bucket.set(Mood::Writes(0));
         sizes.push(whole(&from, &beside(&network, &format!("after-{writes}")), Some(&bucket)));
+        // So it is for whoever reads by the checkpoint alone, as C2SP tlog-tiles has it.
+        for path in tiles_of(&bucket, "BE") {
+            assert!(bucket.objects().contains_key(&path), "after {writes} writes the checkpoint has no {path}");
+        }
         if said.code == Some(0) {
             break;
         }
@@ -362,6 +368,16 @@ fn whichever_write_was_the_last_the_publication_is_whole() {
     assert_eq!((sizes.first(), sizes.last()), (Some(&251), Some(&271)), "{sizes:?}");
     let left = bucket.objects();
     assert!(left.keys().all(|key| !key.starts_with("be/next/")), "{:?}", left.keys());
+}
+
+/// The tiles and bundles that a log has whose checkpoint lies in the bucket.
+fn tiles_of(bucket: &Bucket, unit: &str) -> Vec<String> {
+    let note = String::from_utf8(bucket.objects()[&format!("be/logs/{unit}/checkpoint")].to_vec()).unwrap();
+    let size = Size::new(note.lines().nth(1).unwrap().parse().unwrap()).unwrap();
+    let unit = unit.parse().unwrap();
+    let parts = bundles(size).flat_map(|(number, width)| Part::ALL.map(|which| part(&unit, which, number, width)));
+    let upper = upper_tiles(size).map(|(level, number, width)| tile(&unit, level, number, width));
+    parts.chain(upper).map(|path| format!("be/{path}")).collect()
 }
 
 #[test]
@@ -405,4 +421,5 @@ fn storage_that_fails_is_told_and_tried_again_and_no_secret_is_shown() {
     let shown =
         format!("{}{}", be.log(), run(PROGRAM, &["status", "--home", be.directory().to_str().unwrap()], b"").out);
     assert!(!shown.contains(SECRET) && !shown.contains(ECHO), "{shown}");
+    assert_eq!(be.logged(0, &["retry"]), [] as [String; 0], "each fault is logged once");
 }
