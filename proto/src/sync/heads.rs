@@ -91,6 +91,10 @@ impl Engine {
         leaves: &impl LeafHashes,
     ) -> Result<(), Fault> {
         for head in &frame.heads {
+            if !self.logs.contains_key(&head.unit) {
+                // Of a log that no charter here lists nothing is remembered: a partner can invent any number of them.
+                continue;
+            }
             if let Some(note) = &head.bridge {
                 // Named first: it must not be forgotten because of what is newer.
                 if let (Some(size), Some(log)) = (size_of(note), self.logs.get_mut(&head.unit)) {
