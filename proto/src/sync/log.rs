@@ -299,8 +299,11 @@ impl Log {
         }
         let held = |(size, known): &(&Size, &Known)| self.within_limit(**size) && self.holds(**size, known);
         let newest = self.known.iter().rev().find(held).map(|(_, known)| &known.head);
-        let head =
-            newest.or(self.certified.as_ref()).filter(|head| self.stopped.as_ref() != Some(head.signed().key()))?;
+        // Behind a base the certified checkpoint is the old key's, of which this node may have cosigned another branch.
+        let counts = |head: &&Sighting| {
+            self.eras.may_fork(head.signed().key()) && self.stopped.as_ref() != Some(head.signed().key())
+        };
+        let head = newest.or(self.certified.as_ref()).filter(counts)?;
         let newest = head.checkpoint();
         self.replica.ordered_up_to(newest.size)?;
         let mut keys = self.eras.rule(newest.size)?.mirrors_of(own);
