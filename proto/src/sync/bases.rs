@@ -12,8 +12,9 @@
 //! nothing that the base cuts off was or will be certified.
 //!
 //! # How that is made sure of
-//! 1. Whoever signs a charter with a base first stops cosigning that log under its old key, durably. So what is inside stays
-//!    inside, and a signature of a unit that is inside says so to everybody, on the charter itself.
+//! 1. Whoever signs a charter with a base first stops cosigning that log under its old key, durably, and under the keys of all
+//!    later versions that the log may still turn to. So what is inside stays inside, and a signature of a unit that is inside
+//!    says so to everybody, on the charter itself.
 //! 2. A node that is inside (it holds the base and cosigned nothing beyond it) may sign at once.
 //! 3. A node that is outside, or does not hold the base and so cannot tell, signs only when enough others have signed that cosign
 //!    the log: `m - q + 1`, and `f - 1` more for those that may lie besides the author, under every version of the charter that may
@@ -191,14 +192,17 @@ impl Engine {
         let mut stops = Vec::new();
         for (unit, base) in units.filter_map(|unit| Some((unit, unit.base?))) {
             let Some(log) = self.logs.get(&unit.id) else { continue };
+            let mut keys = log.eras.uncertain_keys();
+            // One that is on its way to the disk too.
+            keys.extend(self.received.newest().unit(&unit.id).map(|unit| &unit.log_key));
+            let stays = keys.contains(&unit.log_key);
             self.judge_base(log, base, &signed, leaves)?;
-            let Some(era) = log.eras.current() else { continue };
             let own = unit.id == self.setup.unit;
             if own {
-                self.judge_own(log, base, era.keys.log_key == unit.log_key, leaves)?;
+                self.judge_own(log, base, stays, leaves)?;
             }
             if !own || anew {
-                stops.push((unit.id.clone(), era.keys.log_key.clone()));
+                stops.extend(keys.into_iter().map(|key| (unit.id.clone(), key.clone())));
             }
         }
         Ok(stops)
@@ -207,7 +211,7 @@ impl Engine {
     /// Nothing more of a log is cosigned under a key; the journal is to have that.
     pub fn stop_cosigning(&mut self, unit: &UnitId, key: VerifierKey) {
         if let Some(log) = self.logs.get_mut(unit) {
-            log.stopped = Some(key);
+            log.stopped.insert(key);
         }
     }
 

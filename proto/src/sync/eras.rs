@@ -263,6 +263,11 @@ impl Eras {
         self.list.iter().skip(self.era_after(self.settled))
     }
 
+    /// Their log keys: any of them may sign the log, now or when it has turned.
+    pub(super) fn uncertain_keys(&self) -> BTreeSet<&VerifierKey> {
+        self.uncertain().map(|era| &era.keys.log_key).collect()
+    }
+
     /// The newest era that an `Adopt` in the log leads to, settled or not.
     pub(super) fn adopted(&self) -> Option<&Era> {
         self.list.get(self.era_after(self.turns.len()))

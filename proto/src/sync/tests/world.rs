@@ -43,8 +43,8 @@ pub(super) struct Journal {
     first: usize,
     entries: Vec<Entry>,
     lost: Option<String>,
-    /// Whose logs are not cosigned any more under which key.
-    pub(super) stopped: BTreeMap<UnitId, VerifierKey>,
+    /// Whose logs are not cosigned any more under which keys.
+    pub(super) stopped: BTreeMap<UnitId, BTreeSet<VerifierKey>>,
     /// Of which charters the bases were taken for logs.
     rebased: BTreeSet<(UnitId, Hash)>,
     /// Which charters were signed.
@@ -236,7 +236,7 @@ impl Node {
             cosigned: journal.cosigned.get(unit).cloned(),
             bound: journal.bounds.get(unit).copied(),
             owed,
-            stopped: journal.stopped.get(unit).cloned(),
+            stopped: journal.stopped.get(unit).cloned().unwrap_or_default(),
             rekeyed: own && journal.signed_charters.contains(&self.disk.charters.as_ref().unwrap().newest().digest()),
         }
     }
