@@ -34,7 +34,9 @@
 //! # Founding anew
 //! A version 1 that continues another charter has a base for every log, and is signed by all that it lists and by nobody else. The
 //! same rules hold for it. Its own log a unit signs no further, durably, before it signs such a charter, and its base must contain
-//! all that it signed, unless it gets a new log key: what one key has signed, that key never contradicts.
+//! all that it signed, unless it gets a new log key: what one key has signed, that key never contradicts. So where a key stays,
+//! nobody signs the charter where that key signed two branches, and rule 3 helps no cosigner that is outside: it would have to
+//! contradict what it cosigned.
 //!
 //! # Taking it up
 //! A node that has such a charter durable puts its name to nothing more and starts anew. At the start [`rebase`] says what of
@@ -49,7 +51,7 @@ use super::heads::size_of;
 use super::log::Log;
 use super::replica::Replica;
 use super::sighting::Sighting;
-use crate::charter::{Base, Charter, CharterChain, UnverifiedCharter};
+use crate::charter::{Base, Charter, CharterChain, Terms, UnverifiedCharter};
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
 use crate::note::VerifierKey;
@@ -170,6 +172,12 @@ const fn inside_needed(quorum: Quorum) -> usize {
     quorum.others().saturating_sub(quorum.needed()).saturating_add(1).saturating_add(liars)
 }
 
+/// Rule 5.
+fn reaches_certified(log: &Log, base: Base) -> Result<(), String> {
+    let certified = log.certified_size().max(log.told_sure);
+    if certified > base.size { Err(beyond(&log.unit, base, certified)) } else { Ok(()) }
+}
+
 impl Engine {
     /// Whether this node may put its name to a charter, as far as the bases in it go; if so, which logs it must stop cosigning
     /// before, and under which key.
@@ -189,6 +197,8 @@ impl Engine {
                 units.clone().filter(|unit| charter.has_signed(&unit.charter_key)).map(|unit| unit.id.clone()).collect()
             }
         };
+        let listed = charter.terms().units.contains_key(&self.setup.unit);
+        let named = self.has_answered_for(charter);
         let mut stops = Vec::new();
         for (unit, base) in units.filter_map(|unit| Some((unit, unit.base?))) {
             let Some(log) = self.logs.get(&unit.id) else { continue };
@@ -196,6 +206,11 @@ impl Engine {
             // One that is on its way to the disk too.
             keys.extend(self.received.newest().unit(&unit.id).map(|unit| &unit.log_key));
             let stays = keys.contains(&unit.log_key);
+            reaches_certified(log, base)?;
+            // A unit that leaves cosigns nothing more that could contradict.
+            if stays && listed {
+                self.judge_kept(log, base, named, leaves)?;
+            }
             self.judge_base(log, base, &signed, leaves)?;
             let own = unit.id == self.setup.unit;
             if own {
@@ -206,6 +221,17 @@ impl Engine {
             }
         }
         Ok(stops)
+    }
+
+    /// Whether this node has found the bases in a charter good and stopped for them before: its keys sign the charter only then.
+    fn has_answered_for(&self, charter: &UnverifiedCharter) -> bool {
+        let own = |terms: &Terms| {
+            let unit = terms.units.get(&self.setup.unit);
+            unit.map(|unit| [unit.log_key.clone(), unit.mirror_key.clone()]).into_iter().flatten().collect::<Vec<_>>()
+        };
+        // A new key that a draft gives to this unit may be anybody's.
+        let stood = own(self.received.newest().terms());
+        own(charter.terms()).iter().any(|key| stood.contains(key) && charter.has_signed(key))
     }
 
     /// Nothing more of a log is cosigned under a key; the journal is to have that.
@@ -248,11 +274,32 @@ impl Engine {
         Ok(())
     }
 
+    /// Where the log key stays nothing that anybody signed or cosigned under it is ever replaced, so waiting for others helps
+    /// nobody. `named` says that this unit has [answered](Self::has_answered_for) for it already: what it has heard since is no reason
+    /// to stay behind the others.
+    fn judge_kept(&self, log: &Log, base: Base, named: bool, leaves: &impl LeafHashes) -> Result<(), String> {
+        let unit = &log.unit;
+        let own = *unit == self.setup.unit;
+        let cosigned = log.cosigned.map_or(Size::ZERO, |(size, _)| size);
+        let fault = match named {
+            // Whatever happened to this node since, no base can take back what it cosigned.
+            true if !own && cosigned > base.size => format!("this node has cosigned {cosigned} entries under that key"),
+            true => return Ok(()),
+            false if log.forked => "that key has signed two branches".to_owned(),
+            false if !own && !log.is_inside(base, leaves) => format!(
+                "this node has cosigned {cosigned} entries under that key, and does not hold all that in the base: let it fetch what others \
+                 hold"
+            ),
+            false => return Ok(()),
+        };
+        Err(format!(
+            "the charter lets the log of {unit} go on from {} entries under the log key that it has, and {fault}. Compose it anew with a base \
+             that contains more, or with a new log key for {unit}",
+            base.size
+        ))
+    }
+
     fn judge_base(&self, log: &Log, base: Base, signed: &[UnitId], leaves: &impl LeafHashes) -> Result<(), String> {
-        let certified = log.certified_size().max(log.told_sure);
-        if certified > base.size {
-            return Err(beyond(&log.unit, base, certified));
-        }
         if log.unit == self.setup.unit || log.is_inside(base, leaves) {
             return Ok(());
         }

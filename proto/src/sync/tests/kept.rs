@@ -33,6 +33,102 @@ fn stands(world: &World, at: usize) -> crate::sync::Standing {
     world.nodes[at].engine.as_ref().unwrap().standing().clone()
 }
 
+/// BE's third entry reaches FR alone, which cosigns it. Gives the base of two entries.
+fn shown_to_one() -> (World, Base) {
+    let mut world = at_work(&FOUR, 5);
+    let short = end(&world, 0);
+    for (a, b) in [(0, 2), (0, 3), (1, 2), (1, 3)] {
+        world.block(a, b);
+    }
+    world.submit(0, 1);
+    world.until("FR has cosigned it", |w| w.nodes[1].cosigned[&id("BE")].last().unwrap().0 == size(3));
+    (world, short)
+}
+
+#[test]
+fn who_cosigned_beyond_a_base_never_signs_it_where_the_log_key_stays() {
+    let (mut world, short) = shown_to_one();
+    let mut bases = ends(&world);
+    bases[0].1 = short;
+    let mut draft = refound(&world.charters, &[], &bases);
+    for at in [2, 3] {
+        sign(&mut world, at, &mut draft).unwrap();
+    }
+    let refused = sign(&mut world, 1, &mut draft).unwrap_err();
+    assert!(refused.contains("cosigned 3 entries") && refused.contains("a new log key for BE"), "{refused}");
+    // With another key it waits for enough others, as ever.
+    let mut draft = refound_renewing(&world.charters, &[], &bases, &["BE"]);
+    for at in [2, 3, 1] {
+        sign(&mut world, at, &mut draft).unwrap();
+    }
+}
+
+#[test]
+fn who_does_not_hold_a_base_signs_it_where_the_log_key_stays_only_when_it_does() {
+    let (mut world, _) = shown_to_one();
+    let mut draft = refound(&world.charters, &[], &ends(&world));
+    // FR holds BE's third entry, NL does not; it has cosigned two.
+    for at in [0, 1] {
+        sign(&mut world, at, &mut draft).unwrap();
+    }
+    let refused = sign(&mut world, 2, &mut draft).unwrap_err();
+    assert!(refused.contains("let it fetch what others hold"), "{refused}");
+    world.blocked.clear();
+    world.until("NL holds it", |w| w.log(2, 0).size == size(3));
+    sign(&mut world, 2, &mut draft).unwrap();
+}
+
+#[test]
+fn a_log_whose_key_signed_two_branches_is_not_founded_anew_with_that_key() {
+    let (mut world, twin) = two_faced(&FOUR, 31);
+    for face in [0, twin] {
+        world.submit(face, 2);
+    }
+    let mut turns = 0;
+    world.until_with(
+        "all know",
+        |w| ended_alike(w, &[1, 2, 3]),
+        |w| {
+            turns += 1;
+            w.hang_up(if turns % 2 == 0 { 0 } else { twin });
+        },
+    );
+    let head = world.log(1, 0).certified.unwrap().checkpoint().clone();
+    let mut bases = ends(&world);
+    bases[0].1 = Base { size: head.size, root: head.root };
+    let mut draft = refound(&world.charters, &[], &bases);
+    for at in [1, 2, 3] {
+        let refused = sign(&mut world, at, &mut draft).unwrap_err();
+        assert!(refused.contains("signed two branches") && refused.contains("a new log key for BE"), "{refused}");
+    }
+    // With a new one those who cosigned beyond the base sign after the others.
+    let mut draft = refound_renewing(&world.charters, &[], &bases, &["BE"]);
+    let mut open = vec![1, 2, 3];
+    for _ in 0..3 {
+        open.retain(|at| sign(&mut world, *at, &mut draft).is_err());
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn what_a_unit_signed_it_takes_up_also_where_the_author_shows_two_branches_since() {
+    let mut world = at_work(&FOUR, 6);
+    let mut draft = refound(&world.charters, &[], &ends(&world));
+    for at in 0..4 {
+        sign(&mut world, at, &mut draft).unwrap();
+    }
+    let charter = draft.verify_first().unwrap();
+    let node = &mut world.nodes[1];
+    let engine = node.engine.as_mut().unwrap();
+    engine.logs.get_mut(&id("BE")).unwrap().forked = true;
+    engine.check_bases(&charter, &node.disk).unwrap();
+    // Nobody else's hand makes it this unit's word.
+    let mut other = refound(&world.charters, &[], &ends(&world));
+    sign_all(&mut other, ["BE", "NL", "UK"].map(id));
+    let node = &world.nodes[1];
+    assert!(node.engine.as_ref().unwrap().judge_bases(&other, &node.disk).is_err());
+}
+
 /// Everybody but BE has a version that gives BE a new log key. BE has not taken it up.
 fn key_change_not_taken_up() -> World {
     let mut world = at_work(&FOUR, 51);
