@@ -35,8 +35,8 @@
 //! A version 1 that continues another charter has a base for every log, and is signed by all that it lists and by nobody else. The
 //! same rules hold for it. Its own log a unit signs no further, durably, before it signs such a charter, and its base must contain
 //! all that it signed, unless it gets a new log key: what one key has signed, that key never contradicts. So where a key stays,
-//! nobody signs the charter where that key signed two branches, and rule 3 helps no cosigner that is outside: it would have to
-//! contradict what it cosigned.
+//! a unit that does not know what it signed does not sign the charter, nobody does where that key signed two branches, and rule 3
+//! helps no cosigner that is outside: it would have to contradict what it cosigned.
 //!
 //! # Taking it up
 //! A node that has such a charter durable puts its name to nothing more and starts anew. At the start [`rebase`] says what of
@@ -286,6 +286,9 @@ impl Engine {
             true if !own && cosigned > base.size => format!("this node has cosigned {cosigned} entries under that key"),
             true => return Ok(()),
             false if log.forked => "that key has signed two branches".to_owned(),
+            false if own && self.own.standing.recovers() => {
+                "this node does not know all that it signed with that key".to_owned()
+            }
             false if !own && !log.is_inside(base, leaves) => format!(
                 "this node has cosigned {cosigned} entries under that key, and does not hold all that in the base: let it fetch what others \
                  hold"

@@ -268,6 +268,12 @@ impl Eras {
         self.uncertain().map(|era| &era.keys.log_key).collect()
     }
 
+    /// Whether the log is to go on from a base under a key that it never had.
+    pub(super) fn goes_on_under_new_key(&self) -> bool {
+        let key = |era: usize| self.list.get(era).map(|era| &era.keys.log_key);
+        self.pending_base().is_some_and(|due| (0..due.era).all(|before| key(before) != key(due.era)))
+    }
+
     /// The newest era that an `Adopt` in the log leads to, settled or not.
     pub(super) fn adopted(&self) -> Option<&Era> {
         self.list.get(self.era_after(self.turns.len()))

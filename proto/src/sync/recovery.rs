@@ -129,7 +129,7 @@ impl Engine {
                 let answered: BTreeSet<UnitId> = answers.map(|(unit, _)| unit.clone()).collect();
                 // Under a new key nothing was signed: the base says where it goes on.
                 let own = self.logs.get(&self.setup.unit);
-                let fresh = self.own.rekeyed && own.is_some_and(|log| log.eras.pending_base().is_some());
+                let fresh = self.own.rekeyed && own.is_some_and(|log| log.eras.goes_on_under_new_key());
                 if (fresh || answered.len() >= others) && !self.recovery.regaining {
                     self.regain();
                 }

@@ -129,6 +129,77 @@ fn what_a_unit_signed_it_takes_up_also_where_the_author_shows_two_branches_since
     assert!(node.engine.as_ref().unwrap().judge_bases(&other, &node.disk).is_err());
 }
 
+/// BE loses its disks, and UK, which alone would tell what BE signed last, is gone.
+fn author_lost_its_disks() -> World {
+    let mut world = at_work(&FOUR, 41);
+    for (a, b) in [(0, 1), (0, 2), (1, 3), (2, 3)] {
+        world.block(a, b);
+    }
+    world.submit(0, 1);
+    world.until("UK alone has seen it", |w| w.log(3, 0).size == size(3));
+    world.kill(3);
+    world.kill(0);
+    world.nodes[0].disk.lose_database();
+    world.nodes[0].disk.lose_journal();
+    world.blocked.clear();
+    world.start(0);
+    world.until("it waits for UK", |w| w.nodes[0].engine.as_ref().unwrap().standing().cosigns());
+    assert!(stands(&world, 0).recovers());
+    world
+}
+
+/// The network without UK; BE's log goes on from what FR has of it.
+fn without_uk(world: &World, renewed: &[&str]) -> UnverifiedCharter {
+    let log = tree(world, 1, &id("BE"));
+    let be = Base { size: size(2), root: root(&log, size(2)).unwrap() };
+    refound_renewing(&world.charters, &["UK"], &[("BE", be), ("FR", end(world, 1)), ("NL", end(world, 2))], renewed)
+}
+
+#[test]
+fn an_author_that_does_not_know_what_it_signed_signs_no_charter_that_keeps_its_log_key() {
+    let mut world = author_lost_its_disks();
+    let mut draft = without_uk(&world, &[]);
+    for at in [1, 2] {
+        sign(&mut world, at, &mut draft).unwrap();
+    }
+    let refused = sign(&mut world, 0, &mut draft).unwrap_err();
+    assert!(
+        refused.contains("does not know all that it signed") && refused.contains("a new log key for BE"),
+        "{refused}"
+    );
+    // With a new one it goes on, whoever is gone.
+    let mut draft = without_uk(&world, &["BE"]);
+    for at in [0, 1, 2] {
+        sign(&mut world, at, &mut draft).unwrap();
+    }
+    for at in [0, 1, 2] {
+        bring_anew(&mut world, at, &draft);
+    }
+    world.charters.refound(&draft).unwrap();
+    world.submit(0, 1);
+    world.until("it is certified", |w| w.certified(1)[0] == 2 + 1 + 1);
+}
+
+#[test]
+fn an_author_that_lost_its_journal_regains_its_log_at_once_only_under_a_key_that_it_never_had() {
+    for renewed in [&[][..], &["BE"]] {
+        let mut world = author_lost_its_disks();
+        let mut draft = without_uk(&world, renewed);
+        // As if BE had found it good before it lost its disks.
+        sign_all(&mut draft, ["BE", "FR", "NL"].map(id));
+        for at in [0, 1, 2] {
+            world.nodes[at].disk.journal.signed_charters.insert(draft.digest());
+            bring_anew(&mut world, at, &draft);
+        }
+        world.charters.refound(&draft).unwrap();
+        world.step_until("it knows what it cosigned", |w| stands(w, 0).cosigns());
+        // NL, whose answer about BE's own log it needs, is away.
+        world.kill(2);
+        steps(&mut world, 60_000);
+        assert_eq!(stands(&world, 0).recovers(), renewed.is_empty(), "{renewed:?}: {:?}", stands(&world, 0));
+    }
+}
+
 /// Everybody but BE has a version that gives BE a new log key. BE has not taken it up.
 fn key_change_not_taken_up() -> World {
     let mut world = at_work(&FOUR, 51);
