@@ -225,9 +225,22 @@ impl Eras {
         self.blocked = unjudged.or_else(|| self.base_after(at).map(|due| due.base.size.get()));
     }
 
-    /// Whether an `Adopt` that leads to this era takes the log on from a base.
+    /// Whether an `Adopt` that leads to this era takes the log on from a base. One that names a version with a base further on, or
+    /// any after that, does not: the log reaches that version only behind its own base.
     fn goes_on(&self, due: PendingBase, era: usize, index: u64) -> bool {
-        era >= due.era && due.base.size.get() == index && self.met.contains(&due.base.size)
+        let short_of_next = self.base_after(due.era).is_none_or(|next| era < next.era);
+        era >= due.era && short_of_next && due.base.size.get() == index && self.met.contains(&due.base.size)
+    }
+
+    /// What the next `Adopt` in the log is to name: the newest version, or the last before one whose base lies beyond the
+    /// base that the log goes on from now.
+    pub(super) fn next_adoption(&self) -> Option<Adoption> {
+        let beyond = self.pending_base().and_then(|due| self.base_after(due.era));
+        let era = match beyond {
+            Some(beyond) => self.list.get(beyond.era.checked_sub(1)?),
+            None => self.list.last(),
+        };
+        era.map(|era| Adoption { version: era.version.into(), digest: era.digest })
     }
 
     /// The first base that a log which is in this era has to go on from.

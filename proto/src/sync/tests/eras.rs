@@ -169,6 +169,31 @@ fn a_base_that_begins_no_earlier_than_a_later_one_has_nothing_to_say_any_more() 
 }
 
 #[test]
+fn a_version_with_a_base_further_on_is_not_reached_from_the_base_of_one_before() {
+    let chain = based(9);
+    let mut eras = Eras::new(&chain, &id("BE")).unwrap();
+    for base in eras.unmet_bases(size(20)) {
+        eras.base_met(base);
+    }
+    eras.found(5, Some(adopting(&chain, 3)));
+    assert_eq!((eras.pending_base().map(|due| due.version), eras.limit()), (Some(2), Some(size(5))));
+    assert_eq!(eras.log_key(size(6)), None);
+    // The author names what it can reach.
+    let mut eras = Eras::new(&chain, &id("BE")).unwrap();
+    for base in eras.unmet_bases(size(20)) {
+        eras.base_met(base);
+    }
+    for (index, version) in [(5, 2), (9, 3)] {
+        assert_eq!(eras.next_adoption(), Some(adopting(&chain, version)));
+        eras.found(index, Some(adopting(&chain, version)));
+    }
+    assert_eq!((eras.pending_base(), eras.log_key(size(10))), (None, Some(&log_key(2))));
+    // Where that of the later one is no further, it is reached at once.
+    let eras = Eras::new(&based(4), &id("BE")).unwrap();
+    assert_eq!(eras.next_adoption(), Some(adopting(&based(4), 3)));
+}
+
+#[test]
 fn adopts_that_lead_nowhere_cost_their_own_reading_and_no_more() {
     const MANY: u64 = 100_000;
     let chain = based(9);
