@@ -331,6 +331,9 @@ pub enum Action {
     Lose {
         /// Why, in words.
         reason: String,
+        /// A checkpoint of another unit's log that turned out to be cosigned by this node: it is journalled in the same step that
+        /// whatever is cosigned must extend it.
+        shown: Option<(UnitId, Size, Hash)>,
     },
     /// All partners have told how far they hold the own log, and the store holds it so far: journal that it was signed so
     /// far, and the checkpoints that bind this node in other logs, then say [`Event::Regained`].

@@ -104,6 +104,8 @@ pub(super) struct Node {
     pub(super) certified: Vec<(UnitId, Size, Hash)>,
     /// How often it cut a log back.
     pub(super) rewound: usize,
+    /// How often it found out that its journal does not know all that it signed.
+    pub(super) losses: usize,
     /// It goes on as if nothing were wrong with its keys.
     pub(super) dishonest: bool,
     /// Every size of a log that it was told is certified.
@@ -175,6 +177,7 @@ impl Node {
             unrepairable: Vec::new(),
             certified: Vec::new(),
             rewound: 0,
+            losses: 0,
             dishonest: false,
             told_certified: Vec::new(),
         }
@@ -634,8 +637,12 @@ impl World {
                 node.todo.push_back(Todo::Own(vec![entry]));
                 return;
             }
-            Todo::Write(Action::Lose { reason }) => {
+            Todo::Write(Action::Lose { reason, shown }) => {
                 node.disk.journal.lost = Some(reason);
+                node.losses += 1;
+                if let Some((unit, size, root)) = shown {
+                    node.disk.journal.bounds.insert(unit, (size, root));
+                }
                 return;
             }
             Todo::Write(Action::Regain { size, signed, bounds }) => {
