@@ -143,9 +143,11 @@ fn act(core: &Arc<Core>, action: Action) {
                 let _ = close.send(fault);
             }
         }
-        Action::Lose { reason } => {
+        Action::Lose { reason, shown } => {
             tracing::error!(reason, "this node does not know all that it signed: it recovers");
-            append(core, &[JournalRecord::Lost(reason)], || {});
+            let bound = shown.map(|(unit, size, root)| JournalRecord::Bound { unit, size, root });
+            let records: Vec<_> = [JournalRecord::Lost(reason)].into_iter().chain(bound).collect();
+            append(core, &records, || {});
         }
         Action::Regain { size, signed, bounds } => {
             let bound = |(unit, size, root)| JournalRecord::Bound { unit, size, root };

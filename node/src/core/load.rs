@@ -195,7 +195,7 @@ pub(super) fn read_log(
         cosigned: None,
         bound: memory.bounds.get(unit).copied(),
         owed: None,
-        stopped: memory.stopped.get(unit).cloned(),
+        stopped: memory.stopped.get(unit).cloned().unwrap_or_default(),
         rekeyed: own.is_some() && memory.rekeyed,
     };
     if own.is_some() {

@@ -1,6 +1,6 @@
 //! What a replay of the journal yields: the node's word, and what must go back into the database.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
@@ -32,8 +32,8 @@ pub struct Memory {
     pub proposals: BTreeMap<SubmissionId, Proposal>,
     /// Charters signed: version and SHA-256 of the text.
     pub charters: BTreeMap<u64, Hash>,
-    /// Whose logs are not cosigned any more under which log key.
-    pub stopped: BTreeMap<UnitId, VerifierKey>,
+    /// Whose logs are not cosigned any more under which log keys.
+    pub stopped: BTreeMap<UnitId, BTreeSet<VerifierKey>>,
     /// Which charters' bases were taken for which logs.
     pub replaced: BTreeMap<UnitId, Vec<(Size, Hash, Hash)>>,
     /// Whether a base gave the own log a new key after what was signed was lost, and this journal knows of the signing of that
@@ -125,7 +125,7 @@ impl Memory {
                     *bound = (size, root);
                 }
             }
-            JournalRecord::Stopped { unit, key } => _ = self.stopped.insert(unit, key),
+            JournalRecord::Stopped { unit, key } => _ = self.stopped.entry(unit).or_default().insert(key),
             JournalRecord::Replaced { unit, size, root, charter } => {
                 self.replace(unit, (size, root), charter, own_begun)
             }
@@ -211,7 +211,9 @@ impl Memory {
             let of = move |(size, root, charter)| JournalRecord::Replaced { unit: unit.clone(), size, root, charter };
             taken.into_iter().map(of)
         });
-        let stopped = self.stopped.into_iter().map(|(unit, key)| JournalRecord::Stopped { unit, key });
+        let stopped = self.stopped.into_iter().flat_map(|(unit, keys)| {
+            keys.into_iter().map(move |key| JournalRecord::Stopped { unit: unit.clone(), key })
+        });
         replaced
             .chain(begin)
             .chain(self.entries.into_iter().map(JournalRecord::OwnEntry))

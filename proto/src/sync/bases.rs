@@ -12,8 +12,9 @@
 //! nothing that the base cuts off was or will be certified.
 //!
 //! # How that is made sure of
-//! 1. Whoever signs a charter with a base first stops cosigning that log under its old key, durably. So what is inside stays
-//!    inside, and a signature of a unit that is inside says so to everybody, on the charter itself.
+//! 1. Whoever signs a charter with a base first stops cosigning that log under its old key, durably, and under the keys of all
+//!    later versions that the log may still turn to. So what is inside stays inside, and a signature of a unit that is inside
+//!    says so to everybody, on the charter itself.
 //! 2. A node that is inside (it holds the base and cosigned nothing beyond it) may sign at once.
 //! 3. A node that is outside, or does not hold the base and so cannot tell, signs only when enough others have signed that cosign
 //!    the log: `m - q + 1`, and `f - 1` more for those that may lie besides the author, under every version of the charter that may
@@ -33,7 +34,9 @@
 //! # Founding anew
 //! A version 1 that continues another charter has a base for every log, and is signed by all that it lists and by nobody else. The
 //! same rules hold for it. Its own log a unit signs no further, durably, before it signs such a charter, and its base must contain
-//! all that it signed, unless it gets a new log key: what one key has signed, that key never contradicts.
+//! all that it signed, unless it gets a new log key: what one key has signed, that key never contradicts. So where a key stays,
+//! a unit that does not know what it signed does not sign the charter, nobody does where that key signed two branches, and rule 3
+//! helps no cosigner that is outside: it would have to contradict what it cosigned.
 //!
 //! # Taking it up
 //! A node that has such a charter durable puts its name to nothing more and starts anew. At the start [`rebase`] says what of
@@ -48,7 +51,7 @@ use super::heads::size_of;
 use super::log::Log;
 use super::replica::Replica;
 use super::sighting::Sighting;
-use crate::charter::{Base, Charter, CharterChain, UnverifiedCharter};
+use crate::charter::{Base, Charter, CharterChain, Terms, UnverifiedCharter};
 use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
 use crate::note::VerifierKey;
@@ -169,6 +172,12 @@ const fn inside_needed(quorum: Quorum) -> usize {
     quorum.others().saturating_sub(quorum.needed()).saturating_add(1).saturating_add(liars)
 }
 
+/// Rule 5.
+fn reaches_certified(log: &Log, base: Base) -> Result<(), String> {
+    let certified = log.certified_size().max(log.told_sure);
+    if certified > base.size { Err(beyond(&log.unit, base, certified)) } else { Ok(()) }
+}
+
 impl Engine {
     /// Whether this node may put its name to a charter, as far as the bases in it go; if so, which logs it must stop cosigning
     /// before, and under which key.
@@ -188,26 +197,47 @@ impl Engine {
                 units.clone().filter(|unit| charter.has_signed(&unit.charter_key)).map(|unit| unit.id.clone()).collect()
             }
         };
+        let listed = charter.terms().units.contains_key(&self.setup.unit);
+        let named = self.has_answered_for(charter);
         let mut stops = Vec::new();
         for (unit, base) in units.filter_map(|unit| Some((unit, unit.base?))) {
             let Some(log) = self.logs.get(&unit.id) else { continue };
+            let mut keys = log.eras.uncertain_keys();
+            // One that is on its way to the disk too.
+            keys.extend(self.received.newest().unit(&unit.id).map(|unit| &unit.log_key));
+            let stays = keys.contains(&unit.log_key);
+            reaches_certified(log, base)?;
+            // A unit that leaves cosigns nothing more that could contradict.
+            if stays && listed {
+                self.judge_kept(log, base, named, leaves)?;
+            }
             self.judge_base(log, base, &signed, leaves)?;
-            let Some(era) = log.eras.current() else { continue };
             let own = unit.id == self.setup.unit;
             if own {
-                self.judge_own(log, base, era.keys.log_key == unit.log_key, leaves)?;
+                self.judge_own(log, base, stays, leaves)?;
             }
             if !own || anew {
-                stops.push((unit.id.clone(), era.keys.log_key.clone()));
+                stops.extend(keys.into_iter().map(|key| (unit.id.clone(), key.clone())));
             }
         }
         Ok(stops)
     }
 
+    /// Whether this node has found the bases in a charter good and stopped for them before: its keys sign the charter only then.
+    fn has_answered_for(&self, charter: &UnverifiedCharter) -> bool {
+        let own = |terms: &Terms| {
+            let unit = terms.units.get(&self.setup.unit);
+            unit.map(|unit| [unit.log_key.clone(), unit.mirror_key.clone()]).into_iter().flatten().collect::<Vec<_>>()
+        };
+        // A new key that a draft gives to this unit may be anybody's.
+        let stood = own(self.received.newest().terms());
+        own(charter.terms()).iter().any(|key| stood.contains(key) && charter.has_signed(key))
+    }
+
     /// Nothing more of a log is cosigned under a key; the journal is to have that.
     pub fn stop_cosigning(&mut self, unit: &UnitId, key: VerifierKey) {
         if let Some(log) = self.logs.get_mut(unit) {
-            log.stopped = Some(key);
+            log.stopped.insert(key);
         }
     }
 
@@ -244,11 +274,35 @@ impl Engine {
         Ok(())
     }
 
+    /// Where the log key stays nothing that anybody signed or cosigned under it is ever replaced, so waiting for others helps
+    /// nobody. `named` says that this unit has [answered](Self::has_answered_for) for it already: what it has heard since is no reason
+    /// to stay behind the others.
+    fn judge_kept(&self, log: &Log, base: Base, named: bool, leaves: &impl LeafHashes) -> Result<(), String> {
+        let unit = &log.unit;
+        let own = *unit == self.setup.unit;
+        let cosigned = log.cosigned.map_or(Size::ZERO, |(size, _)| size);
+        let fault = match named {
+            // Whatever happened to this node since, no base can take back what it cosigned.
+            true if !own && cosigned > base.size => format!("this node has cosigned {cosigned} entries under that key"),
+            true => return Ok(()),
+            false if log.forked => "that key has signed two branches".to_owned(),
+            false if own && self.own.standing.recovers() => {
+                "this node does not know all that it signed with that key".to_owned()
+            }
+            false if !own && !log.is_inside(base, leaves) => format!(
+                "this node has cosigned {cosigned} entries under that key, and does not hold all that in the base: let it fetch what others \
+                 hold"
+            ),
+            false => return Ok(()),
+        };
+        Err(format!(
+            "the charter lets the log of {unit} go on from {} entries under the log key that it has, and {fault}. Compose it anew with a base \
+             that contains more, or with a new log key for {unit}",
+            base.size
+        ))
+    }
+
     fn judge_base(&self, log: &Log, base: Base, signed: &[UnitId], leaves: &impl LeafHashes) -> Result<(), String> {
-        let certified = log.certified_size().max(log.told_sure);
-        if certified > base.size {
-            return Err(beyond(&log.unit, base, certified));
-        }
         if log.unit == self.setup.unit || log.is_inside(base, leaves) {
             return Ok(());
         }

@@ -11,18 +11,18 @@
 //!
 //! A unit takes a new version up in its own log ([`Action::Adopt`](super::Action::Adopt)) when as many of the version's
 //! other units as its quorum asks for have named it, or a later one, in a greeting, and no earlier turn waits for its bridge.
-//! It goes to the newest version at once, whatever versions lie between.
+//! It goes to the newest version at once, whatever versions lie between, unless one of those has a base further on.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Fault;
 use super::engine::Engine;
 use super::eras::{Era, Eras};
 use super::event::{Action, LeafHashes, StreamId};
 use super::frame::HelloFrame;
 use super::log::Log;
 use super::own::Standing;
-use super::{Fault, eras::Adoption};
 use crate::charter::{Charter, CharterError, UnverifiedCharter};
 use crate::ids::{Size, UnitId};
 use crate::wire;
@@ -225,8 +225,8 @@ impl Engine {
         if self.charter_holders.iter().filter(holds).count() < newest.quorum().needed() {
             return;
         }
+        let Some(adoption) = log.eras.next_adoption() else { return };
         self.own.adopt_again_ms = now_ms.saturating_add(ADOPT_AGAIN_MS);
-        let adoption = Adoption { version: newest.version().into(), digest: newest.digest() };
         self.actions.push(Action::Adopt(adoption));
     }
 }

@@ -87,8 +87,8 @@ pub(super) struct Eras {
     list: Vec<Era>,
     /// Every charter known, also those that do not list the unit.
     known: BTreeSet<Hash>,
-    /// Every `Adopt` taken, by index; nothing where its payload is missing.
-    adopts: BTreeMap<u64, Option<Adoption>>,
+    /// The `Adopt`s taken that lead to a later era or may yet, by index; nothing where the payload is missing.
+    pub(super) adopts: BTreeMap<u64, Option<Adoption>>,
     turns: Vec<Turn>,
     /// How many of the turns are settled.
     settled: usize,
@@ -96,6 +96,9 @@ pub(super) struct Eras {
     blocked: Option<u64>,
     /// The sizes of the bases that the own tree was found to have.
     met: BTreeSet<Size>,
+    /// How many `Adopt`s were judged, each as often as it was.
+    #[cfg(test)]
+    pub(super) judged: u64,
 }
 
 /// A base that the log has not gone on from.
@@ -144,6 +147,8 @@ impl Eras {
             settled: 0,
             blocked: None,
             met: BTreeSet::new(),
+            #[cfg(test)]
+            judged: 0,
         };
         eras.take_up(chain, unit);
         (!eras.list.is_empty()).then_some(eras)
@@ -166,42 +171,76 @@ impl Eras {
     /// An `Adopt` stands at this index; nothing is said where its payload is missing.
     pub(super) fn found(&mut self, index: u64, adoption: Option<Adoption>) {
         self.adopts.insert(index, adoption);
-        self.find_turns();
+        // Whoever writes a log may write any number of them: each is judged when it comes, and none before it again.
+        if self.blocked.is_none_or(|blocked| index <= blocked) {
+            self.find_turns_from(index);
+        }
     }
 
     /// The `Adopt` at this index turned out to be none that counts.
     pub(super) fn inert(&mut self, index: u64) {
-        if self.adopts.remove(&index).is_some() {
-            self.find_turns();
+        if self.adopts.remove(&index).is_some() && self.blocked.is_none_or(|blocked| index <= blocked) {
+            self.find_turns_from(index);
         }
     }
 
     fn find_turns(&mut self) {
-        (self.turns, self.blocked) = (Vec::new(), None);
-        let mut at = 0;
-        for (index, adoption) in &self.adopts {
+        self.find_turns_from(0);
+    }
+
+    /// Judges every `Adopt` from an index on; what was found below it stays. Those that lead nowhere for ever are forgotten: a
+    /// charter that is known names one era or none, and a log goes back to none.
+    fn find_turns_from(&mut self, from: u64) {
+        self.turns.retain(|turn| turn.bridge.get() <= from);
+        let mut at = self.era_after(self.turns.len());
+        let mut idle = Vec::new();
+        let mut unjudged = None;
+        for (index, adoption) in self.adopts.range(from..) {
             let due = self.base_after(at);
             if due.is_some_and(|due| due.base.size.get() < *index) {
                 break;
             }
+            #[cfg(test)]
+            {
+                self.judged = self.judged.saturating_add(1);
+            }
             let known = adoption.filter(|adoption| self.known.contains(&adoption.digest));
             let (Some(adoption), Ok(bridge)) = (known, Size::new(*index).and_then(|index| index.plus(1))) else {
-                self.blocked = Some(*index);
-                return;
+                unjudged = Some(*index);
+                break;
             };
             let names = |era: &Era| era.digest == adoption.digest && u64::from(era.version) == adoption.version;
-            let Some(era) = self.list.iter().position(names).filter(|era| *era > at) else { continue };
+            let Some(era) = self.list.iter().position(names).filter(|era| *era > at) else {
+                idle.push(*index);
+                continue;
+            };
             if due.is_none_or(|due| era < due.era && *index < due.base.size.get() || self.goes_on(due, era, *index)) {
                 self.turns.push(Turn { bridge, era });
                 at = era;
             }
         }
-        self.blocked = self.base_after(at).map(|due| due.base.size.get());
+        for index in idle {
+            self.adopts.remove(&index);
+        }
+        self.blocked = unjudged.or_else(|| self.base_after(at).map(|due| due.base.size.get()));
     }
 
-    /// Whether an `Adopt` that leads to this era takes the log on from a base.
+    /// Whether an `Adopt` that leads to this era takes the log on from a base. One that names a version with a base further on, or
+    /// any after that, does not: the log reaches that version only behind its own base.
     fn goes_on(&self, due: PendingBase, era: usize, index: u64) -> bool {
-        era >= due.era && due.base.size.get() == index && self.met.contains(&due.base.size)
+        let short_of_next = self.base_after(due.era).is_none_or(|next| era < next.era);
+        era >= due.era && short_of_next && due.base.size.get() == index && self.met.contains(&due.base.size)
+    }
+
+    /// What the next `Adopt` in the log is to name: the newest version, or the last before one whose base lies beyond the
+    /// base that the log goes on from now.
+    pub(super) fn next_adoption(&self) -> Option<Adoption> {
+        let beyond = self.pending_base().and_then(|due| self.base_after(due.era));
+        let era = match beyond {
+            Some(beyond) => self.list.get(beyond.era.checked_sub(1)?),
+            None => self.list.last(),
+        };
+        era.map(|era| Adoption { version: era.version.into(), digest: era.digest })
     }
 
     /// The first base that a log which is in this era has to go on from.
@@ -261,6 +300,17 @@ impl Eras {
     /// The eras in which something of the log may have been certified that is not known here.
     pub(super) fn uncertain(&self) -> impl Iterator<Item = &Era> {
         self.list.iter().skip(self.era_after(self.settled))
+    }
+
+    /// Their log keys: any of them may sign the log, now or when it has turned.
+    pub(super) fn uncertain_keys(&self) -> BTreeSet<&VerifierKey> {
+        self.uncertain().map(|era| &era.keys.log_key).collect()
+    }
+
+    /// Whether the log is to go on from a base under a key that it never had.
+    pub(super) fn goes_on_under_new_key(&self) -> bool {
+        let key = |era: usize| self.list.get(era).map(|era| &era.keys.log_key);
+        self.pending_base().is_some_and(|due| (0..due.era).all(|before| key(before) != key(due.era)))
     }
 
     /// The newest era that an `Adopt` in the log leads to, settled or not.

@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::eras::Adoption;
 use super::replica::VerifiedRun;
@@ -82,8 +82,8 @@ pub struct Restored {
     pub bound: Option<(Size, Hash)>,
     /// For the own log: what the journal knows of it and the store lacks.
     pub owed: Option<Owed>,
-    /// The log key under which this node has stopped cosigning the log, from the journal.
-    pub stopped: Option<VerifierKey>,
+    /// The log keys under which this node has stopped cosigning the log, from the journal.
+    pub stopped: BTreeSet<VerifierKey>,
     /// For the own log: whether the journal knows of the signing of the charter that gives it its present key, so that nothing
     /// was signed with that key which the journal does not know.
     pub rekeyed: bool,
@@ -331,6 +331,9 @@ pub enum Action {
     Lose {
         /// Why, in words.
         reason: String,
+        /// A checkpoint of another unit's log that turned out to be cosigned by this node: it is journalled in the same step that
+        /// whatever is cosigned must extend it.
+        shown: Option<(UnitId, Size, Hash)>,
     },
     /// All partners have told how far they hold the own log, and the store holds it so far: journal that it was signed so
     /// far, and the checkpoints that bind this node in other logs, then say [`Event::Regained`].

@@ -91,6 +91,10 @@ impl Engine {
         leaves: &impl LeafHashes,
     ) -> Result<(), Fault> {
         for head in &frame.heads {
+            if !self.logs.contains_key(&head.unit) {
+                // Of a log that no charter here lists nothing is remembered: a partner can invent any number of them.
+                continue;
+            }
             if let Some(note) = &head.bridge {
                 // Named first: it must not be forgotten because of what is newer.
                 if let (Some(size), Some(log)) = (size_of(note), self.logs.get_mut(&head.unit)) {
@@ -186,7 +190,7 @@ impl Engine {
                  the journal is older than the log (a restored backup?), or a second node signs with this unit's keys",
                 self.own.signed
             );
-            self.recover(words, leaves);
+            self.recover(words, None, leaves);
         }
         // Learnt of anew after a restart: the own cosignature may be what it lacks.
         let own_word = cosigners.contains(&self.setup.unit) && !mentions(note, &self.setup.unit);
@@ -198,7 +202,8 @@ impl Engine {
         Ok(())
     }
 
-    /// A partner may show a cosignature of this node that its journal does not know: then the journal is an old one.
+    /// A partner may show a cosignature of this node that its journal does not know: then the journal is an old one. Whatever
+    /// this node cosigns must extend that one too, so it is known from then on.
     pub(super) fn notice_own_word(&mut self, unit: &UnitId, (size, root): (Size, Hash), leaves: &impl LeafHashes) {
         let Some(log) = self.logs.get(unit) else { return };
         // What a base replaced the journal need not know.
@@ -206,15 +211,20 @@ impl Engine {
         if !log.find(size, root).filter(counts).is_some_and(|head| head.is_cosigned_by(&self.setup.unit)) {
             return;
         }
-        let journalled =
-            log.cosigned.is_some_and(|(known, journalled)| size < known || size == known && root == journalled)
-                || log.bound.is_some_and(|bound| size <= bound.size);
-        if !journalled {
-            let words = format!(
-                "a partner shows this node's own cosignature over {size} entries of {unit}, which its journal does not know: \
-                 the journal is older than that (a restored backup?)"
-            );
-            self.recover(words, leaves);
+        // Of one size a journal knows one root. Another is the word of a second machine, or of before a loss that was
+        // recovered from: nobody could tell more.
+        let words = [log.cosigned.map(|(known, _)| known), log.cosigning, log.bound.map(|bound| bound.size)];
+        let journalled = words.into_iter().flatten().any(|known| size <= known);
+        if journalled {
+            return;
+        }
+        let words = format!(
+            "a partner shows this node's own cosignature over {size} entries of {unit}, which its journal does not know: \
+             the journal is older than that (a restored backup?)"
+        );
+        self.recover(words, Some((unit.clone(), size, root)), leaves);
+        if let Some(log) = self.logs.get_mut(unit) {
+            log.bind(size, root, leaves);
         }
     }
 

@@ -1,6 +1,6 @@
 //! One log as a node knows it: what it has taken and stored, and which checkpoints it has seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Fault;
 use super::eras::{Adoption, Eras};
@@ -85,8 +85,8 @@ pub(super) struct Log {
     pub(super) proof_kept: Option<usize>,
     /// The proof of a fork under a key that the charter has replaced since.
     pub(super) past_fork: Option<ForkProof>,
-    /// The log key under which this node has stopped cosigning: it signed a charter that replaces it.
-    pub(super) stopped: Option<VerifierKey>,
+    /// The log keys under which this node has stopped cosigning: it signed a charter that makes the log go on from a base.
+    pub(super) stopped: BTreeSet<VerifierKey>,
     /// Whether something came that a better proof may be made of.
     pub(super) unproven: bool,
     /// Whether what a partner sent does not fit what is held beyond what is kept in any case.
@@ -127,7 +127,7 @@ impl Log {
             proof: None,
             proof_kept: None,
             past_fork: None,
-            stopped: None,
+            stopped: BTreeSet::new(),
             unproven: false,
             misfit: false,
             rewinding: false,
@@ -174,8 +174,7 @@ impl Log {
 
     /// Whether nothing more is said under the key that the log has now.
     pub(super) fn is_stopped(&self) -> bool {
-        let key = self.eras.adopted().map(|era| &era.keys.log_key);
-        self.stopped.is_some() && self.stopped.as_ref() == key
+        self.eras.adopted().is_some_and(|era| self.stopped.contains(&era.keys.log_key))
     }
 
     /// Whether the own tree holds less than a base from which the log goes on.
@@ -299,8 +298,10 @@ impl Log {
         }
         let held = |(size, known): &(&Size, &Known)| self.within_limit(**size) && self.holds(**size, known);
         let newest = self.known.iter().rev().find(held).map(|(_, known)| &known.head);
-        let head =
-            newest.or(self.certified.as_ref()).filter(|head| self.stopped.as_ref() != Some(head.signed().key()))?;
+        // Behind a base the certified checkpoint is the old key's, of which this node may have cosigned another branch.
+        let counts =
+            |head: &&Sighting| self.eras.may_fork(head.signed().key()) && !self.stopped.contains(head.signed().key());
+        let head = newest.or(self.certified.as_ref()).filter(counts)?;
         let newest = head.checkpoint();
         self.replica.ordered_up_to(newest.size)?;
         let mut keys = self.eras.rule(newest.size)?.mirrors_of(own);

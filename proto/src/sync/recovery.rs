@@ -3,7 +3,7 @@
 //!
 //! First it is *rebuilding*. Each partner's first full account on a stream is its answer. For each log the node is bound by
 //! the largest checkpoint that any answer shows: whoever shows one holds it whole, so whatever that partner cosigned is
-//! below it or is it. The node cosigns a log again once `m - q + f + 1` units have answered (its author counted unless that
+//! below it or is it; and by its own cosignatures, whoever shows them. The node cosigns a log again once `m - q + f + 1` units have answered (its author counted unless that
 //! is itself recovering): they share an honest unit with the cosigners of anything certified, and with those who were shown
 //! this node's own cosignature. Answers of nodes that are rebuilding do not count, unless all have answered: so a network
 //! whose nodes all recover at once is not stuck. When that holds for every log, and every log is held as far as it binds,
@@ -41,12 +41,13 @@ struct Answer {
 }
 
 impl Engine {
-    /// Something shows that the journal does not know all that was signed.
-    pub(super) fn recover(&mut self, reason: String, leaves: &impl LeafHashes) {
+    /// Something shows that the journal does not know all that was signed: in the log of another unit a checkpoint that this node
+    /// cosigned (`shown`), or something else.
+    pub(super) fn recover(&mut self, reason: String, shown: Option<(UnitId, Size, Hash)>, leaves: &impl LeafHashes) {
         if self.own.standing.recovers() {
             return;
         }
-        self.actions.push(Action::Lose { reason: reason.clone() });
+        self.actions.push(Action::Lose { reason: reason.clone(), shown });
         if self.own.ran {
             // Own entries may be on their way to a log that is another one by now. A start begins with none.
             self.halt(format!("{reason}. It must be started again, and then asks its partners"));
@@ -129,7 +130,7 @@ impl Engine {
                 let answered: BTreeSet<UnitId> = answers.map(|(unit, _)| unit.clone()).collect();
                 // Under a new key nothing was signed: the base says where it goes on.
                 let own = self.logs.get(&self.setup.unit);
-                let fresh = self.own.rekeyed && own.is_some_and(|log| log.eras.pending_base().is_some());
+                let fresh = self.own.rekeyed && own.is_some_and(|log| log.eras.goes_on_under_new_key());
                 if (fresh || answered.len() >= others) && !self.recovery.regaining {
                     self.regain();
                 }
@@ -218,7 +219,7 @@ impl Engine {
                 signed.is_some_and(|(size, root)| log.replica.root_at(size, leaves).is_none_or(|own| own != root));
             if other {
                 let words = "partners hold other entries of this unit's log than its journal: a second node signs with this unit's keys";
-                self.actions.push(Action::Lose { reason: words.into() });
+                self.actions.push(Action::Lose { reason: words.into(), shown: None });
                 self.halt(words.into());
             }
             return;

@@ -10,9 +10,25 @@ fn replaced(of: &str, at: u64, root: u8, charter: u8) -> JournalRecord {
 }
 
 fn stopped(of: &str) -> JournalRecord {
+    stopped_under(of, 7)
+}
+
+fn stopped_under(of: &str, key: u8) -> JournalRecord {
     let name = KeyName::log(&network(), &unit(of));
-    let key = MemorySigner::from_seed(name, Algorithm::Ed25519, &[7; 32]).unwrap().key().clone();
+    let key = MemorySigner::from_seed(name, Algorithm::Ed25519, &[key; 32]).unwrap().key().clone();
     JournalRecord::Stopped { unit: unit(of), key }
+}
+
+#[test]
+fn a_log_is_stopped_under_every_key_that_it_may_turn_to() {
+    let home = Home::filled();
+    let (mut journal, _) = home.open().unwrap();
+    journal.append(&[stopped_under("FR", 7), stopped_under("FR", 8), stopped_under("FR", 7)]).unwrap();
+    assert_eq!(home.memory().stopped[&unit("FR")].len(), 2);
+    journal.compact().unwrap();
+    assert_eq!(home.memory().stopped[&unit("FR")].len(), 2);
+    journal.append(&[replaced("FR", 8, 80, 1)]).unwrap();
+    assert!(home.memory().stopped.is_empty());
 }
 
 #[test]

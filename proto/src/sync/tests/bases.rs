@@ -11,11 +11,11 @@ use crate::ids::{Size, UnitId};
 use crate::note::Signer as _;
 use crate::sync::Advice;
 
-fn id(text: &str) -> UnitId {
+pub(super) fn id(text: &str) -> UnitId {
     text.parse().unwrap()
 }
 
-fn size(entries: u64) -> Size {
+pub(super) fn size(entries: u64) -> Size {
     Size::new(entries).unwrap()
 }
 
@@ -24,21 +24,21 @@ fn advice(world: &World, at: usize) -> Advice {
 }
 
 /// The next version, in which BE's log goes on from a base with another key. Nobody has signed it.
-fn with_base(world: &World, base: Base) -> UnverifiedCharter {
+pub(super) fn with_base(world: &World, base: Base) -> UnverifiedCharter {
     let generation = world.charters.newest().version() as u8;
     let bases = [(id("BE"), base)].into();
     world.charters.compose_next(&Changes { bases, ..updating("BE", [0, generation, 0]) }).unwrap()
 }
 
 /// A node's unit signs, if the node finds nothing against the bases. Gives why not otherwise.
-fn sign(world: &mut World, at: usize, draft: &mut UnverifiedCharter) -> Result<(), String> {
+pub(super) fn sign(world: &mut World, at: usize, draft: &mut UnverifiedCharter) -> Result<(), String> {
     let node = &mut world.nodes[at];
     let engine = node.engine.as_mut().unwrap();
     // A dishonest author signs anything.
     let stops = if node.dishonest { Vec::new() } else { engine.judge_bases(draft, &node.disk)? };
     for (unit, key) in stops {
         engine.stop_cosigning(&unit, key.clone());
-        node.disk.journal.stopped.insert(unit, key);
+        node.disk.journal.stopped.entry(unit).or_default().insert(key);
     }
     node.disk.journal.signed_charters.insert(draft.digest());
     sign_all(draft, [node.unit.clone()]);
@@ -385,13 +385,13 @@ fn an_author_that_lost_its_journal_goes_on_under_a_new_key_though_not_all_partne
 }
 
 /// Where somebody's log stands as its author has it.
-fn end(world: &World, at: usize) -> Base {
+pub(super) fn end(world: &World, at: usize) -> Base {
     let log = tree(world, at, &world.nodes[at].unit);
     Base { size: size(log.len() as u64), root: root(&log, size(log.len() as u64)).unwrap() }
 }
 
 /// People bring a node the charter that founds the network anew.
-fn bring_anew(world: &mut World, at: usize, charter: &UnverifiedCharter) {
+pub(super) fn bring_anew(world: &mut World, at: usize, charter: &UnverifiedCharter) {
     world.kill(at);
     world.nodes[at].disk.charters.as_mut().unwrap().refound(charter).unwrap();
     world.start(at);

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::world::{World, network};
-use crate::charter::{Base, Changes, CharterChain, UnitDescription, UnitDraft, UnverifiedCharter};
+use crate::charter::{Base, Changes, CharterChain, Unit, UnitDescription, UnitDraft, UnverifiedCharter};
 use crate::checkpoint::Checkpoint;
 use crate::entry::Entry;
 use crate::hash::Hash;
@@ -87,10 +87,24 @@ pub(super) fn next(chain: &CharterChain, changes: &Changes) -> CharterChain {
     chain
 }
 
-/// The network founded anew, without some units, signed by all who are left.
+/// The network founded anew, without some units. Nobody has signed it.
 pub(super) fn refound(chain: &CharterChain, without: &[&str], bases: &[(&str, Base)]) -> UnverifiedCharter {
-    let left = chain.newest().units().keys().filter(|unit| !without.contains(&unit.as_str()));
-    let units: Vec<UnitDescription> = left.map(|unit| describe(unit, [0; 3])).collect();
+    refound_renewing(chain, without, bases, &[])
+}
+
+/// As [`refound`]; these units get new log keys.
+pub(super) fn refound_renewing(
+    chain: &CharterChain,
+    without: &[&str],
+    bases: &[(&str, Base)],
+    renewed: &[&str],
+) -> UnverifiedCharter {
+    let left = chain.newest().units().values().filter(|unit| !without.contains(&unit.id.as_str()));
+    let describe_left = |unit: &Unit| {
+        let key = (0..GENERATIONS).find(|key| signers(&unit.id, [0, *key, 0]).1.key() == &unit.log_key).unwrap();
+        describe(&unit.id, [0, key + u8::from(renewed.contains(&unit.id.as_str())), 0])
+    };
+    let units: Vec<UnitDescription> = left.map(describe_left).collect();
     let bases = bases.iter().map(|(unit, base)| (id(unit), *base)).collect();
     chain.compose_refounding(&units, &bases, None).unwrap()
 }

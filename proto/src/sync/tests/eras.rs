@@ -167,3 +167,64 @@ fn a_base_that_begins_no_earlier_than_a_later_one_has_nothing_to_say_any_more() 
         assert_eq!(eras.pending_base().map(|next| next.base.size), (third > 5).then_some(size(9)));
     }
 }
+
+#[test]
+fn a_version_with_a_base_further_on_is_not_reached_from_the_base_of_one_before() {
+    let chain = based(9);
+    let mut eras = Eras::new(&chain, &id("BE")).unwrap();
+    for base in eras.unmet_bases(size(20)) {
+        eras.base_met(base);
+    }
+    eras.found(5, Some(adopting(&chain, 3)));
+    assert_eq!((eras.pending_base().map(|due| due.version), eras.limit()), (Some(2), Some(size(5))));
+    assert_eq!(eras.log_key(size(6)), None);
+    // The author names what it can reach.
+    let mut eras = Eras::new(&chain, &id("BE")).unwrap();
+    for base in eras.unmet_bases(size(20)) {
+        eras.base_met(base);
+    }
+    for (index, version) in [(5, 2), (9, 3)] {
+        assert_eq!(eras.next_adoption(), Some(adopting(&chain, version)));
+        eras.found(index, Some(adopting(&chain, version)));
+    }
+    assert_eq!((eras.pending_base(), eras.log_key(size(10))), (None, Some(&log_key(2))));
+    // Where that of the later one is no further, it is reached at once.
+    let eras = Eras::new(&based(4), &id("BE")).unwrap();
+    assert_eq!(eras.next_adoption(), Some(adopting(&based(4), 3)));
+}
+
+#[test]
+fn adopts_that_lead_nowhere_cost_their_own_reading_and_no_more() {
+    const MANY: u64 = 100_000;
+    let chain = based(9);
+    let known = |version: u32| Some(adopting(&chain, version));
+    let unknown = Some(Adoption { version: 9, digest: Hash::of(b"unknown") });
+    let wrong = Some(Adoption { version: 7, ..adopting(&chain, 2) });
+    // Inert ones, and any behind one that nobody knows.
+    for (first, later) in [(known(1), known(1)), (unknown, known(2))] {
+        let mut eras = Eras::new(&chain.up_to(1).unwrap(), &id("BE")).unwrap();
+        eras.found(0, first);
+        for index in 1..=MANY {
+            eras.found(index, later);
+        }
+        assert!(eras.judged <= MANY + 1, "{} were judged", eras.judged);
+    }
+    // Payloads that are missing come one by one, in any order.
+    let mut eras = Eras::new(&chain.up_to(1).unwrap(), &id("BE")).unwrap();
+    for index in 0..MANY {
+        eras.found(index, None);
+    }
+    for index in (0..MANY / 2).rev().chain(MANY / 2..MANY) {
+        eras.found(index, known(1));
+    }
+    assert!(eras.judged <= 4 * MANY, "{} were judged", eras.judged);
+    assert_eq!((eras.limit(), eras.adopts.len()), (None, 0), "nothing of it is kept");
+    // All wait for a charter, under which they say nothing either.
+    let mut eras = Eras::new(&chain.up_to(1).unwrap(), &id("BE")).unwrap();
+    for index in 0..MANY {
+        eras.found(index, wrong);
+    }
+    assert_eq!(eras.limit(), Some(size(0)), "a charter that is not known");
+    eras.take_up(&chain.up_to(2).unwrap(), &id("BE"));
+    assert!(eras.judged <= 2 * MANY, "{} were judged", eras.judged);
+}

@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use prost::Message as _;
 
 use super::world::World;
 use crate::entry::{self, Run};
@@ -160,4 +161,30 @@ fn a_node_whose_partners_know_more_of_its_log_than_its_journal_signs_nothing() {
     }
     assert_eq!(world.nodes[0].signed.len(), signed);
     assert!(world.nodes[0].cosigned.is_empty(), "nor does it cosign");
+}
+
+#[test]
+fn heads_of_logs_that_no_charter_lists_leave_nothing_behind() {
+    let mut world = World::new(&FOUR, 12);
+    world.until("all run", running);
+    let kept = |w: &World| -> Vec<usize> {
+        w.nodes.iter().flat_map(|n| n.engine.as_ref().unwrap().sessions.values().map(|s| s.heads.len())).collect()
+    };
+    let note = b"takedown.example/X\n1\n".to_vec();
+    for frame in 0..5 {
+        let invented = (0..100).map(|n| wire::Head {
+            unit: format!("X{frame}N{n}"),
+            certified: note.clone(),
+            ..wire::Head::default()
+        });
+        let heads = wire::Heads { heads: invented.collect(), ..wire::Heads::default() };
+        let bytes = wire::Frame { frame: Some(Frame::Heads(heads)) }.encode_to_vec();
+        let streams: Vec<_> = world.nodes[0].engine.as_ref().unwrap().sessions.keys().copied().collect();
+        for stream in streams {
+            let frame = crate::sync::Frame::decode(bytes.clone().into()).unwrap();
+            world.event(0, crate::sync::Event::Received { stream, frame });
+        }
+    }
+    assert!(world.nodes[0].faults.is_empty(), "a partner may know of units that are not known here");
+    assert!(kept(&world).into_iter().all(|kept| kept <= FOUR.len()), "{:?}", kept(&world));
 }

@@ -8,6 +8,7 @@ mod eras;
 mod erasure;
 mod forks;
 mod hostile;
+mod kept;
 mod network;
 mod recovery;
 mod repair;

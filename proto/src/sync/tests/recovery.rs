@@ -1,5 +1,6 @@
 //! I1 and I6: nodes that lose their journal, their database or both, or are put back from a backup.
 
+use super::forks::{ended_alike, two_faced};
 use super::world::World;
 use crate::sync::{Stage, Standing};
 
@@ -138,6 +139,10 @@ fn half_or_all_of_the_nodes_that_lose_everything_at_once_are_not_stuck() {
             for at in 0..victims {
                 world.nodes[at].disk.lose_database();
                 world.nodes[at].disk.lose_journal();
+                if victims == 5 {
+                    // Nobody anywhere knows what was said.
+                    world.nodes[at].said.clear();
+                }
             }
             for at in 0..5 {
                 world.start(at);
@@ -238,5 +243,62 @@ fn a_cosigner_that_lost_its_disk_does_not_cosign_the_other_branch_of_a_dishonest
             assert_eq!(checkpoint.root, first);
         }
         assert!((1..5).filter_map(certified).all(|checkpoint| checkpoint.size.get() <= 13));
+    }
+}
+
+/// FR alone cosigned the branch that goes, and then knows nothing of it: its disks are lost, or an old backup.
+#[test]
+fn a_cosigner_that_is_shown_its_own_word_on_the_branch_that_went_recovers_once_and_goes_on() {
+    for (seed, backup) in [(600, false), (601, false), (602, true), (603, true)] {
+        let (mut world, twin) = two_faced(&FIVE, seed);
+        let old = world.nodes[1].disk.clone();
+        for (a, b) in [(0, 1), (1, 2), (1, 3), (1, 4), (2, twin), (3, twin), (4, twin)] {
+            world.block(a, b);
+        }
+        let common = world.log(1, 0).size.get();
+        world.submit(0, 2);
+        world.submit(twin, 3);
+        let be = world.nodes[0].unit.clone();
+        world.until("FR cosigned one branch, and the other is certified", |w| {
+            let last = w.nodes[1].cosigned.get(&be).and_then(|all| all.last()).map_or(0, |(size, _)| size.get());
+            last == common + 3 && (2..5).all(|at| w.certified(at)[0] == common + 2)
+        });
+        world.kill(1);
+        world.kill(0);
+        world.blocked.clear();
+        world.until("the others know what FR cosigned", |w| {
+            let knows = |at: usize| {
+                let log = &w.nodes[at].engine.as_ref().unwrap().logs[&be];
+                let unheld = log.known.values().filter(|known| !known.ours).map(|known| &known.head);
+                log.strays.values().chain(unheld).any(|head| head.is_cosigned_by(&w.nodes[1].unit))
+            };
+            ended_alike(w, &[2, 3, 4]) && (2..5).all(knows)
+        });
+        world.kill(twin);
+        world.start(0);
+        world.nodes[1].disk = old;
+        if !backup {
+            world.nodes[1].disk.lose_database();
+            world.nodes[1].disk.lose_journal();
+        }
+        world.start(1);
+        for _ in 0..60 {
+            for _ in 0..2_000 {
+                world.step();
+            }
+            let engine = world.nodes[1].engine.as_ref().unwrap();
+            if matches!(engine.standing(), Standing::Recovering { stage: Stage::Halted, .. }) {
+                world.kill(1);
+                world.start(1);
+            }
+            world.hang_up(1);
+        }
+        assert!(world.nodes[1].losses <= 1, "{seed}: it lost its way {} times", world.nodes[1].losses);
+        world.until("FR runs", |w| runs(w, 1));
+        world.submit(2, 1);
+        world.until("what NL says FR cosigns", |w| {
+            let last = w.nodes[1].cosigned.get(&w.nodes[2].unit).and_then(|all| all.last());
+            last.is_some_and(|(size, _)| *size == w.log(2, 2).size)
+        });
     }
 }

@@ -43,8 +43,8 @@ pub(super) struct Journal {
     first: usize,
     entries: Vec<Entry>,
     lost: Option<String>,
-    /// Whose logs are not cosigned any more under which key.
-    pub(super) stopped: BTreeMap<UnitId, VerifierKey>,
+    /// Whose logs are not cosigned any more under which keys.
+    pub(super) stopped: BTreeMap<UnitId, BTreeSet<VerifierKey>>,
     /// Of which charters the bases were taken for logs.
     rebased: BTreeSet<(UnitId, Hash)>,
     /// Which charters were signed.
@@ -93,6 +93,9 @@ pub(super) struct Node {
     /// Everything cosigned, for ever.
     pub(super) cosigned: BTreeMap<UnitId, Vec<(Size, Hash)>>,
     pub(super) signed: Vec<(Size, Hash)>,
+    /// For each log and each key that its author signs with, the leaf hashes under the last checkpoint of that key which this
+    /// node put its name to.
+    pub(super) said: BTreeMap<(UnitId, VerifierKey), Vec<Hash>>,
     /// Charters that it kept as evidence, with the words.
     pub(super) evidence: Vec<String>,
     /// Entries that no partner could give it again.
@@ -101,6 +104,8 @@ pub(super) struct Node {
     pub(super) certified: Vec<(UnitId, Size, Hash)>,
     /// How often it cut a log back.
     pub(super) rewound: usize,
+    /// How often it found out that its journal does not know all that it signed.
+    pub(super) losses: usize,
     /// It goes on as if nothing were wrong with its keys.
     pub(super) dishonest: bool,
     /// Every size of a log that it was told is certified.
@@ -167,13 +172,23 @@ impl Node {
             faults: Vec::new(),
             cosigned: BTreeMap::new(),
             signed: Vec::new(),
+            said: BTreeMap::new(),
             evidence: Vec::new(),
             unrepairable: Vec::new(),
             certified: Vec::new(),
             rewound: 0,
+            losses: 0,
             dishonest: false,
             told_certified: Vec::new(),
         }
+    }
+
+    /// I1: of what one log key signed a node puts its name to one branch only, whatever the charter has replaced since.
+    fn say(&mut self, of: &UnitId, key: &VerifierKey, size: Size) {
+        let leaves: Vec<Hash> = self.disk.logs[of].iter().take(size.get() as usize).map(Entry::leaf_hash).collect();
+        let said = self.said.insert((of.clone(), key.clone()), leaves.clone());
+        let one_branch = said.is_none_or(|said| said.iter().zip(&leaves).all(|(one, other)| one == other));
+        assert!(one_branch || self.dishonest, "{} contradicts what it said of {of} at {size} entries", self.unit);
     }
 
     /// What is told of a log at the start.
@@ -224,7 +239,7 @@ impl Node {
             cosigned: journal.cosigned.get(unit).cloned(),
             bound: journal.bounds.get(unit).copied(),
             owed,
-            stopped: journal.stopped.get(unit).cloned(),
+            stopped: journal.stopped.get(unit).cloned().unwrap_or_default(),
             rekeyed: own && journal.signed_charters.contains(&self.disk.charters.as_ref().unwrap().newest().digest()),
         }
     }
@@ -578,6 +593,9 @@ impl World {
                 assert!(knows, "a node signed without knowing what it signed");
                 let (size, root) = (checkpoint.size, checkpoint.root);
                 node.signed.push((size, root));
+                if self.reckless != Some(at) {
+                    node.say(&node.unit.clone(), &key, size);
+                }
                 let signer = charters::signer_of(&node.unit, &key);
                 let signed = SignedCheckpoint::sign(checkpoint, &signer).unwrap();
                 let note = crate::checkpoint::CosignedCheckpoint::new(signed.clone()).to_note(&BTreeMap::new());
@@ -586,6 +604,10 @@ impl World {
             }
             Todo::Write(Action::Cosign { unit, checkpoint, keys }) => {
                 let Checkpoint { size, root, .. } = checkpoint;
+                let author = node.engine.as_ref().and_then(|engine| engine.logs[&unit].find(size, root));
+                if let Some(author) = author.map(|head| head.signed().key().clone()) {
+                    node.say(&unit, &author, size);
+                }
                 let cosign = |key: VerifierKey| {
                     let signer = charters::signer_of(&node.unit, &key);
                     (key, Cosignature::sign(&checkpoint.body(), now_s, &signer).unwrap())
@@ -615,8 +637,12 @@ impl World {
                 node.todo.push_back(Todo::Own(vec![entry]));
                 return;
             }
-            Todo::Write(Action::Lose { reason }) => {
+            Todo::Write(Action::Lose { reason, shown }) => {
                 node.disk.journal.lost = Some(reason);
+                node.losses += 1;
+                if let Some((unit, size, root)) = shown {
+                    node.disk.journal.bounds.insert(unit, (size, root));
+                }
                 return;
             }
             Todo::Write(Action::Regain { size, signed, bounds }) => {
