@@ -12,7 +12,7 @@ use entente_proto::sync::{Adoption, Advice, Event};
 use tokio::sync::oneshot;
 
 use super::{Again, Core, Leaves, author};
-use crate::journal::JournalRecord;
+use crate::journal::{Callback, JournalRecord};
 use crate::membership::signed_as;
 
 /// Where a node keeps its charters and takes its keys from.
@@ -185,18 +185,6 @@ impl Core {
 }
 
 impl Core {
-    /// Finds the bases in a charter safe, and cosigns the logs concerned under their old keys no more. Gives what the journal
-    /// is to have of that before anything is signed.
-    fn judge_bases(&self, charter: &UnverifiedCharter) -> Result<Vec<JournalRecord>, String> {
-        let mut engine = self.engine();
-        let stops = engine.judge_bases(charter, &Leaves(&*self.store))?;
-        let stop = |(unit, key): (UnitId, VerifierKey)| {
-            engine.stop_cosigning(&unit, key.clone());
-            JournalRecord::Stopped { unit, key }
-        };
-        Ok(stops.into_iter().map(stop).collect())
-    }
-
     /// Founds the network anew: makes the charter durable and has the node begin anew under it. It was brought by hand, and is
     /// passed on to nobody.
     ///
@@ -255,18 +243,33 @@ impl Core {
     /// # Errors
     /// In words: another text was signed, a base in it is not safe, or the node is stopping.
     pub(super) async fn put_name_to(&self, charter: &UnverifiedCharter) -> Result<(), String> {
-        let mut records = self.judge_bases(charter)?;
-        let anew = u32::from(charter.terms().continues.is_some());
-        let refounded = self.charters().refounded().saturating_add(anew);
-        let (version, digest) = (signed_as(refounded, charter.terms().version), charter.digest());
-        records.push(JournalRecord::CharterSigned { version, digest });
         let (told, durable) = oneshot::channel();
         let done = move || {
             // Whoever asked may have gone.
             let _ = told.send(());
         };
-        self.journal.append(&records, Box::new(done)).map_err(|error| error.to_string())?;
+        self.give_word(charter, Box::new(done))?;
         durable.await.map_err(|_| "the node is stopping".to_owned())
+    }
+
+    /// Finds the bases in a charter safe, has the journal take that it is signed, and from then on cosigns the logs concerned
+    /// under their old keys no more; `then` runs when that is durable. All of it or nothing.
+    fn give_word(&self, charter: &UnverifiedCharter, then: Callback) -> Result<(), String> {
+        let anew = u32::from(charter.terms().continues.is_some());
+        let refounded = self.charters().refounded().saturating_add(anew);
+        let (version, digest) = (signed_as(refounded, charter.terms().version), charter.digest());
+        // Held to the end, so that nothing is cosigned meanwhile. The journal's thread never waits for the engine.
+        let mut engine = self.engine();
+        let stops = engine.judge_bases(charter, &Leaves(&*self.store))?;
+        let stop =
+            |(unit, key): &(UnitId, VerifierKey)| JournalRecord::Stopped { unit: unit.clone(), key: key.clone() };
+        let mut records: Vec<_> = stops.iter().map(stop).collect();
+        records.push(JournalRecord::CharterSigned { version, digest });
+        self.journal.append(&records, then).map_err(|error| error.to_string())?;
+        for (unit, key) in stops {
+            engine.stop_cosigning(&unit, key);
+        }
+        Ok(())
     }
 }
 

@@ -107,3 +107,24 @@ fn refound_drill_two_units_found_their_network_anew_when_the_third_is_gone_for_e
     assert_eq!(found["charters"].as_array().unwrap().len(), 3, "{found}");
     assert_eq!(found["list"]["digest"], be.status()["list"]["digest"]);
 }
+
+#[test]
+fn a_text_that_is_not_signed_since_another_one_was_stops_nothing() {
+    let network = Network::running(PROGRAM, &["BE", "FR"]);
+    let [be, fr] = ["BE", "FR"].map(|unit| network.node(unit));
+    fr.refer("before.example", "certified");
+    let from = be.directory().to_str().unwrap();
+    let out = |name: &str| network.directory().join(name).to_str().unwrap().to_owned();
+    let (one, other) = (out("one.note"), out("other.note"));
+    let moves = ["--address", "FR=127.0.0.1:7999"];
+    let _ = run(PROGRAM, &[&["charter", "new", "--from", from, "--out", &one], &moves[..]].concat(), b"").ended(0);
+    let _ = be.call(&["charter", "sign", &one]).ended(0);
+    let _ = fr.call(&["charter", "rotate-keys", "--log"]).ended(0);
+    let described = fr.home.unit_description();
+    let described = described.to_str().unwrap();
+    let changes = ["--update", described, "--base", "FR"];
+    let _ = run(PROGRAM, &[&["charter", "new", "--from", from, "--out", &other], &changes[..]].concat(), b"").ended(0);
+    be.call(&["charter", "sign", &other]).ended(1).says(&["another text"]);
+    // The one text has no base: BE goes on cosigning FR's log.
+    fr.refer("after.example", "certified");
+}
