@@ -1,5 +1,8 @@
 //! Charters in a running node: what is stored when one comes, and what changes with it.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, PoisonError};
 
 use entente_proto::charter::{Charter, CharterChain, Terms, UnverifiedCharter};
@@ -11,7 +14,7 @@ use entente_proto::sync::{Adoption, Advice, Event};
 
 use tokio::sync::oneshot;
 
-use super::{Again, Core, Leaves, author};
+use super::{Again, Core, Leaves, author, lock};
 use crate::journal::{Callback, JournalRecord};
 use crate::membership::signed_as;
 
@@ -103,6 +106,11 @@ impl Core {
 
     /// Makes a charter durable; from then on it governs.
     pub(super) fn store_charter(&self, version: u32, note: &[u8]) {
+        let founding = lock(&self.founded_anew);
+        if *founding {
+            tracing::warn!(version, "a charter is not stored: the network is founded anew, without it");
+            return;
+        }
         let mut chain = self.charters();
         let next = UnverifiedCharter::parse(note).and_then(|charter| chain.verify(charter));
         let pushed = next.and_then(|next| chain.push(next));
@@ -113,9 +121,11 @@ impl Core {
         if let Err(reason) = self.charter_files.store(chain.refounded(), version, note) {
             crate::fatal(&format!("version {version} of the charter cannot be stored: {reason}"));
         }
+        // Whoever founds the network anew from here on sees it.
+        *self.charters.write().unwrap_or_else(PoisonError::into_inner) = chain.clone();
+        drop(founding);
         if chain.newest().units().values().any(|unit| unit.base.is_some()) {
             // The engine has ended its work: what goes on begins with what is on the disks.
-            *self.charters.write().unwrap_or_else(PoisonError::into_inner) = chain;
             self.charter_changed.send_replace(version);
             self.tell(Event::CharterStored { version }, None);
             return;
@@ -132,7 +142,6 @@ impl Core {
         }
         self.warn_of_missing_keys(&chain);
         tracing::info!(version, digest = %chain.newest().digest(), "a new charter governs");
-        *self.charters.write().unwrap_or_else(PoisonError::into_inner) = chain.clone();
         self.list.charters(chain.clone());
         self.tell(Event::CharterStored { version }, None);
         self.follow_proposals(chain);
@@ -191,10 +200,16 @@ impl Core {
     /// # Errors
     /// In words, why it is not taken up.
     pub fn refound(&self, charter: &UnverifiedCharter) -> Result<(), String> {
+        // Until the process ends no next version is stored: it would follow the charter that this one continues, too.
+        let mut founding = lock(&self.founded_anew);
+        if *founding {
+            return Err("the network is being founded anew already: the node begins anew under that charter".into());
+        }
         let mut chain = self.charters();
         chain.refound(charter).map_err(|error| error.to_string())?;
         self.check_bases(chain.newest())?;
         self.charter_files.store(chain.refounded(), chain.newest().version(), chain.newest().note())?;
+        *founding = true;
         self.begin_again(Again::Refounded(format!("the network is founded anew by the charter {}", charter.digest())));
         Ok(())
     }
