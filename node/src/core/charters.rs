@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::{Again, Core, Leaves, author, lock};
 use crate::journal::{Callback, JournalRecord};
-use crate::membership::signed_as;
+use crate::signing::Place;
 
 /// Where a node keeps its charters and takes its keys from.
 pub trait Charters: Send + Sync {
@@ -206,7 +206,9 @@ impl Core {
             return Err("the network is being founded anew already: the node begins anew under that charter".into());
         }
         let mut chain = self.charters();
+        let place = Place::of(charter, Some(&chain));
         chain.refound(charter).map_err(|error| error.to_string())?;
+        place.check(charter.digest(), &self.journal.charters(), Some(&chain))?;
         self.check_bases(chain.newest())?;
         self.charter_files.store(chain.refounded(), chain.newest().version(), chain.newest().note())?;
         *founding = true;
@@ -270,11 +272,17 @@ impl Core {
     /// Finds the bases in a charter safe, has the journal take that it is signed, and from then on cosigns the logs concerned
     /// under their old keys no more; `then` runs when that is durable. All of it or nothing.
     fn give_word(&self, charter: &UnverifiedCharter, then: Callback) -> Result<(), String> {
-        let anew = u32::from(charter.terms().continues.is_some());
-        let refounded = self.charters().refounded().saturating_add(anew);
-        let (version, digest) = (signed_as(refounded, charter.terms().version), charter.digest());
+        // Whoever has taken up one attempt to found the network anew signs no other.
+        let founding = lock(&self.founded_anew);
+        if *founding {
+            return Err("the network is founded anew: the node begins anew under that charter".into());
+        }
+        let charters = self.charters();
+        let (place, digest) = (Place::of(charter, Some(&charters)), charter.digest());
+        let version = place.number();
         // Held to the end, so that nothing is cosigned meanwhile. The journal's thread never waits for the engine.
         let mut engine = self.engine();
+        place.check(digest, &self.journal.charters(), Some(&charters))?;
         let stops = engine.judge_bases(charter, &Leaves(&*self.store))?;
         let stop =
             |(unit, key): &(UnitId, VerifierKey)| JournalRecord::Stopped { unit: unit.clone(), key: key.clone() };

@@ -63,8 +63,8 @@ fn words(found: &Contradiction, file: &str) -> String {
     let both: Vec<_> = found.signed_both.iter().map(UnitId::as_str).collect();
     let who = match both.as_slice() {
         _ if found.elsewhere => {
-            "It follows another charter than the one held here does, as after a founding anew: whoever signed \
-                                 both broke no word"
+            "It follows another charter than the one held here does, as after a founding anew, or is another \
+                                 attempt at that: whoever signed both broke no word"
                 .to_owned()
         }
         [] => "Nobody signed both".to_owned(),

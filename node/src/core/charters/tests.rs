@@ -114,3 +114,21 @@ fn of_a_founding_anew_and_a_next_version_at_one_time_one_is_stored() {
         node.running.stop();
     }
 }
+
+#[tokio::test]
+async fn whoever_signed_a_further_attempt_to_found_anew_takes_none_of_the_earlier_up() {
+    let node = Node::start();
+    let first = node.anew();
+    let attempt = |number: u16| signed(first.as_attempt(number).unwrap());
+    node.core().put_name_to(&first).await.unwrap();
+    node.core().put_name_to(&attempt(2)).await.unwrap();
+    let later = |refused: Result<(), String>| refused.unwrap_err().contains("has signed a later attempt");
+    assert!(later(node.core().put_name_to(&first).await));
+    assert!(later(node.core().refound(&first)));
+    assert_eq!(node.stored(), []);
+    node.core().refound(&attempt(2)).unwrap();
+    assert_eq!(node.stored(), [(1, 1)]);
+    // Nor does it sign another while it begins anew.
+    assert!(node.core().put_name_to(&attempt(3)).await.unwrap_err().contains("begins anew"));
+    node.running.stop();
+}
