@@ -26,11 +26,12 @@ pub trait Charters: Send + Sync {
     /// In words, why not.
     fn store(&self, refounded: u32, version: u32, note: &[u8]) -> Result<(), String>;
 
-    /// Keeps a charter that does not count, as evidence. Gives where it is.
+    /// Keeps a charter that does not count, as evidence. Gives where it is. There is room set apart for one that names a unit for the
+    /// first time.
     ///
     /// # Errors
     /// In words, why not.
-    fn keep_evidence(&self, note: &[u8]) -> Result<String, String>;
+    fn keep_evidence(&self, note: &[u8], names: bool) -> Result<String, String>;
 
     /// What was kept as evidence that can be read: each file with what it holds.
     fn evidence(&self) -> Vec<(String, Vec<u8>)> {

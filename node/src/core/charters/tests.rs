@@ -24,7 +24,7 @@ impl Charters for Files {
         Ok(())
     }
 
-    fn keep_evidence(&self, _: &[u8]) -> Result<String, String> {
+    fn keep_evidence(&self, _: &[u8], _: bool) -> Result<String, String> {
         Err("no room".into())
     }
 
@@ -130,5 +130,19 @@ async fn whoever_signed_a_further_attempt_to_found_anew_takes_none_of_the_earlie
     assert_eq!(node.stored(), [(1, 1)]);
     // Nor does it sign another while it begins anew.
     assert!(node.core().put_name_to(&attempt(3)).await.unwrap_err().contains("begins anew"));
+    node.running.stop();
+}
+
+#[test]
+fn of_a_unit_that_signed_twice_is_told_though_there_is_no_room_for_the_evidence() {
+    let node = Node::start();
+    let [one, other, third] = [1, 2, 3].map(|key| node.next(&revoking(key)));
+    node.core().store_charter(2, &one);
+    node.core().keep_evidence(&unit("FR"), &other, "another text is held");
+    // Of each unit once: nobody fills the memory with more of them.
+    node.core().keep_evidence(&unit("FR"), &third, "another text is held");
+    let told = node.core().contradictions();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].contains("BE FR signed both") && told[0].contains("could not be kept"), "{told:?}");
     node.running.stop();
 }
