@@ -31,12 +31,16 @@ pub struct Place {
 pub type Signed = BTreeMap<u64, Hash>;
 
 impl Place {
-    /// That of a charter which is to follow these.
+    /// That of a charter which is to follow these; without them it is known of the very first version alone.
     #[must_use]
     pub fn of(charter: &UnverifiedCharter, held: Option<&CharterChain>) -> Self {
         let terms = charter.terms();
         let anew = u32::from(terms.continues.is_some());
-        let refounded = held.map_or(0, CharterChain::refounded).saturating_add(anew);
+        let refounded = match held {
+            Some(held) => held.refounded().saturating_add(anew),
+            None if terms.version == 1 && anew == 0 => 0,
+            None => UNKNOWN.into(),
+        };
         Self::since(refounded, charter.attempt(), terms.version)
     }
 

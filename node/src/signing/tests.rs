@@ -56,3 +56,15 @@ fn attempts_to_found_anew_are_signed_one_text_each_and_in_ascending_order() {
         assert!(words.contains("at most 16 larger"), "{words}");
     }
 }
+
+#[test]
+fn where_the_founding_is_not_known_no_other_text_of_the_version_is_signed() {
+    let unknown = u32::from(UNKNOWN);
+    let words = check(place(unknown, 1, 2), 2, &[(place(1, 1, 2), 1)]).unwrap_err();
+    assert!(words.contains("--from DIR"), "{words}");
+    check(place(unknown, 1, 2), 1, &[(place(1, 1, 2), 1)]).unwrap();
+    check(place(unknown, 1, 3), 2, &[(place(1, 1, 2), 1)]).unwrap();
+    // Nor afterwards, where it is known.
+    let words = check(place(1, 1, 2), 2, &[(place(unknown, 1, 2), 1)]).unwrap_err();
+    assert!(words.contains("another text of version 2"), "{words}");
+}
