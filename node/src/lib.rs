@@ -4,7 +4,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`config`], [`home`], [`files`], [`membership`] | a node's home directory: settings, keys, charter, what it has signed |
+//! | [`config`], [`home`], [`files`], [`membership`], [`signing`] | a node's home directory: settings, keys, charter, what it has signed and may sign |
 //! | [`certificates`] | the node's certificate and others, taken up anew when their files change |
 //! | [`clock`] | the time |
 //! | `frames` | files of which a power loss can tear the end only |
@@ -50,6 +50,7 @@ pub mod open;
 pub mod peer;
 pub mod publish;
 pub mod run;
+pub mod signing;
 pub mod store;
 pub mod unit;
 

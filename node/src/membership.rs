@@ -16,6 +16,7 @@ use entente_proto::note::{Algorithm, KeyName, Signer, VerifierKey};
 
 use crate::files::read_bounded;
 use crate::home::Home;
+use crate::signing::Signed;
 
 /// A home directory and a charter do not go together.
 #[derive(Debug, thiserror::Error)]
@@ -271,13 +272,6 @@ fn load_charters_in(directory: &Path, lines: Lines) -> Result<Option<CharterChai
     }
 }
 
-/// Under which number a journal remembers that a text was signed: the version, and how often the network was founded anew
-/// before it, since each time the versions begin with 1 again.
-#[must_use]
-pub fn signed_as(refounded: u32, version: u32) -> u64 {
-    u64::from(refounded) << 32 | u64::from(version)
-}
-
 /// All versions of a charter, from the first on, in files of any name: each verified under those before it. Or one directory,
 /// as for [`load_charters_of`]. For whoever verifies what others gave it: no signature line may stand there that does not count.
 ///
@@ -377,11 +371,11 @@ pub(crate) fn der_of_pem(path: &Path) -> Result<Vec<u8>, MembershipError> {
 }
 
 /// The record, in a directory that holds a charter key and no journal, of which text was signed for which version: a line
-/// `<version> <digest>` each, with the version as of [`signed_as`].
+/// `<number> <digest>` each, with the number of its [place](crate::signing::Place).
 #[derive(Debug)]
 pub struct SignedVersions {
     path: PathBuf,
-    versions: BTreeMap<u64, Hash>,
+    versions: Signed,
 }
 
 /// The record of signed versions cannot be used.
@@ -438,6 +432,12 @@ impl SignedVersions {
             }
         }
         Ok(Self { path, versions })
+    }
+
+    /// What was signed.
+    #[must_use]
+    pub const fn signed(&self) -> &Signed {
+        &self.versions
     }
 
     /// Notes that this text is signed for this version; durable when it returns. The same text again is fine.

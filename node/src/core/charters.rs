@@ -1,5 +1,8 @@
 //! Charters in a running node: what is stored when one comes, and what changes with it.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, PoisonError};
 
 use entente_proto::charter::{Charter, CharterChain, Terms, UnverifiedCharter};
@@ -11,9 +14,9 @@ use entente_proto::sync::{Adoption, Advice, Event};
 
 use tokio::sync::oneshot;
 
-use super::{Again, Core, Leaves, author};
-use crate::journal::JournalRecord;
-use crate::membership::signed_as;
+use super::{Again, Core, Leaves, author, lock};
+use crate::journal::{Callback, JournalRecord};
+use crate::signing::Place;
 
 /// Where a node keeps its charters and takes its keys from.
 pub trait Charters: Send + Sync {
@@ -23,11 +26,12 @@ pub trait Charters: Send + Sync {
     /// In words, why not.
     fn store(&self, refounded: u32, version: u32, note: &[u8]) -> Result<(), String>;
 
-    /// Keeps a charter that does not count, as evidence. Gives where it is.
+    /// Keeps a charter that does not count, as evidence. Gives where it is. There is room set apart for one that names a unit for the
+    /// first time.
     ///
     /// # Errors
     /// In words, why not.
-    fn keep_evidence(&self, note: &[u8]) -> Result<String, String>;
+    fn keep_evidence(&self, note: &[u8], names: bool) -> Result<String, String>;
 
     /// What was kept as evidence that can be read: each file with what it holds.
     fn evidence(&self) -> Vec<(String, Vec<u8>)> {
@@ -103,6 +107,11 @@ impl Core {
 
     /// Makes a charter durable; from then on it governs.
     pub(super) fn store_charter(&self, version: u32, note: &[u8]) {
+        let founding = lock(&self.founded_anew);
+        if *founding {
+            tracing::warn!(version, "a charter is not stored: the network is founded anew, without it");
+            return;
+        }
         let mut chain = self.charters();
         let next = UnverifiedCharter::parse(note).and_then(|charter| chain.verify(charter));
         let pushed = next.and_then(|next| chain.push(next));
@@ -113,9 +122,11 @@ impl Core {
         if let Err(reason) = self.charter_files.store(chain.refounded(), version, note) {
             crate::fatal(&format!("version {version} of the charter cannot be stored: {reason}"));
         }
+        // Whoever founds the network anew from here on sees it.
+        *self.charters.write().unwrap_or_else(PoisonError::into_inner) = chain.clone();
+        drop(founding);
         if chain.newest().units().values().any(|unit| unit.base.is_some()) {
             // The engine has ended its work: what goes on begins with what is on the disks.
-            *self.charters.write().unwrap_or_else(PoisonError::into_inner) = chain;
             self.charter_changed.send_replace(version);
             self.tell(Event::CharterStored { version }, None);
             return;
@@ -132,7 +143,6 @@ impl Core {
         }
         self.warn_of_missing_keys(&chain);
         tracing::info!(version, digest = %chain.newest().digest(), "a new charter governs");
-        *self.charters.write().unwrap_or_else(PoisonError::into_inner) = chain.clone();
         self.list.charters(chain.clone());
         self.tell(Event::CharterStored { version }, None);
         self.follow_proposals(chain);
@@ -185,28 +195,24 @@ impl Core {
 }
 
 impl Core {
-    /// Finds the bases in a charter safe, and cosigns the logs concerned under their old keys no more. Gives what the journal
-    /// is to have of that before anything is signed.
-    fn judge_bases(&self, charter: &UnverifiedCharter) -> Result<Vec<JournalRecord>, String> {
-        let mut engine = self.engine();
-        let stops = engine.judge_bases(charter, &Leaves(&*self.store))?;
-        let stop = |(unit, key): (UnitId, VerifierKey)| {
-            engine.stop_cosigning(&unit, key.clone());
-            JournalRecord::Stopped { unit, key }
-        };
-        Ok(stops.into_iter().map(stop).collect())
-    }
-
     /// Founds the network anew: makes the charter durable and has the node begin anew under it. It was brought by hand, and is
     /// passed on to nobody.
     ///
     /// # Errors
     /// In words, why it is not taken up.
     pub fn refound(&self, charter: &UnverifiedCharter) -> Result<(), String> {
+        // Until the process ends no next version is stored: it would follow the charter that this one continues, too.
+        let mut founding = lock(&self.founded_anew);
+        if *founding {
+            return Err("the network is being founded anew already: the node begins anew under that charter".into());
+        }
         let mut chain = self.charters();
+        let place = Place::of(charter, Some(&chain));
         chain.refound(charter).map_err(|error| error.to_string())?;
+        place.check(charter.digest(), &self.journal.charters(), Some(&chain))?;
         self.check_bases(chain.newest())?;
         self.charter_files.store(chain.refounded(), chain.newest().version(), chain.newest().note())?;
+        *founding = true;
         self.begin_again(Again::Refounded(format!("the network is founded anew by the charter {}", charter.digest())));
         Ok(())
     }
@@ -255,18 +261,39 @@ impl Core {
     /// # Errors
     /// In words: another text was signed, a base in it is not safe, or the node is stopping.
     pub(super) async fn put_name_to(&self, charter: &UnverifiedCharter) -> Result<(), String> {
-        let mut records = self.judge_bases(charter)?;
-        let anew = u32::from(charter.terms().continues.is_some());
-        let refounded = self.charters().refounded().saturating_add(anew);
-        let (version, digest) = (signed_as(refounded, charter.terms().version), charter.digest());
-        records.push(JournalRecord::CharterSigned { version, digest });
         let (told, durable) = oneshot::channel();
         let done = move || {
             // Whoever asked may have gone.
             let _ = told.send(());
         };
-        self.journal.append(&records, Box::new(done)).map_err(|error| error.to_string())?;
+        self.give_word(charter, Box::new(done))?;
         durable.await.map_err(|_| "the node is stopping".to_owned())
+    }
+
+    /// Finds the bases in a charter safe, has the journal take that it is signed, and from then on cosigns the logs concerned
+    /// under their old keys no more; `then` runs when that is durable. All of it or nothing.
+    fn give_word(&self, charter: &UnverifiedCharter, then: Callback) -> Result<(), String> {
+        // Whoever has taken up one attempt to found the network anew signs no other.
+        let founding = lock(&self.founded_anew);
+        if *founding {
+            return Err("the network is founded anew: the node begins anew under that charter".into());
+        }
+        let charters = self.charters();
+        let (place, digest) = (Place::of(charter, Some(&charters)), charter.digest());
+        let version = place.number();
+        // Held to the end, so that nothing is cosigned meanwhile. The journal's thread never waits for the engine.
+        let mut engine = self.engine();
+        place.check(digest, &self.journal.charters(), Some(&charters))?;
+        let stops = engine.judge_bases(charter, &Leaves(&*self.store))?;
+        let stop =
+            |(unit, key): &(UnitId, VerifierKey)| JournalRecord::Stopped { unit: unit.clone(), key: key.clone() };
+        let mut records: Vec<_> = stops.iter().map(stop).collect();
+        records.push(JournalRecord::CharterSigned { version, digest });
+        self.journal.append(&records, then).map_err(|error| error.to_string())?;
+        for (unit, key) in stops {
+            engine.stop_cosigning(&unit, key);
+        }
+        Ok(())
     }
 }
 

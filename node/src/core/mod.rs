@@ -98,6 +98,8 @@ pub struct Core {
     journal: Arc<journal::Writer>,
     charters: RwLock<CharterChain>,
     charter_files: Box<dyn Charters>,
+    /// Whether the network was founded anew; locked while a charter is stored.
+    founded_anew: Mutex<bool>,
     /// What units say of charters to come.
     proposals: Mutex<Proposals>,
     /// Other texts of versions that are held, which partners showed.

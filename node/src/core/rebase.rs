@@ -5,7 +5,7 @@
 //! store is cut back. A kill at any step leaves what the next start goes on with.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::channel;

@@ -136,6 +136,7 @@ pub fn start(parts: Parts, loaded: Loaded) -> Result<Running, StartError> {
         proposals: Mutex::new(Proposals::new(charters.clone())),
         charters: RwLock::new(charters),
         charter_files,
+        founded_anew: Mutex::default(),
         contradictions: Mutex::default(),
         signers: RwLock::new(signers),
         engine: Mutex::new(engine),

@@ -127,6 +127,12 @@ impl Marks {
         self.own_size
     }
 
+    /// The charters signed: number and digest.
+    #[must_use]
+    pub const fn charters(&self) -> &BTreeMap<u64, Hash> {
+        &self.charters
+    }
+
     pub(super) const fn unit(&self) -> &UnitId {
         &self.unit
     }

@@ -3,9 +3,11 @@
 //! Whatever waits when the thread comes round goes into one frame: one `write`, one `fdatasync`, then all callbacks, in
 //! the order of the appends. A write or sync that fails ends the process (see [`disk::fatal`]) and is never retried.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+
+use entente_proto::hash::Hash;
 
 use super::disk;
 use super::file::{Journal, bounded};
@@ -150,6 +152,12 @@ impl Writer {
     #[must_use]
     pub fn own_size(&self) -> u64 {
         self.shared.lock().marks.own_size()
+    }
+
+    /// The charters signed, with everything appended so far, durable or not: number and digest.
+    #[must_use]
+    pub fn charters(&self) -> BTreeMap<u64, Hash> {
+        self.shared.lock().marks.charters().clone()
     }
 
     /// Writes what waits, stops the thread and gives the journal back; `None` if it was closed before.

@@ -16,8 +16,8 @@ pub struct Contradiction {
     pub digest: Hash,
     /// The units whose charter keys signed both texts. An honest node signs one text for a version, ever.
     pub signed_both: BTreeSet<UnitId>,
-    /// Whether the other text follows another charter than the one held does: as after a founding anew, since which the versions
-    /// begin with 1 again. Whoever signed both broke no word.
+    /// Whether the other text follows another charter than the one held does, as after a founding anew, since which the versions
+    /// begin with 1 again; or is another attempt to found it anew. Whoever signed both broke no word.
     pub elsewhere: bool,
     /// Why the other text would not count even if it stood alone; nothing where enough have signed it.
     pub lacks: Option<String>,
@@ -49,7 +49,8 @@ impl CharterChain {
         let (held, other) = (read(UnverifiedCharter::parse(held.note()).ok()?), read(other));
         // One text is signed for a version of one founding. Where they follow different charters nobody here can tell whether
         // they are of one, so nobody is accused.
-        let place = |charter: &UnverifiedCharter| (charter.terms().previous, charter.terms().continues);
+        let place =
+            |charter: &UnverifiedCharter| (charter.terms().previous, charter.terms().continues, charter.attempt());
         let elsewhere = place(&held) != place(&other);
         let voters = before.as_ref().into_iter().flat_map(|chain| chain.newest().units().values());
         let signed_both = held.terms().units.values().chain(voters).filter(|unit| {

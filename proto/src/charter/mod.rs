@@ -130,9 +130,12 @@
 //! key stays or is new, and what a log key that stays has signed its base must contain. All that was said before stays, and is judged by the charters
 //! of then. The log of a unit that is not in it ends at what they certified, as that of a unit that left.
 //!
-//! A node signs one text per version, ever.
+//! Where one of those that a text lists cannot sign it, a further attempt is made with another text (`attempt`).
+//!
+//! A node signs one text per version, and of a version 1 that founds the network anew one per attempt, ever.
 
 mod address;
+mod attempt;
 mod chain;
 mod compose;
 mod contradiction;

@@ -29,17 +29,25 @@ fn refound_drill_two_units_found_their_network_anew_when_the_third_is_gone_for_e
 
     let file = network.directory().join("anew.note");
     let (file, from) = (file.to_str().unwrap(), be.directory().to_str().unwrap());
-    let compose =
-        |out: &str| run(PROGRAM, &["charter", "refound", "--from", from, "--without", "NL", "--out", out], b"");
-    let told = compose(file).ended(0).out;
+    let compose = |out: &str, attempt: &str| {
+        let fixed = ["charter", "refound", "--from", from, "--without", "NL"];
+        run(PROGRAM, &[&fixed[..], &["--out", out, "--attempt", attempt]].concat(), b"")
+    };
+    let told = compose(file, "1").ended(0).out;
     assert!(told.contains("founds the network anew") && told.contains("BE's log goes on from 3 entries"), "{told}");
+    let _ = be.call(&["charter", "sign", file]).ended(0);
     // Whoever says more meanwhile signs no base that is behind that.
     fr.refer("late.example", "durable");
     until_so("BE holds it", || size(be, "FR") == Some(4));
     fr.call(&["charter", "sign", file]).ended(1).says(&["this unit's log has 4 entries", "compose it anew"]);
+    // BE has signed that text for nothing, and signs no other of that attempt; of a further one it does.
+    let other = network.directory().join("other.note");
+    let other = other.to_str().unwrap();
+    let _ = compose(other, "1").ended(0);
+    be.call(&["charter", "sign", other]).ended(1).says(&["--attempt 2", "takes none of the earlier ones up"]);
     let again = network.directory().join("again.note");
     let again = again.to_str().unwrap();
-    let _ = compose(again).ended(0);
+    let _ = compose(again, "2").ended(0);
     for node in [be, fr] {
         let _ = node.call(&["charter", "sign", again]).ended(0);
     }
@@ -106,4 +114,25 @@ fn refound_drill_two_units_found_their_network_anew_when_the_third_is_gone_for_e
     let found = run(PROGRAM, &["audit", "verify", "--json", export], b"").ended(0).document();
     assert_eq!(found["charters"].as_array().unwrap().len(), 3, "{found}");
     assert_eq!(found["list"]["digest"], be.status()["list"]["digest"]);
+}
+
+#[test]
+fn a_text_that_is_not_signed_since_another_one_was_stops_nothing() {
+    let network = Network::running(PROGRAM, &["BE", "FR"]);
+    let [be, fr] = ["BE", "FR"].map(|unit| network.node(unit));
+    fr.refer("before.example", "certified");
+    let from = be.directory().to_str().unwrap();
+    let out = |name: &str| network.directory().join(name).to_str().unwrap().to_owned();
+    let (one, other) = (out("one.note"), out("other.note"));
+    let moves = ["--address", "FR=127.0.0.1:7999"];
+    let _ = run(PROGRAM, &[&["charter", "new", "--from", from, "--out", &one], &moves[..]].concat(), b"").ended(0);
+    let _ = be.call(&["charter", "sign", &one]).ended(0);
+    let _ = fr.call(&["charter", "rotate-keys", "--log"]).ended(0);
+    let described = fr.home.unit_description();
+    let described = described.to_str().unwrap();
+    let changes = ["--update", described, "--base", "FR"];
+    let _ = run(PROGRAM, &[&["charter", "new", "--from", from, "--out", &other], &changes[..]].concat(), b"").ended(0);
+    be.call(&["charter", "sign", &other]).ended(1).says(&["another text"]);
+    // The one text has no base: BE goes on cosigning FR's log.
+    fr.refer("after.example", "certified");
 }

@@ -16,7 +16,8 @@ use crate::config::Config;
 use crate::files::replace_file;
 use crate::home::{Home, HomeError};
 use crate::journal::{Journal, JournalRecord};
-use crate::membership::{self, MembershipError, OwnKeys, check_member, load_charters, read_charter, signed_as};
+use crate::membership::{self, MembershipError, OwnKeys, check_member, load_charters, read_charter};
+use crate::signing::Place;
 
 pub(super) fn run(args: &AdoptArgs, global: &Global) -> Result<(), CliError> {
     let home = Home::open(global.home()?).map_err(refused)?;
@@ -37,14 +38,16 @@ pub(super) fn run(args: &AdoptArgs, global: &Global) -> Result<(), CliError> {
     let keys = OwnKeys::load(&home, &config.network, &config.unit)?;
     check_member(&keys, &charters, &config.network, &config.unit)?;
     let new: Vec<Arc<Charter>> = charters.all().skip(before).cloned().collect();
-    let (mut journal, _) = Journal::open(&home.journal(), &config.network, &config.unit).map_err(refused)?;
+    let (mut journal, memory) = Journal::open(&home.journal(), &config.network, &config.unit).map_err(refused)?;
     let mut refounded = charters.refounded();
     refounded = refounded.saturating_sub(count(new.iter().filter(|charter| charter.terms().continues.is_some())));
     for charter in &new {
         refounded = refounded.saturating_add(u32::from(charter.terms().continues.is_some()));
         membership::members(charter.terms(), &BTreeSet::new())?;
         // Where the own signatures stand under this text the journal must know; it refuses if it knows of another text.
-        let (version, digest) = (signed_as(refounded, charter.version()), charter.digest());
+        let (place, digest) = (Place::taken(refounded, charter), charter.digest());
+        place.check(digest, &memory.charters, Some(&charters)).map_err(CliError::Refused)?;
+        let version = place.number();
         journal.append(&[JournalRecord::CharterSigned { version, digest }]).map_err(refused)?;
         let path = home.charter_since(refounded, charter.version());
         replace_file(&path, charter.note(), 0o600).map_err(|e| CliError::file(&path, "write", &e))?;

@@ -34,6 +34,10 @@ pub(crate) struct Args {
     /// How many of a log's other units must cosign it, if more than the formula asks for
     #[arg(long, value_name = "N")]
     quorum: Option<u32>,
+    /// Which attempt this is, where an earlier text cannot come about since a unit that it lists cannot sign it, or does not. Whoever
+    /// signs it takes none of the earlier ones up any more
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    attempt: u16,
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
@@ -49,6 +53,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
         listed.iter().map(|unit| (unit.clone(), named.get(unit).copied().flatten().or(fresh(unit)))).collect();
     let (bases, why) = new::bases(&wanted, &args.from, global)?;
     let charter = charters.compose_refounding(&units, &bases, args.quorum).map_err(words)?;
+    let charter = if args.attempt > 1 { charter.as_attempt(args.attempt).map_err(words)? } else { charter };
     charters.check_refounding(&charter).map_err(words)?;
     membership::check_authorities(&charters, charter.terms())?;
     new::write_new(&args.out, &charter)?;
@@ -59,7 +64,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
     out.line(
         "next  soon, for a log that goes on meanwhile asks for another base: every unit compares the digest, reads it (entente charter \
          show FILE), and signs it with its running node (entente charter sign FILE). When all have, each takes it up (entente charter adopt \
-         FILE): nodes do not pass it on",
+         FILE): nodes do not pass it on. If one of them cannot sign it, have the next composed as a further attempt (--attempt), for nobody signs \
+         two texts of one",
     )?;
     out.flush()
 }

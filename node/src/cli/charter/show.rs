@@ -95,6 +95,9 @@ fn tell_changes(before: &UnverifiedCharter, after: &UnverifiedCharter, global: &
 fn print(out: &mut Output, charter: &UnverifiedCharter) -> Result<(), CliError> {
     let terms = charter.terms();
     out.line(format_args!("{}, version {}, digest {}", terms.network, terms.version, charter.digest()))?;
+    if terms.continues.is_some() {
+        out.line(format_args!("attempt {} to found the network anew, once for each attempt", charter.attempt()))?;
+    }
     out.line("")?;
     let mut rows = table(["UNIT", "NAME", "ADDRESS", "CHARTER KEY", "LOG KEY", "MIRROR KEY"]);
     for unit in terms.units.values() {

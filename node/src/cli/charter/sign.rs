@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use entente_certs::keyfile::KeyFileError;
 use entente_certs::signer::KeyFileSigner;
-use entente_proto::charter::UnverifiedCharter;
+use entente_proto::charter::{CharterChain, UnverifiedCharter};
 use entente_proto::note::{KeyName, Signer};
 use entente_proto::wire;
 use entente_proto::wire::charter_request::What;
@@ -23,6 +23,7 @@ use crate::files::replace_file;
 use crate::home::{Home, HomeError, HomeLock};
 use crate::journal::{Journal, JournalRecord};
 use crate::membership::{self, MembershipError, OwnKeys, SignedVersions, load_charters, read_charter};
+use crate::signing::{Place, Signed};
 
 pub(super) fn run(args: &SignArgs, global: &Global, clock: &dyn Clock) -> Result<(), CliError> {
     let home = global.home()?;
@@ -37,15 +38,17 @@ pub(super) fn run(args: &SignArgs, global: &Global, clock: &dyn Clock) -> Result
         return with_running(args, &file, charter, global);
     }
     check_node_looked(args, home, &charter)?;
-    let number = number(args, home, &charter)?;
+    let held = held(args, home, &charter)?;
+    let place = Place::of(&charter, held.as_ref());
     charter = in_its_place(args, home, charter)?;
     membership::members(charter.terms(), &BTreeSet::new())?;
     let mut own = Own::open(home, &charter)?;
     if own.signers(&charter).iter().all(|signer| charter.has_signed(signer.key())) {
         return say(&args.what, "has all the signatures that are due from here", &charter);
     }
+    place.check(charter.digest(), own.signed(), held.as_ref()).map_err(CliError::Refused)?;
     // Durable before said: from here on no other text is signed for this version, even if the power fails now.
-    own.record(&charter, number)?;
+    own.record(&charter, place.number())?;
     let signers = own.signers(&charter);
     let names = charter.sign(&signers, clock.now_ms() / 1_000).map_err(words)?;
     replace(args, &file, &charter)?;
@@ -53,18 +56,16 @@ pub(super) fn run(args: &SignArgs, global: &Global, clock: &dyn Clock) -> Result
     say(&args.what, &format!("is signed by {}", names.join(", ")), &charter)
 }
 
-/// Under which number it is remembered which text was signed.
-fn number(args: &SignArgs, home: &Path, charter: &UnverifiedCharter) -> Result<u64, CliError> {
+/// The charters that it is to follow, as far as they are known here.
+fn held(args: &SignArgs, home: &Path, charter: &UnverifiedCharter) -> Result<Option<CharterChain>, CliError> {
     let held = match &args.from {
         Some(from) => Some(membership::load_charters_of(from)?),
         None => load_charters(&Home::at(home)).ok(),
     };
-    let anew = charter.terms().continues.is_some();
-    if let Some(held) = held.as_ref().filter(|_| anew) {
+    if let Some(held) = held.as_ref().filter(|_| charter.terms().continues.is_some()) {
         held.check_refounding(charter).map_err(words)?;
     }
-    let refounded = held.map_or(0, |held| held.refounded()).saturating_add(u32::from(anew));
-    Ok(membership::signed_as(refounded, charter.terms().version))
+    Ok(held)
 }
 
 /// Whether a base is safe only the node can tell, while it runs: it stops cosigning before its unit signs.
@@ -159,7 +160,7 @@ fn lock_file(path: &Path) -> Result<File, CliError> {
 /// What signs here, and where it is remembered which text was signed.
 enum Own {
     /// A node's home directory.
-    Home { keys: Box<OwnKeys>, journal: Box<Journal>, _lock: HomeLock },
+    Home { keys: Box<OwnKeys>, journal: Box<Journal>, signed: Signed, _lock: HomeLock },
     /// A directory that holds a charter key and no node.
     Key { signer: Box<KeyFileSigner>, signed: SignedVersions, _lock: HomeLock },
 }
@@ -182,8 +183,9 @@ impl Own {
         if !leaves || charter.terms().units.contains_key(&config.unit) {
             keys.check(charter.terms(), &config.network, &config.unit)?;
         }
-        let (journal, _) = Journal::open(&home.journal(), &config.network, &config.unit).map_err(refused)?;
-        Ok(Self::Home { keys: Box::new(keys), journal: Box::new(journal), _lock: lock })
+        let (journal, memory) = Journal::open(&home.journal(), &config.network, &config.unit).map_err(refused)?;
+        let signed = memory.charters;
+        Ok(Self::Home { keys: Box::new(keys), journal: Box::new(journal), signed, _lock: lock })
     }
 
     fn of_key(directory: &Path, charter: &UnverifiedCharter) -> Result<Self, CliError> {
@@ -234,6 +236,14 @@ impl Own {
         };
         signers.retain(|signer| charter.is_due(signer.key()));
         signers
+    }
+
+    /// What was signed here before.
+    const fn signed(&self) -> &Signed {
+        match self {
+            Self::Home { signed, .. } => signed,
+            Self::Key { signed, .. } => signed.signed(),
+        }
     }
 
     fn record(&mut self, charter: &UnverifiedCharter, version: u64) -> Result<(), CliError> {

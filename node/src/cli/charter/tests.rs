@@ -7,7 +7,7 @@ use entente_proto::hash::Hash;
 use super::*;
 use crate::cli::Cli;
 use crate::home::Home;
-use crate::membership::load_charter;
+use crate::membership::{OwnKeys, load_charter};
 
 /// Runs a command line in a directory; `{}` in it stands for the directory.
 fn entente(dir: &Path, line: &str) -> Result<(), CliError> {
@@ -393,4 +393,36 @@ fn of_two_next_versions_one_is_signed() {
     sign(dir, "2.note", "BE").unwrap();
     refusal(sign(dir, "other.note", "BE"));
     assert!(refusal(entente(dir, "charter new --from {}/BE --out {}/same.note")).contains("nothing would change"));
+}
+
+#[test]
+fn a_charter_key_that_is_kept_apart_signs_one_text_a_version_whatever_is_known_there_of_those_before() {
+    let running = running();
+    let dir = running.path();
+    let bases = ["BE", "FR"].map(|unit| format!("--base {unit}=0:{}", Hash::EMPTY_ROOT)).join(" ");
+    entente(dir, &format!("charter refound --from {{}}/BE {bases} --out {{}}/anew.note")).unwrap();
+    let mut anew = read_charter(&dir.join("anew.note")).unwrap();
+    fs::create_dir(dir.join("chain")).unwrap();
+    for unit in ["BE", "FR"] {
+        let home = Home::open(dir.join(unit)).unwrap();
+        let keys = OwnKeys::load(&home, &"takedown.example".parse().unwrap(), &unit.parse().unwrap()).unwrap();
+        anew.sign(&keys.signers(), 1).unwrap();
+        let apart = dir.join(format!("{unit}-apart"));
+        fs::create_dir(&apart).unwrap();
+        fs::rename(home.charter_key(), apart.join("charter.key")).unwrap();
+    }
+    fs::copy(dir.join("c.note"), dir.join("chain/1.note")).unwrap();
+    fs::write(dir.join("chain/r1-1.note"), anew.to_bytes()).unwrap();
+    for (address, file) in [("a.example:1", "2.note"), ("b.example:1", "other.note")] {
+        entente(dir, &format!("charter new --from {{}}/chain --address FR={address} --out {{}}/{file}")).unwrap();
+    }
+    let knowing = |file: &str, unit: &str| {
+        entente(dir, &format!("charter sign {{}}/{file} --from {{}}/chain --home {{}}/{unit}-apart"))
+    };
+    let unknowing = |file: &str, unit: &str| sign(dir, file, &format!("{unit}-apart"));
+    knowing("2.note", "BE").unwrap();
+    assert!(refusal(unknowing("other.note", "BE")).contains("--from DIR"));
+    unknowing("2.note", "BE").unwrap();
+    unknowing("2.note", "FR").unwrap();
+    assert!(refusal(knowing("other.note", "FR")).contains("another text of version 2"));
 }

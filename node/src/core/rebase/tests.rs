@@ -18,11 +18,11 @@ use crate::store::{Append, MemoryStore};
 
 const NOW_MS: u64 = 1_524_614_400_000;
 
-fn network() -> NetworkName {
+pub(in crate::core) fn network() -> NetworkName {
     "takedown.example".parse().unwrap()
 }
 
-fn unit(id: &str) -> UnitId {
+pub(in crate::core) fn unit(id: &str) -> UnitId {
     id.parse().unwrap()
 }
 
@@ -39,6 +39,31 @@ fn member(id: &str, seed: u8) -> ([MemorySigner; 3], UnitDescription) {
     let ca = vec![Authority::create(&network, &id, NOW_MS).unwrap().certificate_der().to_vec()];
     let draft = UnitDraft { name: id.to_string(), id, charter_key, log_key, mirror_key, ca, addresses: Vec::new() };
     (keys, UnitDescription::new(network, draft).unwrap())
+}
+
+fn members() -> [([MemorySigner; 3], UnitDescription); 2] {
+    [member("BE", 10), member("FR", 20)]
+}
+
+/// What BE and FR tell of themselves.
+pub(in crate::core) fn described() -> Vec<UnitDescription> {
+    members().into_iter().map(|(_, description)| description).collect()
+}
+
+/// A charter, with the signatures of both.
+pub(in crate::core) fn signed(mut charter: UnverifiedCharter) -> UnverifiedCharter {
+    for (keys, _) in members() {
+        for key in keys.iter().filter(|key| charter.is_due(key.key())).collect::<Vec<_>>() {
+            charter.sign(&[key as &dyn Signer], 1).unwrap();
+        }
+    }
+    charter
+}
+
+/// A network of both.
+pub(in crate::core) fn founded() -> CharterChain {
+    let first = signed(UnverifiedCharter::compose(&described(), None).unwrap());
+    CharterChain::found(first.verify_first().unwrap()).unwrap()
 }
 
 /// The id of a submission of this number.
@@ -87,17 +112,7 @@ struct World {
 impl World {
     /// Whose log says this after its first entry, from submissions 1, 2 and so on, and goes on from a base of so many entries.
     fn new(says: &[Body], base: u64) -> Self {
-        let members = [member("BE", 10), member("FR", 20)];
-        let described: Vec<UnitDescription> = members.iter().map(|(_, description)| description.clone()).collect();
-        let sign = |mut charter: UnverifiedCharter| {
-            for (keys, _) in &members {
-                charter.sign(&keys.each_ref().map(|key| key as &dyn Signer), 1).unwrap();
-            }
-            charter
-        };
-        let first = sign(UnverifiedCharter::compose(&described, None).unwrap());
-        let mut charters = CharterChain::found(first.verify_first().unwrap()).unwrap();
-
+        let mut charters = founded();
         let adopt = Adopt { version: 1, digest: charters.newest().digest().0.to_vec() };
         let bodies = std::iter::once(Body::Adopt(adopt)).chain(says.iter().cloned());
         let entry = |(number, body): (u64, Body)| {
@@ -111,7 +126,7 @@ impl World {
         }
         let none = Base { size: Size::ZERO, root: Hash::EMPTY_ROOT };
         let bases = BTreeMap::from([(unit("BE"), Base { size: tree.size(), root: tree.root() }), (unit("FR"), none)]);
-        let anew = sign(charters.compose_refounding(&described, &bases, None).unwrap());
+        let anew = signed(charters.compose_refounding(&described(), &bases, None).unwrap());
         charters.refound(&anew).unwrap();
 
         let directory = tempfile::tempdir().unwrap();

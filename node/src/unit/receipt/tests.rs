@@ -35,7 +35,7 @@ impl Charters for NoFiles {
         Err("no charter comes here".into())
     }
 
-    fn keep_evidence(&self, _: &[u8]) -> Result<String, String> {
+    fn keep_evidence(&self, _: &[u8], _: bool) -> Result<String, String> {
         Err("no charter comes here".into())
     }
 

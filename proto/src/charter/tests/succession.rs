@@ -401,6 +401,15 @@ fn a_network_is_founded_anew_by_all_that_remain_with_a_base_for_each_log() {
     }
     let refounded = charter.verify_first().unwrap();
     assert_eq!(refounded.unit(&id("FR")).unwrap().base, Some(base(9)));
+    // A further attempt says the same under another number.
+    let further = chain.compose_refounding(&described, &bases, None).unwrap().as_attempt(2).unwrap();
+    assert_eq!((charter.attempt(), further.attempt(), further.terms()), (1, 2, charter.terms()));
+    for (line, attempt) in [("# attempt 1", 1), ("# attempt 02", 1), ("#attempt 2", 1), ("# attempt 65536", 1)] {
+        let text = further.text().replacen("# attempt 2", line, 1);
+        assert_eq!(parse(&text).unwrap().attempt(), attempt, "{line}");
+    }
+    let text = further.text().replacen("# attempt 2\n", "\n# attempt 2\n", 1);
+    assert_eq!(parse(&text).unwrap().attempt(), 1, "it is the first line or none");
     // It is no next version, and nobody takes it for one.
     assert_eq!(fault(chain.verify(charter.clone())), SuccessionFault::Version(1));
     let without = BTreeMap::from([(id("BE"), base(3))]);

@@ -488,6 +488,12 @@ fn nobody_is_said_to_have_signed_twice_who_signed_texts_of_two_foundings() {
     // Two texts of one founding are another matter.
     let found = anew.contradiction(&founding(&["NL"]).to_bytes()).unwrap();
     assert_eq!((found.signed_both, found.elsewhere), ([id("BE"), id("FR")].into(), false));
+    // As is a further attempt.
+    let mut further = refound(&third, &[], &[("BE", zero), ("FR", zero), ("NL", zero)]).as_attempt(2).unwrap();
+    sign_all(&mut further, units.clone());
+    assert_eq!((first.attempt(), further.attempt()), (1, 2));
+    let found = anew.contradiction(&further.to_bytes()).unwrap();
+    assert_eq!((found.signed_both, found.elsewhere), ([].into(), true));
 }
 
 #[test]
