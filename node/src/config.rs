@@ -1,5 +1,7 @@
 //! `node.toml`: the settings of a node. Reading it names every fault at once, each with its key.
 
+mod witness;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
@@ -8,6 +10,8 @@ use entente_proto::audit::Payloads;
 use entente_proto::charter::split_address;
 use entente_proto::ids::{NetworkName, UnitId};
 use toml::{Table, Value};
+
+pub use witness::{Ask, TlsFiles, WitnessConfig};
 
 use crate::publish::Address;
 
@@ -37,6 +41,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// `[access]`.
     pub access: AccessConfig,
+    /// `[witness]`.
+    pub witness: WitnessConfig,
     /// `[publish]`; nothing is published unless it says where to.
     pub publish: Option<PublishConfig>,
 }
@@ -188,8 +194,8 @@ impl Config {
         let api = top.required("api", address);
         let officer = top.required("officer", |text| Ok(text.to_owned()));
         let approvals = top.number("approvals", "officers", 1, 1, 2);
-        let [peers, guard, log, store, access, publish] =
-            ["peers", "guard", "log", "store", "access", "publish"].map(|name| top.section(name));
+        let [peers, guard, log, store, access, publish, witness] =
+            ["peers", "guard", "log", "store", "access", "publish", "witness"].map(|name| top.section(name));
         top.end();
 
         let mut peers = Section { name: "peers.", table: peers, faults: &mut faults };
@@ -219,6 +225,7 @@ impl Config {
             keep_days: u32::try_from(section.number("keep_days", "days", 0, 0, 36_500)).unwrap_or_default(),
         };
         section.end();
+        let witness = WitnessConfig::read(witness, &mut faults);
 
         let publish = Section { name: "publish.", table: publish, faults: &mut faults }.publish();
 
@@ -227,7 +234,7 @@ impl Config {
         }
         match (network, unit, listen, api, officer) {
             (Some(network), Some(unit), Some(listen), Some(api), Some(officer)) if faults.is_empty() => {
-                Ok(Self { network, unit, listen, api, officer, blocked, desk, log, store, access, publish })
+                Ok(Self { network, unit, listen, api, officer, blocked, desk, log, store, access, publish, witness })
             }
             _ => Err(ConfigError::Faults(ConfigFaults(faults))),
         }
@@ -269,6 +276,16 @@ block = []    # units that are neither dialled nor let in, for emergencies
 # allow_http = false     # an endpoint without TLS
 # every_s = 60           # so many seconds after something was certified
 # payloads = "none"      # "all": what records say, too, for a place that only those can read who may know it
+
+[witness]    # witnesses from outside (https://c2sp.org/tlog-witness): of this log, and this node of others' logs
+# listen = "127.0.0.1:7450"    # sign for the logs of HOME/witness/logs, a public key a line; off unless set
+# certificate = "tls.pem"      # https, with the key beside; without them plain http, for a proxy in front
+# key = "keys/witness-tls.pem"
+# every_s = 60                 # at most so often, 1 to 86400, the witnesses below are asked
+# [[witness.ask]]              # one for each witness that is asked to sign this unit's log
+# url = "https://witness.example/"
+# vkey = "witness.example/w1+..."
+# ca = "ca.pem"                # the authority of its https, if it is not a public one
 
 [store]
 # low_space_mib = 256    # with less free space than this nothing is accepted any more
@@ -441,7 +458,10 @@ mod tests {
         let spoken = template().replace("# format", "format").replace("# level", "level");
         let spoken = spoken.replace("# low", "low").replace("# cache", "cache").replace("# scrub", "scrub");
         let spoken = spoken.replace("# approvals", "approvals").replace("# pages", "pages");
-        let spoken = spoken.replace("# purpose", "purpose").replace("# head", "head");
+        let spoken = spoken
+            .replace("# purpose", "purpose")
+            .replace("# head", "head")
+            .replace("# every_s = 60                 #", "every_s = 60 #");
         assert_ne!(spoken, template());
         assert_eq!(config.publish, None);
         assert_eq!(Config::parse(&spoken).unwrap(), config);

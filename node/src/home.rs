@@ -3,7 +3,7 @@
 //! ```text
 //! HOME/ (0700)
 //!   node.toml            the settings                         unit.toml   what is handed out to found a network
-//!   keys/ (0700)         charter.key log.key mirror.key ca.pem node.pem officer-<name>.pem ...   (0600 each)
+//!   keys/ (0700)         charter.key log.key mirror.key witness.key ca.pem node.pem officer-<name>.pem ...   (0600 each)
 //!                        charter-2.key and the like: keys that replace those before, when a charter names them
 //!                        publish.toml: credentials of the storage that the node publishes to
 //!   certs/               ca.pem node.pem officer-<name>.pem operator-<name>.pem auditor-<name>.pem; ca-next.pem and ca-old.pem
@@ -11,6 +11,7 @@
 //!   charter/<version>.note (r1-<version>.note once it was founded anew)
 //!                                                             journal     what the node has put its name to
 //!   guard/               names that must not be referred by mistake
+//!   witness/             logs: whose logs this node witnesses; asked/: what witnesses said of its own
 //!   access/              who called the node: an append-only file for each epoch of the access log
 //!   data/                the database: `current` names the one of its directories that counts
 //!   deny                 keys that this node does not accept
@@ -198,6 +199,24 @@ impl Home {
         self.keys().join("mirror.key")
     }
 
+    /// The key that the node first witnessed the logs of others with.
+    #[must_use]
+    pub fn witness_key(&self) -> PathBuf {
+        self.keys().join("witness.key")
+    }
+
+    /// The logs of others that it witnesses: a public key a line.
+    #[must_use]
+    pub fn witness_logs(&self) -> PathBuf {
+        self.0.join("witness").join("logs")
+    }
+
+    /// What the witnesses of the own log said: a note for each.
+    #[must_use]
+    pub fn witness_words(&self) -> PathBuf {
+        self.0.join("witness").join("asked")
+    }
+
     /// The private key of the unit's certificate authority: PEM.
     #[must_use]
     pub fn ca_key(&self) -> PathBuf {
@@ -303,7 +322,7 @@ impl Home {
         self.charters().join("cut")
     }
 
-    /// The files of a role's keys (`charter`, `log` or `mirror`) that are there, from the first made to the newest:
+    /// The files of a role's keys (`charter`, `log`, `mirror` or `witness`) that are there, from the first made to the newest:
     /// `keys/log.key`, `keys/log-2.key` and so on.
     #[must_use]
     pub fn key_files(&self, role: &str) -> Vec<PathBuf> {

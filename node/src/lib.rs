@@ -19,6 +19,7 @@
 //! | [`peer`] | streams to partners |
 //! | [`unit`](mod@unit) | the officers' API |
 //! | [`publish`] | what is certified, brought to a place from which anybody reads it |
+//! | [`witness`] | a witness for the logs of others, and the witnesses of the own |
 //! | [`import`], [`export`] | files of targets, and the list in other formats |
 //! | [`cli`] | the command line |
 //! | [`backup`] | a copy of a node, and a node made of one |
@@ -53,6 +54,7 @@ pub mod run;
 pub mod signing;
 pub mod store;
 pub mod unit;
+pub mod witness;
 
 /// Ends the process at once: something failed after which nothing may be signed or acknowledged. Nothing is lost by it:
 /// what was acknowledged is durable, and the next start puts the rest together.

@@ -73,6 +73,9 @@ pub enum MembershipError {
         /// The own `unit.toml`.
         description: PathBuf,
     },
+    /// A witness key that is another key as well.
+    #[error("{} holds the same key as one that the charter names: a witness has a key of its own; remove the file, and make one with `entente witness key --renew`", .0.display())]
+    WitnessKey(PathBuf),
     /// The charter does not give the unit its own CA.
     #[error("the charter does not give {unit} the CA of this home directory ({}): compose it anew from {}", certificate.display(), description.display())]
     OtherCa {
@@ -183,6 +186,29 @@ impl OwnKeys {
         }
         Ok(listed)
     }
+}
+
+/// The keys of a home directory that witness the logs of others, from the first made to the newest. None of them may be one
+/// of the other keys: a cosignature by a mirror key says that the log is held.
+///
+/// # Errors
+/// A file that is damaged, of another unit or too open; [`MembershipError::WitnessKey`].
+pub fn witness_keys(
+    home: &Home,
+    network: &NetworkName,
+    unit: &UnitId,
+    own: &OwnKeys,
+) -> Result<Vec<Arc<dyn Signer>>, MembershipError> {
+    let name = KeyName::witness(network, unit);
+    let mut keys: Vec<Arc<dyn Signer>> = Vec::new();
+    for path in home.key_files("witness") {
+        let signer = KeyFileSigner::load_as(&path, &name, Algorithm::Cosignature)?;
+        if own.signers().iter().any(|other| other.key().public() == signer.key().public()) {
+            return Err(MembershipError::WitnessKey(path));
+        }
+        keys.push(Arc::new(signer));
+    }
+    Ok(keys)
 }
 
 /// The newest charter that a home directory has taken up, verified anew with all versions before it.

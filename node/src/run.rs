@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use entente_certs::tls;
 use entente_certs::verifier::{Admission, Admits};
+use entente_proto::note::Signer;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -30,6 +31,7 @@ use crate::peer::{Means, Partners, PeerService};
 use crate::publish::{self, Publisher};
 use crate::store::{SledStore, Store};
 use crate::unit::{Desk, Recorded, UnitService};
+use crate::witness::{self, Asking, Keeper, Tls, Witnesses, Word};
 
 /// How often the files of certificates are looked at: what they say has to act within 2 s.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -51,6 +53,8 @@ struct Opened {
     certificates: Arc<Certificates>,
     access: AccessLog,
     clock: Arc<dyn Clock>,
+    /// What the journal says of witnessing, and the keys for it that are here.
+    witness: (Word, Vec<Arc<dyn Signer>>),
 }
 
 /// Runs the node of a home directory until it is told to stop.
@@ -92,7 +96,11 @@ async fn serve(home: &Home, config: Config) -> Result<Option<Again>, RunError> {
     let lock = home.lock().map_err(fault)?;
     let listen = bind(&config.listen, "listen").await?;
     let api = bind(&config.api, "api").await?;
-    let Opened { config, lock, running, certificates, access, clock } =
+    let witness_listener = match &config.witness.listen {
+        Some(address) => Some((bind(address, "witness.listen").await?, witness_tls(home, &config)?)),
+        None => None,
+    };
+    let Opened { config, lock, running, certificates, access, clock, witness } =
         tokio::task::block_in_place(|| open(home, config, lock))?;
     let core = running.core.clone();
     let (stop, stopped) = watch::channel(());
@@ -114,15 +122,21 @@ async fn serve(home: &Home, config: Config) -> Result<Option<Again>, RunError> {
     let desk = Desk { guard: Arc::new(Guard::new(home.guard())), config: config.desk };
     let partners = Partners::start(core.clone(), means, &config.blocked);
     let peer_service = PeerService::server(core.clone(), config.blocked.clone());
+    let witnesses = witnesses(home, &config, &core, witness)?;
     let published = config.publish.as_ref().map(Publisher::new);
     let unit_service =
         UnitService::new(core.clone(), partners, desk, certificates.clone(), access.clone(), home.clone())
-            .publishing(published.as_ref().map(|(publisher, _)| publisher.clone()));
+            .publishing(published.as_ref().map(|(publisher, _)| publisher.clone()))
+            .witnessing(witnesses.clone());
     let unit_service = Recorded::server(unit_service, access.clone(), config.access.purpose_needed);
     tracing::info!(unit = %core.unit, listen = config.listen, api = config.api, "running");
 
     let peer_listener = tokio::spawn(net::serve(listen, peers, peer_service, told(stopped.clone())));
     let unit_listener = tokio::spawn(net::serve(api, people, unit_service, told(stopped.clone())));
+    let witness_listener = witness_listener.zip(witnesses.keeper).map(|((tcp, tls), (keeper, listen))| {
+        tracing::info!(listen, "witnesses the logs of others");
+        tokio::spawn(witness::serve(tcp, keeper, tls, told(stopped.clone())))
+    });
     let heads = access::keep(core.clone(), access, Duration::from_secs(config.access.head_every_s));
     let until = told(stopped.clone());
     tokio::spawn(async move {
@@ -151,9 +165,35 @@ async fn serve(home: &Home, config: Config) -> Result<Option<Again>, RunError> {
             Err(error) => tracing::error!(%error, "a listener failed"),
         }
     }
+    if let Some(listener) = witness_listener
+        && let Err(error) = listener.await
+    {
+        tracing::error!(%error, "the witness's listener failed");
+    }
     tokio::task::block_in_place(|| running.stop());
     drop(lock);
     Ok(why)
+}
+
+fn witness_tls(home: &Home, config: &Config) -> Result<Option<Tls>, RunError> {
+    let Some(files) = &config.witness.tls else { return Ok(None) };
+    let at = |path: &Path| home.directory().join(path);
+    let tls = Tls::load(at(&files.certificate), at(&files.key));
+    tls.map(Some).map_err(|error| RunError(format!("witness.certificate and witness.key: {error}")))
+}
+
+/// The witnesses that the node asks, and it as one.
+fn witnesses(
+    home: &Home,
+    config: &Config,
+    core: &Arc<core::Core>,
+    (word, signers): (Word, Vec<Arc<dyn Signer>>),
+) -> Result<Witnesses, RunError> {
+    let asking = Arc::new(Asking::new(core.clone(), home.clone(), &config.witness));
+    asking.start().map_err(RunError)?;
+    let listen = config.witness.listen.clone();
+    let keeper = listen.map(|listen| (Arc::new(Keeper::new(core.clone(), home, word, signers)), listen));
+    Ok(Witnesses { asking, keeper })
 }
 
 /// Looks at the certificates' files, at once when the process is told to (SIGHUP), until the node stops.
@@ -227,6 +267,8 @@ fn open(home: &Home, config: Config, lock: HomeLock) -> Result<Opened, RunError>
     let certificates =
         Certificates::open(home.clone(), own, admissions.clone(), clock.clone()).map(Arc::new).map_err(RunError)?;
     let (writer, mut memory) = open::journal(home, &config).map_err(fault)?;
+    let signers = membership::witness_keys(home, &config.network, &config.unit, &keys).map_err(fault)?;
+    let witness = (Word::of(&memory), signers);
     let (store, loaded) = open::database(home, &config, &charters, (&writer, &mut memory), draw()?).map_err(fault)?;
     // An own entry that rotted is fetched again once the node runs.
     let head = access::newest_head(&*store, &config.unit).unwrap_or_else(|error| {
@@ -256,7 +298,7 @@ fn open(home: &Home, config: Config, lock: HomeLock) -> Result<Opened, RunError>
         scrub_after: Duration::from_secs(config.store.scrub_after_s),
     };
     let running = core::start(parts, loaded).map_err(fault)?;
-    Ok(Opened { config, lock, running, certificates, access, clock })
+    Ok(Opened { config, lock, running, certificates, access, clock, witness })
 }
 
 /// Whether submissions may be taken, in view of the room on the disk.

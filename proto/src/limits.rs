@@ -27,6 +27,7 @@
 //! | proof of a fork | 61,440 bytes | [`FORK_PROOF_BYTES_MAX`] |
 //! | body of a call to a witness | 68,480 bytes | [`WITNESS_REQUEST_BYTES_MAX`] |
 //! | hashes in it | 63 | [`WITNESS_HASHES_MAX`] |
+//! | age of a witness's cosignature that is given again | 60 s | [`WITNESS_AGAIN_S`] |
 //! | origin of a log that is witnessed, such logs | 1,024 bytes, 10,000 | [`ORIGIN_BYTES_MAX`], [`WITNESSED_LOGS_MAX`] |
 //! | manifest of an export | 268,435,456 bytes | [`MANIFEST_BYTES_MAX`] |
 //! | sync frame | 1,179,648 bytes | [`FRAME_BYTES_MAX`] |
@@ -110,6 +111,9 @@ pub const FORK_PROOF_BYTES_MAX: usize = 60 << 10;
 pub const WITNESS_HASHES_MAX: usize = 63;
 /// Largest body of such a call, in bytes: the old size, the hashes in base64, each with its newline, and the largest note.
 pub const WITNESS_REQUEST_BYTES_MAX: usize = NOTE_BYTES_MAX + 63 * 45 + 109;
+/// For how long a witness answers the same call with the same cosignature, in seconds: checkpoints are public, and whoever
+/// sends them again should not be able to have something written each time.
+pub const WITNESS_AGAIN_S: u64 = 60;
 /// Longest origin of a log that is witnessed, in bytes.
 pub const ORIGIN_BYTES_MAX: usize = 1_024;
 /// Most logs that a witness knows.

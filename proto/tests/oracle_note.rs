@@ -11,6 +11,7 @@ use entente_proto::hash::Hash;
 use entente_proto::ids::Size;
 use entente_proto::limits::NOTE_BYTES_MAX;
 use entente_proto::note::{Algorithm, MemorySigner, Note, NoteSignature, Signer, VerifierKey};
+use entente_proto::witness::{AddCheckpoint, LogKeys, Witness};
 use proptest::prelude::any;
 use proptest::{collection, prop_assert, prop_assert_eq, proptest};
 use signed_note::{Note as TheirNote, StandardSigner, StandardVerifier, Verifier, VerifierList};
@@ -121,4 +122,48 @@ proptest! {
             prop_assert_eq!(read.body(), body);
         }
     }
+}
+
+/// A witness's key, as a verifier of theirs.
+struct TheirWitness(VerifierKey);
+
+impl Verifier for TheirWitness {
+    fn name(&self) -> &str {
+        self.0.name().as_str()
+    }
+
+    fn key_id(&self) -> u32 {
+        u32::from_be_bytes(self.0.id())
+    }
+
+    fn verify(&self, text: &[u8], signature: &[u8]) -> bool {
+        let Some((time, signature)) = signature.split_first_chunk::<8>() else { return false };
+        let head = format!("cosignature/v1\ntime {}\n", u64::from_be_bytes(*time));
+        let key = ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, self.0.public());
+        key.verify(&[head.as_bytes(), text].concat(), signature).is_ok()
+    }
+}
+
+#[test]
+fn a_witnesss_line_on_a_strangers_checkpoint_reads_and_verifies_with_theirs() {
+    let name = "takedown.example/FR/witness".parse().unwrap();
+    let witness = MemorySigner::from_seed(name, Algorithm::Cosignature, &[3; 32]).unwrap();
+    let mut text =
+        b"an origin that is no name\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\nan extension\n".to_vec();
+    let mut made = TheirNote::new(&text, &[]).unwrap();
+    made.add_sigs(&[&theirs()]).unwrap();
+    let call = AddCheckpoint::parse(&AddCheckpoint::compose(Size::ZERO, &[], &made.to_bytes())).unwrap();
+    let logs = LogKeys::parse(&format!("{} an origin that is no name\n", ours().key())).unwrap();
+    let accepted = Witness::default().judge(&logs, &call, 1_524_614_400).unwrap();
+    let word = Cosignature::sign(&accepted.body, accepted.known.time, &witness).unwrap();
+    let answer = format!("{}\n", word.to_line(witness.key()).to_line());
+
+    // As C2SP says: the answer behind the checkpoint, and the whole to the verification of notes.
+    let whole = [made.to_bytes(), answer.into_bytes()].concat();
+    let known = VerifierList::new(vec![Box::new(their_verifier()), Box::new(TheirWitness(witness.key().clone()))]);
+    let read = TheirNote::from_bytes(&whole).unwrap();
+    let (verified, unverified) = read.verify(&known).unwrap();
+    assert_eq!((verified.len(), unverified.len()), (2, 0));
+    text.push(b'x');
+    assert!(!TheirWitness(witness.key().clone()).verify(&text, verified[1].signature()));
 }

@@ -14,6 +14,7 @@
 //! | [`caller`] | a client with any certificate, also with those that nobody should have |
 //! | [`partner`] | a node that is none: it has a unit's real keys and says on the sync stream whatever the test wants |
 //! | [`bucket`] | S3-compatible storage in memory, as bad as the test wants it |
+//! | [`http`] | HTTP, right or wrong, from either end |
 //! | [`tcp`] | the connections that stand, as the kernel knows them |
 //! | [`remains`] | what stopped nodes leave on their disks: logs, and what they put their names to |
 //!
@@ -30,6 +31,7 @@
 pub mod bucket;
 pub mod caller;
 pub mod chance;
+pub mod http;
 pub mod network;
 pub mod partner;
 pub mod remains;

@@ -20,7 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::files::{create_file, create_private_directory, sync_directory};
 use crate::home::Home;
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalRecord};
 use crate::store::{Options, SledStore};
 
 /// Create the home directory of a unit's node: keys, CA, certificates, settings, and unit.toml to hand out
@@ -116,8 +116,9 @@ fn build(args: &Args, home: &Home, clock: &dyn Clock) -> Result<(), CliError> {
         (home.charter_key(), KeyName::charter(network, unit), Algorithm::Ed25519),
         (home.log_key(), KeyName::log(network, unit), Algorithm::Ed25519),
         (home.mirror_key(), KeyName::mirror(network, unit), Algorithm::Cosignature),
+        (home.witness_key(), KeyName::witness(network, unit), Algorithm::Cosignature),
     ];
-    let [charter_key, log_key, mirror_key] = keys.map(|(path, name, algorithm)| {
+    let [charter_key, log_key, mirror_key, witness_key] = keys.map(|(path, name, algorithm)| {
         let signer = KeyFileSigner::generate(name, algorithm).map_err(refused)?;
         signer.save(&path).map_err(refused)?;
         Ok::<_, CliError>(signer.key().clone())
@@ -147,7 +148,9 @@ fn build(args: &Args, home: &Home, clock: &dyn Clock) -> Result<(), CliError> {
     let config = Config::template(network, unit, &listen(args), &args.api, &args.officer);
     write(&home.config(), config.as_bytes())?;
     // Only here: an absent journal is a lost one ever after.
-    drop(Journal::create(&home.journal(), network, unit).map_err(refused)?);
+    let mut journal = Journal::create(&home.journal(), network, unit).map_err(refused)?;
+    journal.append(&[JournalRecord::WitnessKey(witness_key?)]).map_err(refused)?;
+    drop(journal);
     drop(SledStore::create(&home.data(), Options::new(network.clone(), unit.clone())).map_err(refused)?);
     for directory in [&home.keys(), &home.certificates(), &home.charters(), home.directory()] {
         sync_directory(directory).map_err(|e| CliError::file(directory, "write", &e))?;

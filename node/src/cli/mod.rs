@@ -49,6 +49,7 @@ mod summary;
 mod waiting;
 mod watch;
 mod withdraw;
+mod witness;
 pub(crate) mod words;
 
 use std::path::{Path, PathBuf};
@@ -160,6 +161,7 @@ enum Verb {
     Scrub(scrub::Args),
     Backup(backup::Args),
     Restore(restore::Args),
+    Witness(witness::Args),
 }
 
 /// Runs the program with the arguments of the process.
@@ -220,6 +222,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Verb::Scrub(args) => wait_for(scrub::run(args, global)),
         Verb::Backup(args) => wait_for(backup::run(args, global)),
         Verb::Restore(args) => restore::run(&args, global),
+        Verb::Witness(args) => witness::run(args, global),
     }
 }
 

@@ -7,6 +7,7 @@ use super::client::{Deadline, Node};
 use super::error::CliError;
 use super::json::StatusJson;
 use super::output::{Output, table};
+use super::witness::in_words;
 use super::words::{Hex, moment_unless_zero, plain, word};
 
 /// How many guard lists are named.
@@ -64,6 +65,9 @@ fn print(reply: &StatusReply, out: &mut Output) -> Result<(), CliError> {
     ))?;
     guards(&reply.guards, out)?;
     reply.published.iter().try_for_each(|published| publication(published, out))?;
+    for witness in &reply.witnesses {
+        out.line(format_args!("{}", in_words(witness)))?;
+    }
     out.line("")?;
     let mut logs = table(["LOG", "ENTRIES", "CERTIFIED", "PARTNER", "BEHIND", "LIST", "LAST HEARD OF"]);
     for log in &reply.logs {

@@ -39,6 +39,7 @@ use entente_proto::ids::{Size, UnitId};
 use entente_proto::note::Signer;
 use entente_proto::record::revoked_by;
 use entente_proto::sync::{Engine, Event, Fault, LeafHashes, LogView, Outgoing, PeerView, Serving, Standing, StreamId};
+use entente_proto::witness::WitnessedCheckpoint;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 pub(crate) use author::kind_of;
@@ -53,7 +54,7 @@ pub(crate) use drive::log_close;
 
 use crate::admission::Admissions;
 use crate::clock::Clock;
-use crate::journal::{self, SubmissionId};
+use crate::journal::{self, JournalRecord, SubmissionId};
 use crate::list::Listing;
 use crate::store::{self, Store};
 
@@ -114,6 +115,8 @@ pub struct Core {
     waiting: Mutex<BTreeMap<SubmissionId, Bytes>>,
     /// Where submissions of this run stand, until the store knows them.
     placed: Mutex<BTreeMap<SubmissionId, Placed>>,
+    /// What witnesses from outside said of the own log.
+    words: Mutex<Vec<WitnessedCheckpoint>>,
     /// Forks of which the own log is to tell.
     forks_to_record: Mutex<Vec<Draft>>,
     room: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
@@ -266,6 +269,39 @@ impl Core {
     #[must_use]
     pub fn inclusion(&self, unit: &UnitId, index: u64, size: Size) -> Option<Vec<Hash>> {
         self.engine().inclusion(unit, index, size, &Leaves(&*self.store))
+    }
+
+    /// Proves that a log of `new` entries extends that of `old`; nothing if the node does not hold so much of it.
+    #[must_use]
+    pub fn consistency(&self, unit: &UnitId, old: Size, new: Size) -> Option<Vec<Hash>> {
+        self.engine().consistency(unit, old, new, &Leaves(&*self.store))
+    }
+
+    /// The root of a log at a size; nothing if the node does not hold so much of it.
+    #[must_use]
+    pub fn root_at(&self, unit: &UnitId, size: Size) -> Option<Hash> {
+        self.engine().root_at(unit, size, &Leaves(&*self.store))
+    }
+
+    /// What witnesses from outside said of the own log, each last.
+    #[must_use]
+    pub fn words(&self) -> Vec<WitnessedCheckpoint> {
+        lock(&self.words).clone()
+    }
+
+    /// Keeps what a witness said, in the place of what it said before.
+    pub fn keep_word(&self, word: WitnessedCheckpoint) {
+        let mut words = lock(&self.words);
+        words.retain(|other| other.witness() != word.witness());
+        words.push(word);
+    }
+
+    /// Appends records to the journal, all or none; `then` runs when they are durable.
+    ///
+    /// # Errors
+    /// [`journal::AppendError`]; nothing is written then, and `then` does not run.
+    pub fn journal(&self, records: &[JournalRecord], then: journal::Callback) -> Result<(), journal::AppendError> {
+        self.journal.append(records, then)
     }
 
     /// Every partner.

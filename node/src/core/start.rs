@@ -145,6 +145,7 @@ pub fn start(parts: Parts, loaded: Loaded) -> Result<Running, StartError> {
         outbox: AtomicU64::new(0),
         waiting: Mutex::default(),
         placed: Mutex::default(),
+        words: Mutex::default(),
         forks_to_record: Mutex::default(),
         room,
         admissions,

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
+use entente_proto::witness::{Known, Origin};
 
-use super::record::{JournalRecord, SubmissionId};
+use super::record::{JournalRecord, SubmissionId, Witnessed};
 
 /// A record that must not follow what the journal holds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +51,29 @@ pub enum Contradiction {
     /// A cosignature of the own log.
     #[error("a node does not cosign its own log")]
     OwnLog,
+    /// Something signed as a witness, though what that key signed before is not known, or it is none.
+    #[error(
+        "what this witness key signed is not all known, so it signs nothing more: make a new one with `entente witness key --renew`"
+    )]
+    WitnessKey,
+    /// A smaller size than the one signed as a witness, or an earlier time.
+    #[error("size {found} of the log {origin} goes back: as a witness {before} was signed already")]
+    WitnessBack {
+        /// The log.
+        origin: Origin,
+        /// The size signed before.
+        before: u64,
+        /// The record's size.
+        found: u64,
+    },
+    /// A second root for one size, as a witness.
+    #[error("as a witness another root was already signed for size {size} of the log {origin}")]
+    WitnessRoots {
+        /// The log.
+        origin: Origin,
+        /// The size.
+        size: u64,
+    },
     /// A second text for one charter version.
     #[error("another text of charter version {0} was already signed")]
     TwoCharters(u64),
@@ -89,6 +113,10 @@ pub struct Marks {
     /// Which charters' bases were taken for which logs.
     replaced: BTreeSet<(UnitId, Hash)>,
     lost: bool,
+    /// The witness key of which all is known that it signed.
+    witness: Option<[u8; 32]>,
+    /// What was signed as a witness.
+    witnessed: BTreeMap<Origin, Known>,
     /// Submissions that wait, with their lengths.
     outbox: BTreeMap<SubmissionId, usize>,
     /// Submissions that wait for a second officer, with their lengths.
@@ -114,6 +142,8 @@ impl Marks {
             charters: BTreeMap::new(),
             replaced: BTreeSet::new(),
             lost: false,
+            witness: None,
+            witnessed: BTreeMap::new(),
             outbox: BTreeMap::new(),
             proposals: BTreeMap::new(),
             lengths: VecDeque::new(),
@@ -145,7 +175,8 @@ impl Marks {
     /// About how many bytes of the file still count.
     #[must_use]
     pub fn live_bytes(&self) -> u64 {
-        let fixed = self.cosigned.len().saturating_add(self.charters.len()).saturating_mul(2 * OVERHEAD_BYTES);
+        let fixed = self.cosigned.len().saturating_add(self.charters.len()).saturating_add(self.witnessed.len());
+        let fixed = fixed.saturating_mul(2 * OVERHEAD_BYTES);
         self.live_bytes.saturating_add(fixed as u64)
     }
 
@@ -200,7 +231,11 @@ impl Marks {
             JournalRecord::CharterSigned { version, digest } => {
                 self.charters.insert(*version, *digest);
             }
-            JournalRecord::Lost(_) => self.lost = true,
+            JournalRecord::Lost(_) => (self.lost, self.witness) = (true, None),
+            JournalRecord::WitnessKey(key) => self.witness = Some(*key.public()),
+            JournalRecord::Witnessed(witnessed) => {
+                self.witnessed.insert(witnessed.origin.clone(), witnessed.known);
+            }
             JournalRecord::Bound { unit, size, root } => {
                 let mark = self.cosigned.entry(unit.clone()).or_insert((*size, *root));
                 if mark.0 < *size {
@@ -258,6 +293,8 @@ struct Ahead<'a> {
     charters: BTreeMap<u64, Hash>,
     replaced: BTreeSet<(&'a UnitId, Hash)>,
     lost: bool,
+    witness: Option<[u8; 32]>,
+    witnessed: BTreeMap<&'a Origin, Known>,
     /// Whether a submission waits, where that changed.
     outbox: BTreeMap<SubmissionId, bool>,
     /// Whether it waits for a second officer, where that changed.
@@ -276,6 +313,8 @@ impl<'a> Ahead<'a> {
             charters: BTreeMap::new(),
             replaced: BTreeSet::new(),
             lost: marks.lost,
+            witness: marks.witness,
+            witnessed: BTreeMap::new(),
             outbox: BTreeMap::new(),
             proposals: BTreeMap::new(),
         }
@@ -339,7 +378,9 @@ impl<'a> Ahead<'a> {
                 }
                 self.charters.insert(*version, *digest);
             }
-            JournalRecord::Lost(_) => self.lost = true,
+            JournalRecord::Lost(_) => (self.lost, self.witness) = (true, None),
+            JournalRecord::WitnessKey(key) => self.witness = Some(*key.public()),
+            JournalRecord::Witnessed(witnessed) => self.witness(witnessed)?,
             JournalRecord::Bound { unit, size, root } => {
                 if *unit == self.marks.unit {
                     return Err(Contradiction::OwnLog);
@@ -354,6 +395,26 @@ impl<'a> Ahead<'a> {
             JournalRecord::Replaced { unit, size, root, charter } => self.replace(unit, (*size, *root), *charter)?,
             JournalRecord::Regained { size, signed } => self.regain(*size, *signed)?,
         }
+        Ok(())
+    }
+
+    /// What was signed with one witness key binds the next one as well.
+    fn witness<'r: 'a>(&mut self, record: &'r Witnessed) -> Result<(), Contradiction> {
+        let Witnessed { origin, known, by } = record;
+        if by.is_some() && *by != self.witness {
+            return Err(Contradiction::WitnessKey);
+        }
+        if let Some(before) = self.witnessed.get(origin).or_else(|| self.marks.witnessed.get(origin)) {
+            let (size, found) = (before.size, known.size);
+            if found < size || known.time < before.time {
+                let (before, found) = (size.get(), found.get());
+                return Err(Contradiction::WitnessBack { origin: origin.clone(), before, found });
+            }
+            if found == size && known.root != before.root {
+                return Err(Contradiction::WitnessRoots { origin: origin.clone(), size: size.get() });
+            }
+        }
+        self.witnessed.insert(origin, *known);
         Ok(())
     }
 

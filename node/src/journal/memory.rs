@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
 use entente_proto::note::VerifierKey;
+use entente_proto::witness::{Known, Origin};
 
 use super::marks::{Contradiction, Marks};
-use super::record::{Cosigned, JournalRecord, OwnCheckpoint, OwnEntry, Proposal, Submission, SubmissionId};
+use super::record::{Cosigned, JournalRecord, OwnCheckpoint, OwnEntry, Proposal, Submission, SubmissionId, Witnessed};
 
 /// The state that the journal's records amount to.
 #[derive(Debug, Clone)]
@@ -26,6 +27,10 @@ pub struct Memory {
     pub bounds: BTreeMap<UnitId, (Size, Hash)>,
     /// Why what was signed is not all in here, if it is not.
     pub lost: Option<String>,
+    /// The witness key of which all is known that it signed; no other may sign.
+    pub witness: Option<VerifierKey>,
+    /// What was signed as a witness, whichever key it was.
+    pub witnessed: BTreeMap<Origin, Known>,
     /// Submissions without an index, in the order in which they came.
     pub outbox: VecDeque<Submission>,
     /// Submissions that wait for a second officer.
@@ -54,6 +59,8 @@ impl Memory {
             cosigned: BTreeMap::new(),
             bounds: BTreeMap::new(),
             lost: None,
+            witness: None,
+            witnessed: BTreeMap::new(),
             outbox: VecDeque::new(),
             proposals: BTreeMap::new(),
             charters: BTreeMap::new(),
@@ -118,7 +125,11 @@ impl Memory {
             JournalRecord::CharterSigned { version, digest } => {
                 self.charters.insert(version, digest);
             }
-            JournalRecord::Lost(reason) => (self.lost, self.rekeyed) = (Some(reason), false),
+            JournalRecord::Lost(reason) => {
+                (self.lost, self.rekeyed, self.witness) = (Some(reason), false, None);
+            }
+            JournalRecord::WitnessKey(key) => self.witness = Some(key),
+            JournalRecord::Witnessed(Witnessed { origin, known, .. }) => _ = self.witnessed.insert(origin, known),
             JournalRecord::Bound { unit, size, root } => {
                 let bound = self.bounds.entry(unit).or_insert((size, root));
                 if bound.0 < size {
@@ -184,7 +195,7 @@ impl Memory {
             self.outbox.push_front(own);
         }
         (self.signed, self.checkpoint, self.certified) = (None, None, Size::ZERO);
-        self.lost = Some(reason);
+        (self.lost, self.witness) = (Some(reason), None);
         self
     }
 
@@ -223,9 +234,16 @@ impl Memory {
             .chain(charters)
             .chain(self.outbox.into_iter().map(JournalRecord::Outbox))
             .chain(self.proposals.into_values().map(JournalRecord::Proposed))
+            .chain(
+                self.witnessed
+                    .into_iter()
+                    .map(|(origin, known)| JournalRecord::Witnessed(Witnessed { origin, known, by: None })),
+            )
             .chain(self.lost.into_iter().map(JournalRecord::Lost))
             .chain(rekeyed)
             // Behind what replaces, which ends them.
             .chain(stopped)
+            // Behind the loss, which ends those before it.
+            .chain(self.witness.into_iter().map(JournalRecord::WitnessKey))
     }
 }

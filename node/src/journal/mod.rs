@@ -35,7 +35,7 @@ use std::path::PathBuf;
 pub use file::Journal;
 pub use marks::{Contradiction, Marks};
 pub use memory::Memory;
-pub use record::{Cosigned, JournalRecord, OwnCheckpoint, OwnEntry, Proposal, Submission, SubmissionId};
+pub use record::{Cosigned, JournalRecord, OwnCheckpoint, OwnEntry, Proposal, Submission, SubmissionId, Witnessed};
 pub use writer::{Callback, Compacted, Limits, Writer};
 
 /// Why a journal cannot be used.

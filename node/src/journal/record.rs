@@ -13,6 +13,7 @@ use entente_proto::entry::{Body, Entry};
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
 use entente_proto::note::VerifierKey;
+use entente_proto::witness::{Known, Origin};
 
 /// The id of a submission: a UUID that the client chose, so that a repeated call never enters twice.
 pub type SubmissionId = [u8; 16];
@@ -75,6 +76,11 @@ pub enum JournalRecord {
         /// The digest of the charter.
         charter: Hash,
     },
+    /// All that this key ever signs as a witness for others is in here. Only for a key that was just made: no other is known to
+    /// have signed nothing. [`Self::Lost`] ends it, and nobody else could tell what it signed.
+    WitnessKey(VerifierKey),
+    /// A checkpoint of somebody else's log that was cosigned as a witness.
+    Witnessed(Witnessed),
     /// All partners have told what this node signed. The database has the own log up to this size; entries below need not
     /// be kept here.
     Regained {
@@ -128,6 +134,17 @@ impl fmt::Debug for Cosigned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Cosigned({} {} {})", self.unit, self.size, self.root)
     }
+}
+
+/// A checkpoint that was cosigned as a witness.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witnessed {
+    /// The log, by the first line of its checkpoints.
+    pub origin: Origin,
+    /// Size and root, and the time in the cosignature, which never goes back.
+    pub known: Known,
+    /// The public key that signs it; nothing where a compaction has carried over what was signed, with whichever key.
+    pub by: Option<[u8; 32]>,
 }
 
 /// A submission without an index.
@@ -244,6 +261,14 @@ fn to_wire(record: &JournalRecord) -> wire::Record {
             root: root.0.to_vec(),
             charter: charter.0.to_vec(),
         }),
+        JournalRecord::WitnessKey(key) => wire::Kind::WitnessKey(wire::WitnessKey { key: key.to_string() }),
+        JournalRecord::Witnessed(Witnessed { origin, known, by }) => wire::Kind::Witnessed(wire::Witnessed {
+            origin: origin.to_string(),
+            size: known.size.get(),
+            root: known.root.0.to_vec(),
+            time: known.time,
+            by: by.map(Vec::from).unwrap_or_default(),
+        }),
         JournalRecord::Regained { size, signed } => wire::Kind::Regained(wire::Regained {
             size: size.get(),
             signed_size: signed.map_or(0, |(size, _)| size.get()),
@@ -309,6 +334,14 @@ fn from_wire(record: wire::Record) -> Result<JournalRecord, String> {
             root: hash(&r.root)?,
             charter: hash(&r.charter)?,
         },
+        wire::Kind::WitnessKey(w) => {
+            JournalRecord::WitnessKey(w.key.parse().map_err(|e: entente_proto::note::KeyError| e.to_string())?)
+        }
+        wire::Kind::Witnessed(w) => JournalRecord::Witnessed(Witnessed {
+            origin: w.origin.parse().map_err(|e: entente_proto::witness::OriginError| e.to_string())?,
+            known: Known { size: size(w.size)?, root: hash(&w.root)?, time: w.time },
+            by: if w.by.is_empty() { None } else { Some(array(&w.by, "public key")?) },
+        }),
         wire::Kind::Regained(r) => JournalRecord::Regained {
             size: size(r.size)?,
             signed: match r.signed_root.is_empty() {
@@ -344,7 +377,7 @@ mod wire {
 
     #[derive(Clone, PartialEq, prost::Message)]
     pub(super) struct Record {
-        #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
+        #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16")]
         pub(super) kind: Option<Kind>,
     }
 
@@ -378,6 +411,10 @@ mod wire {
         Stopped(Stopped),
         #[prost(message, tag = "14")]
         Replaced(Replaced),
+        #[prost(message, tag = "15")]
+        WitnessKey(WitnessKey),
+        #[prost(message, tag = "16")]
+        Witnessed(Witnessed),
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -510,6 +547,26 @@ mod wire {
         pub(super) root: Vec<u8>,
         #[prost(bytes = "vec", tag = "4")]
         pub(super) charter: Vec<u8>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct WitnessKey {
+        #[prost(string, tag = "1")]
+        pub(super) key: String,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Witnessed {
+        #[prost(string, tag = "1")]
+        pub(super) origin: String,
+        #[prost(uint64, tag = "2")]
+        pub(super) size: u64,
+        #[prost(bytes = "vec", tag = "3")]
+        pub(super) root: Vec<u8>,
+        #[prost(uint64, tag = "4")]
+        pub(super) time: u64,
+        #[prost(bytes = "vec", tag = "5")]
+        pub(super) by: Vec<u8>,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]

@@ -15,6 +15,7 @@ use super::*;
 
 mod base;
 mod loss;
+mod witness;
 
 fn network() -> NetworkName {
     "takedown.example".parse().unwrap()
@@ -68,6 +69,7 @@ fn appends() -> Vec<Vec<JournalRecord>> {
         vec![own(1), JournalRecord::OutboxTaken([2; 16])],
         vec![checkpoint(2, 2), cosigned("FR", 9, 9)],
         vec![JournalRecord::OwnCertified(size(1))],
+        vec![witness::key(1), witness::witnessed("log.example", 7, 7, 1)],
         vec![own(2)],
     ]
 }
@@ -287,9 +289,13 @@ fn a_valid_frame_that_contradicts_what_came_before_is_damage() {
 
 #[test]
 fn a_record_of_a_kind_that_is_not_known_is_damage() {
-    for body in
-        [&[0x0a, 0x02, 0x7a, 0x00][..], &[0x0a, 0x00], &[0x12, 0x00], &[0xff], &[0x0a, 0x04, 0x32, 0x02, 0x0a, 0x00]]
-    {
+    for body in [
+        &[0x0a, 0x03, 0x8a, 0x01, 0x00][..],
+        &[0x0a, 0x00],
+        &[0x12, 0x00],
+        &[0xff],
+        &[0x0a, 0x04, 0x32, 0x02, 0x0a, 0x00],
+    ] {
         let home = Home::new();
         home.create().write(body).unwrap();
         assert!(matches!(home.open(), Err(JournalError::Damaged { .. })), "{body:x?}");

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entente_proto::audit::{
-    BundleFiles, LogNotes, Manifest, Part, Payloads, bundles as bundles_of, charter_files, part, tile,
+    BundleFiles, LogNotes, Manifest, Part, Payloads, bundles as bundles_of, charter_files, is_of_network, part, tile,
+    witnessed_files,
 };
 use entente_proto::entry::{self, Entry};
 use entente_proto::hash::Hash;
@@ -21,6 +22,7 @@ use entente_proto::sync::{Adoption, Judge, Judged};
 use entente_proto::tree::{BUNDLE_LEVEL, CompactRange, level1};
 use entente_proto::wire;
 use entente_proto::wire::export_reply::Part as Piece;
+use entente_proto::witness::WitnessedCheckpoint;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -269,7 +271,21 @@ impl Log {
         let fork = core.log(&self.unit).and_then(|view| view.fork);
         let notes =
             LogNotes { checkpoint: self.checkpoint.as_ref(), bridge: self.bridge.as_ref(), fork: fork.as_ref() };
-        notes.files(&self.unit, &self.judge).map_err(|error| broken(&self.unit, &error))
+        let mut files = notes.files(&self.unit, &self.judge).map_err(|error| broken(&self.unit, &error))?;
+        if self.unit == core.unit {
+            let words: Vec<_> = core.words().into_iter().filter(|word| self.is_witnessed(core, word)).collect();
+            files.extend(witnessed_files(&self.unit, &words));
+        }
+        Ok(files)
+    }
+
+    /// Whether a witness's word is about what is exported: not where it is newer, nor where a charter has cut the log back
+    /// since; the node asks the witness again then, and `status` tells what it answers.
+    fn is_witnessed(&self, core: &Core, word: &WitnessedCheckpoint) -> bool {
+        let (size, root) = (word.checkpoint().size, word.checkpoint().root);
+        let of_its_time = self.judge.keys(size).is_ok_and(|(key, _)| key == *word.log_key());
+        let outside = !is_of_network(&core.charters(), word.witness());
+        outside && size <= self.size() && of_its_time && core.root_at(&self.unit, size) == Some(root)
     }
 }
 

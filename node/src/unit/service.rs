@@ -22,6 +22,7 @@ use crate::home::Home;
 use crate::net::PeerInfo;
 use crate::peer::Partners;
 use crate::publish::Publisher;
+use crate::witness::Witnesses;
 
 /// How many rows are read under one lock.
 const PAGE: usize = 256;
@@ -40,6 +41,7 @@ pub struct UnitService {
     access: AccessLog,
     home: Home,
     publisher: Option<Publisher>,
+    witnesses: Option<Witnesses>,
 }
 
 impl UnitService {
@@ -54,13 +56,20 @@ impl UnitService {
         home: Home,
     ) -> Self {
         let (lists, desk) = (Arc::new(Semaphore::new(LISTS_MAX)), Arc::new(desk));
-        Self { core, partners, lists, desk, certificates, access, home, publisher: None }
+        let (publisher, witnesses) = (None, None);
+        Self { core, partners, lists, desk, certificates, access, home, publisher, witnesses }
     }
 
     /// The same, of a node that publishes.
     #[must_use]
     pub fn publishing(self, publisher: Option<Publisher>) -> Self {
         Self { publisher, ..self }
+    }
+
+    /// The same, with what the node has to do with witnesses.
+    #[must_use]
+    pub fn witnessing(self, witnesses: Witnesses) -> Self {
+        Self { witnesses: Some(witnesses), ..self }
     }
 
     /// For auditors alone: neither who calls nor who keeps the node running reads who called.
@@ -134,6 +143,7 @@ impl Unit for UnitService {
         // It does not panic; if it did, its log line says where, and the rest is told all the same.
         let mut status = status::compose(&self.core, &self.partners, &lists, known.unwrap_or_default());
         status.published = self.publisher.as_ref().map(publish::status);
+        self.witnesses.iter().for_each(|witnesses| witnesses.tell(&mut status));
         status.warnings.extend(self.access.raised().map(|why| {
             format!("a new epoch of the access log began when this node started, since {why}: the unit's auditors should know why")
         }));

@@ -108,7 +108,10 @@ pub(super) fn compose(
         guards: lists.in_force().map(guard).collect(),
         quorum: u32::try_from(quorum.needed()).unwrap_or(u32::MAX),
         certificates: known.into_iter().map(certificate).collect(),
+        // Told by those who have to do with it.
         published: None,
+        witnesses: Vec::new(),
+        witnessing: None,
     }
 }
 

@@ -7,8 +7,9 @@ use crate::fork::{ForkError, ForkProof};
 use crate::hash::Hash;
 use crate::ids::{RecordId, Size, UnitId};
 use crate::list::UnknownFoldVersion;
-use crate::note::NoteError;
+use crate::note::{KeyName, NoteError};
 use crate::sync::JudgeError;
+use crate::witness::WitnessedError;
 
 /// Something in an export that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -263,6 +264,42 @@ pub enum Fault {
         before: Size,
         /// The proof, where one key signed both.
         proof: Option<Box<ForkProof>>,
+    },
+    /// A file that holds no witness's key.
+    #[error("{path}: {why}")]
+    WitnessKey {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A checkpoint with a witness's word.
+    #[error("{path}: {fault}")]
+    Witnessed {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        fault: Box<WitnessedError>,
+    },
+    /// A witness saw more of the log than there is.
+    #[error(
+        "{path}: the witness saw {size} entries of the log, and the export has {has}: it SHRANK, or this export is older"
+    )]
+    WitnessedBeyond {
+        /// The file.
+        path: String,
+        /// What the witness saw.
+        size: Size,
+        /// What there is.
+        has: Size,
+    },
+    /// A witness that is asked for has not cosigned.
+    #[error("{unit}: the witness {witness} has cosigned no checkpoint of its log, as far as this export shows")]
+    Unwitnessed {
+        /// Whose log.
+        unit: UnitId,
+        /// The witness.
+        witness: KeyName,
     },
     /// The rules of the list are not known.
     #[error("list: {0}")]

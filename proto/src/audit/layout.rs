@@ -4,6 +4,7 @@ use crate::audit::bundle::{ENTRIES_BYTES_MAX, PAYLOAD_FILE_BYTES_MAX};
 use crate::audit::tiles::TILE_BYTES_MAX;
 use crate::ids::{Size, UnitId};
 use crate::limits::{BUNDLE_ENTRIES, CHARTER_BYTES_MAX, FORK_PROOF_BYTES_MAX, NOTE_BYTES_MAX};
+use crate::note::VerifierKey;
 
 /// The file that names all others.
 pub const MANIFEST: &str = "manifest";
@@ -46,7 +47,7 @@ pub fn bytes_max(path: &str) -> Option<usize> {
             "fork" => Some(FORK_PROOF_BYTES_MAX),
             _ => None,
         },
-        Some(("bridge", _)) => Some(NOTE_BYTES_MAX),
+        Some(("bridge" | "witnessed", _)) => Some(NOTE_BYTES_MAX),
         Some(("payload", _)) => Some(PAYLOAD_FILE_BYTES_MAX),
         Some(("tile", tile)) if tile.starts_with("entries/") => Some(ENTRIES_BYTES_MAX),
         Some(("tile", _)) => Some(TILE_BYTES_MAX),
@@ -94,6 +95,26 @@ pub fn bridge(unit: &UnitId, size: Size) -> String {
 #[must_use]
 pub fn fork(unit: &UnitId) -> String {
     format!("logs/{unit}/fork")
+}
+
+/// What the names of the files with witnesses' words begin with.
+pub(super) fn witnessed_in(unit: &UnitId) -> String {
+    format!("logs/{unit}/witnessed/")
+}
+
+/// A key's id as the name of a directory.
+pub(super) fn key_id(key: &VerifierKey) -> String {
+    format!("{:08x}", u32::from_be_bytes(key.id()))
+}
+
+/// The newest checkpoint that the witness whose key has this id cosigned, with its word.
+pub(super) fn witnessed(unit: &UnitId, id: &str) -> String {
+    format!("logs/{unit}/witnessed/{id}/checkpoint")
+}
+
+/// The witness's key.
+pub(super) fn witnessed_key(unit: &UnitId, id: &str) -> String {
+    format!("logs/{unit}/witnessed/{id}/vkey")
 }
 
 /// One of the files of a bundle.
@@ -165,7 +186,8 @@ mod tests {
     fn every_file_of_an_export_has_a_bound_and_no_other_has() {
         let (unit, size) = ("BE".parse().unwrap(), Size::new(256 * 256 + 300).unwrap());
         let notes = [checkpoint(&unit), log_key(&unit), witness_keys(&unit), fork(&unit), bridge(&unit, size)];
-        for path in log_files(&unit, size).chain(notes).chain([charter(0, 7), charter(2, 1)]) {
+        let witnessed = [witnessed(&unit, "00c0ffee"), witnessed_key(&unit, "00c0ffee")];
+        for path in log_files(&unit, size).chain(notes).chain(witnessed).chain([charter(0, 7), charter(2, 1)]) {
             assert!(bytes_max(&path).is_some(), "{path}");
         }
         assert_eq!(bytes_max(&part(&unit, Part::Hashes, 0, 256)), Some(256 * 32));

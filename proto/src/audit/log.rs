@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::audit::bundle::{At, Bundle, Wanted};
 use crate::audit::tiles::{LogTree, TILE_BYTES_MAX, upper_tile_bytes};
-use crate::audit::{Fault, Files, Payloads, Workers, layout};
+use crate::audit::{Fault, Files, Payloads, VerifiedWitness, Workers, layout};
 use crate::charter::{Base, CharterChain};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::hash::Hash;
@@ -13,6 +13,7 @@ use crate::limits::NOTE_BYTES_MAX;
 use crate::list::{Fold, Gaps, Standing};
 use crate::note::{Note, NoteError, VerifierKey};
 use crate::sync::{Judge, Judged};
+use crate::witness::{WitnessedCheckpoint, WitnessedError};
 
 /// A log as it was found.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub struct VerifiedLog {
     pub set_aside: u64,
     /// The bridges of the log, by size.
     pub bridges: Vec<Size>,
+    /// What witnesses from outside say of it, by key id.
+    pub witnesses: Vec<VerifiedWitness>,
     /// Whether there is proof that it forked.
     pub forked: bool,
     /// How many faults were found in it.
@@ -48,6 +51,16 @@ impl VerifiedLog {
     /// Its tree, as its files give it.
     pub(super) fn tree<'a, F>(&'a self, files: &'a F) -> LogTree<'a, F> {
         LogTree { files, unit: &self.unit, size: self.size, level1: &self.level1 }
+    }
+
+    /// Reads a checkpoint of it with a witness's word, under the author's key of its size.
+    pub(super) fn witnessed(&self, bytes: &[u8], witness: &VerifierKey) -> Result<WitnessedCheckpoint, WitnessedError> {
+        let body = Note::parse(bytes, NOTE_BYTES_MAX).map_err(CheckpointError::from)?;
+        let size = Checkpoint::parse_body(body.text())?.size;
+        // Where a charter below is not known, that was told; the newest key is as good as any then.
+        let newest = self.judge.keys(size).or_else(|_| self.judge.keys(Size::ZERO));
+        let (key, _) = newest.map_err(|_| WitnessedError::Lines)?;
+        WitnessedCheckpoint::read(bytes, &key, witness)
     }
 }
 
@@ -235,6 +248,7 @@ impl<'a> Reading<'a> {
             withheld: self.withheld,
             set_aside: self.set_aside,
             bridges,
+            witnesses: Vec::new(),
             forked: false,
             faults: 0,
             judge: self.judge,

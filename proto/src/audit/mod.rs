@@ -16,6 +16,8 @@
 //! | `.../tile/entries/<N>` | leaves: each a `u16be` length and its bytes |
 //! | `.../payload/<N>` | for each leaf a `u32be` length, then the 16-byte opening and the payload; length 0 where it was erased or is [withheld](Payloads::Withheld) |
 //! | `.../bridge/<size>` | the note of a certified bridge: the newest must be there, unless it is `checkpoint` itself |
+//! | `.../witnessed/<key id>/checkpoint` | for each [witness](crate::witness) from outside that cosigned it, the newest checkpoint that it did, with the author's line and its own and no other; the size may be a smaller one. The exporting unit's log alone has them |
+//! | `.../witnessed/<key id>/vkey` | the witness's key, one line; the id in 8 hexadecimal digits |
 //! | `.../fork` | the [proof](crate::fork) that the log forked, where there is one |
 //!
 //! A log whose newest certified checkpoint is of size 0 has no tiles. What is held and not certified is in no export.
@@ -32,7 +34,9 @@
 //!    erased is missing; that the checkpoint is signed with the keys of [its time](crate::sync::Judge), and certified; that
 //!    each change of charter has its bridge; that the log goes on from the base that a charter names for it;
 //! 4. that a log extends what the auditor [saw before](Asked::before);
-//! 5. the [fold](crate::list) of all logs, the list digest and the frontier digest.
+//! 5. that each witness from outside signed a checkpoint of this very log, with no key of the network; that those which the
+//!    auditor [asks for](Asked::witnesses) did. Whether a witness can be trusted no file says;
+//! 6. the [fold](crate::list) of all logs, the list digest and the frontier digest.
 //!
 //! Of an export that [withholds payloads](Payloads::Withheld) the last point falls away, and whether a payload is missing for a
 //! reason cannot be told; that what should be withheld is there is a fault. Nobody takes it for a whole one unawares: it is a
@@ -56,6 +60,7 @@
 //! | `files.rs` | [`Files`] |
 //! | `charters.rs` | the charters |
 //! | `log.rs` | one log |
+//! | `witnessed.rs` | what witnesses from outside say of a log |
 //! | `compare.rs` | two exports against each other |
 //! | `reread.rs` | payloads read again |
 //! | `past.rs` | the list as it was at a moment, and one record by itself |
@@ -75,6 +80,7 @@ mod payloads;
 mod reread;
 mod tiles;
 mod verify;
+mod witnessed;
 
 #[cfg(test)]
 mod tests;
@@ -96,3 +102,4 @@ pub use past::{Moment, Past, PastError, Visit};
 pub use payloads::Payloads;
 pub use tiles::{tile_bytes, upper_tile_bytes};
 pub use verify::{Asked, Folded, Verified, verify};
+pub use witnessed::{VerifiedWitness, is_of_network, witnessed_files};

@@ -8,7 +8,9 @@ use crate::audit::compare::contradiction;
 use crate::audit::log::{Reading, Register, VerifiedLog, Whole, newest, read_bundles, signed_by_author};
 use crate::audit::reread::Reread;
 use crate::audit::tiles::LogTree;
-use crate::audit::{Fault, Faults, Files, Manifest, Payloads, Progress, Unreadable, Workers, charter_paths, layout};
+use crate::audit::{
+    Fault, Faults, Files, Manifest, Payloads, Progress, Unreadable, Workers, charter_paths, layout, witnessed,
+};
 use crate::charter::{Charter, CharterChain};
 use crate::checkpoint::Checkpoint;
 use crate::fork::ForkProof;
@@ -16,7 +18,7 @@ use crate::hash::Hash;
 use crate::ids::{Size, UnitId};
 use crate::limits::{FORK_PROOF_BYTES_MAX, MANIFEST_BYTES_MAX};
 use crate::list::{Counts, Fold, Frontier};
-use crate::note::Note;
+use crate::note::{Note, VerifierKey};
 
 /// What an auditor knows already.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +31,8 @@ pub struct Asked {
     pub before: BTreeMap<UnitId, Vec<u8>>,
     /// Whether an export is accepted that withholds payloads, so that there is no list.
     pub withheld: bool,
+    /// Witnesses from outside, each of which must have cosigned the log of the exporting unit.
+    pub witnesses: Vec<VerifierKey>,
 }
 
 /// The list.
@@ -140,6 +144,7 @@ impl<F: Files, W: Workers> Verifying<'_, F, W> {
         }
         let payloads = self.register.payloads();
         let sizes = self.logs(&charters, &there, asked, progress);
+        self.witnesses(asked);
         self.strays(&there, &charters, &sizes);
         if payloads == Payloads::Withheld {
             let withheld = self.found.logs.iter().fold(0_u64, |sum, log| sum.saturating_add(log.withheld));
@@ -276,11 +281,24 @@ impl<F: Files, W: Workers> Verifying<'_, F, W> {
             progress(at.width.into());
         });
         let mut log = reading.finish(&of, fold.as_deref(), register);
+        let named = self.register.manifest.iter().flat_map(|manifest| manifest.files().keys());
+        let ids = witnessed::ids(there.iter().chain(named), unit);
+        log.witnesses = witnessed::verify(self.files, charters, &log, &ids, &mut self.register);
         log.forked = self.fork(unit, charters, there);
         if let Some(note) = asked.before.get(unit) {
             self.before(charters, &log.tree(self.files), of.checkpoint.as_ref(), note);
         }
         Some(log)
+    }
+
+    /// Only the author's own node knows what its witnesses said.
+    fn witnesses(&mut self, asked: &Asked) {
+        let Some(unit) = self.register.manifest.as_ref().map(|manifest| manifest.unit().clone()) else { return };
+        let log = self.found.logs.iter().find(|log| log.unit == unit);
+        let has = |key: &&VerifierKey| log.is_some_and(|log| log.witnesses.iter().any(|witness| witness.key == **key));
+        for key in asked.witnesses.iter().filter(|key| !has(key)) {
+            self.register.fault(Fault::Unwitnessed { unit: unit.clone(), witness: key.name().clone() });
+        }
     }
 
     fn fork(&mut self, unit: &UnitId, charters: &CharterChain, there: &BTreeSet<String>) -> bool {
@@ -375,6 +393,9 @@ impl<F: Files, W: Workers> Verifying<'_, F, W> {
             ]);
             due.extend(layout::log_files(unit, *size));
             due.extend(bridges_there(there, unit).into_iter().map(|size| layout::bridge(unit, size)));
+            for id in witnessed::ids(there.iter().chain(named.keys()), unit) {
+                due.extend([layout::witnessed(unit, &id), layout::witnessed_key(unit, &id)]);
+            }
         }
         let unread: Vec<String> =
             charters.units().iter().filter(|unit| !sizes.contains_key(*unit)).map(layout::log).collect();

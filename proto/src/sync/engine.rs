@@ -412,6 +412,18 @@ impl Engine {
         self.logs.get(unit)?.replica.inclusion(index, size, leaves)
     }
 
+    /// Proves that a unit's log of `new` entries extends that of `old`; nothing if it was not taken so far, `old` is the
+    /// larger, or the leaf hashes cannot be read. Reads those of two bundles at the most.
+    pub fn consistency(&self, unit: &UnitId, old: Size, new: Size, leaves: &impl LeafHashes) -> Option<Vec<Hash>> {
+        self.logs.get(unit)?.replica.consistency(old, new, leaves)
+    }
+
+    /// The root of a unit's log at a size; nothing if it was not taken so far, or the leaf hashes cannot be read.
+    pub fn root_at(&self, unit: &UnitId, size: Size, leaves: &impl LeafHashes) -> Option<Hash> {
+        let replica = &self.logs.get(unit)?.replica;
+        if size > replica.taken() { None } else { replica.root_at(size, leaves) }
+    }
+
     /// Every partner.
     pub fn peers(&self) -> impl Iterator<Item = PeerView> + '_ {
         self.partners().into_iter().map(|unit| self.peer(&unit))

@@ -317,6 +317,16 @@ impl Replica {
         tree::consistency_path(&Nodes { levels: &self.levels, low: &low }, old, new).ok()
     }
 
+    /// Proves that the tree of `new` leaves, which were taken, extends that of `old`. Reads the leaf hashes of two bundles at
+    /// the most.
+    pub(super) fn consistency(&self, old: Size, new: Size, leaves: &impl LeafHashes) -> Option<Vec<Hash>> {
+        if new > self.taken() {
+            return None;
+        }
+        let low = self.low([old.bundled(), new.bundled()], leaves)?;
+        tree::consistency_proof(&Nodes { levels: &self.levels, low: &low }, old, new).ok()
+    }
+
     /// The leaf hashes of the bundles that begin there.
     fn low(&self, bundles: [Size; 2], leaves: &impl LeafHashes) -> Option<Vec<(u64, Vec<Hash>)>> {
         let mut low = Vec::new();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::cosignature::Cosignature;
 use crate::hash::Hash;
 use crate::ids::Size;
+use crate::limits::WITNESS_AGAIN_S;
 use crate::note::{Algorithm, NoteError, NoteSignature, VerifierKey};
 use crate::tree::{ProofError, verify_consistency};
 use crate::witness::{AddCheckpoint, LogCheckpoint, LogKeys, Origin, RequestError};
@@ -94,6 +95,8 @@ pub struct Accepted {
     pub origin: Origin,
     /// What is known of it from now on.
     pub known: Known,
+    /// Whether that is anything new; if not, it has only to be durable.
+    pub is_new: bool,
     /// What is signed, at that time.
     pub body: String,
 }
@@ -113,7 +116,8 @@ impl Witness {
 
     /// Whether a checkpoint may be signed. Nothing changes: the caller makes [`Accepted::known`] durable before anything is
     /// signed, and lets no other call be judged between this and [`take`](Self::take). `now` is in Unix seconds; the time of a
-    /// log's cosignatures never goes back, since each says that no larger tree was seen until then.
+    /// log's cosignatures never goes back, since each says that no larger tree was seen until then; and what was signed less
+    /// than [`WITNESS_AGAIN_S`] ago is signed again with the same time.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -133,8 +137,11 @@ impl Witness {
             return Err(Refusal::OtherRoot(known.size));
         }
         verify_consistency(old, &known.root, size, &root, &call.proof).map_err(Refusal::Inconsistent)?;
-        let known = Known { size, root, time: now.max(known.time) };
-        Ok(Accepted { origin: origin.clone(), known, body: checkpoint.body().to_owned() })
+        let again = size == known.size && now < known.time.saturating_add(WITNESS_AGAIN_S);
+        let time = if again { known.time } else { now.max(known.time) };
+        let next = Known { size, root, time };
+        let (origin, body) = (origin.clone(), checkpoint.body().to_owned());
+        Ok(Accepted { is_new: self.known.get(&origin) != Some(&next), origin, known: next, body })
     }
 
     /// Takes up what was accepted.

@@ -61,6 +61,12 @@ impl WitnessedCheckpoint {
         self.signed.checkpoint()
     }
 
+    /// The author's key.
+    #[must_use]
+    pub const fn log_key(&self) -> &VerifierKey {
+        self.signed.key()
+    }
+
     /// The witness's key.
     #[must_use]
     pub const fn witness(&self) -> &VerifierKey {

@@ -31,6 +31,7 @@ mod publish;
 mod receipts;
 mod refound;
 mod second_officer;
+mod witness;
 mod wrong_referral;
 
 /// The program under test.

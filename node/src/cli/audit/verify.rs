@@ -10,6 +10,7 @@ use entente_proto::fork::ForkProof;
 use entente_proto::hash::Hash;
 use entente_proto::ids::UnitId;
 use entente_proto::limits::{CHARTER_BYTES_MAX, FORK_PROOF_BYTES_MAX, NOTE_BYTES_MAX};
+use entente_proto::note::VerifierKey;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,7 @@ const EXAMPLES: &str = "Examples:
   entente audit verify export --charter charter.note
   entente audit verify export --since be.seen          (what was seen is kept in be.seen, and held against the next export)
   entente audit verify published --withheld            (of a publication that does not show what records say)
+  entente audit verify export --witness witness.example/w1+c3b5a1f0+BA...     (fails unless that witness has cosigned)
 
 Without --charter the export is held against its own first charter: compare the digest that is printed with somebody you trust.";
 
@@ -52,6 +54,10 @@ pub(crate) struct Args {
     /// Accept an export that withholds what records say, as publications do: all but that and the list is verified
     #[arg(long)]
     withheld: bool,
+    /// A witness from outside whom you trust, by its public key: it must have cosigned the log of the unit whose node made
+    /// the export. May be given again
+    #[arg(long, value_name = "VKEY")]
+    witness: Vec<VerifierKey>,
 }
 
 /// What whoever needs what records say can do where it is withheld.
@@ -139,7 +145,7 @@ pub(super) fn conclude(directory: &Path, found: &Verified, where_withheld: &str)
 }
 
 fn asked(args: &Args, seen: Option<&Seen>) -> Result<Asked, CliError> {
-    let mut asked = Asked { withheld: args.withheld, ..Asked::default() };
+    let mut asked = Asked { withheld: args.withheld, witnesses: args.witness.clone(), ..Asked::default() };
     for path in &args.charter {
         asked.trusted.push(trusted(path)?);
     }
@@ -237,6 +243,18 @@ fn print(found: &Verified, out: &mut Output) -> Result<(), CliError> {
         out.line("")?;
         out.table(&rows)?;
         out.line("")?;
+        for log in &found.logs {
+            for witness in &log.witnesses {
+                out.line(format_args!(
+                    "witness {} saw {} of {} records of {} at {}",
+                    witness.key,
+                    witness.size,
+                    log.size,
+                    log.unit,
+                    moment(witness.time.saturating_mul(1_000))
+                ))?;
+            }
+        }
     }
     if let Some(list) = &found.list {
         let counts = list.counts;
@@ -337,6 +355,12 @@ fn log_document(log: &VerifiedLog) -> serde_json::Value {
         "bridges": log.bridges.iter().map(|size| size.get()).collect::<Vec<_>>(),
         "first": log.times_ms.map(|(first, _)| moment(first)),
         "last": log.times_ms.map(|(_, last)| moment(last)),
+        "witnesses": log.witnesses.iter().map(|witness| serde_json::json!({
+            "name": witness.key.name().to_string(),
+            "vkey": witness.key.to_string(),
+            "size": witness.size.get(),
+            "time": moment(witness.time.saturating_mul(1_000)),
+        })).collect::<Vec<_>>(),
         "erased": log.erased,
         "withheld": log.withheld,
         "set_aside": log.set_aside,

@@ -9,7 +9,7 @@ mod step;
 pub(crate) use self::body::{BodyJson, body as body_json, kind as kind_json, kind_word};
 
 pub(crate) use self::row::{RowJson, status_word};
-pub(crate) use self::status::StatusJson;
+pub(crate) use self::status::{StatusJson, WitnessJson, WitnessingJson};
 
 use entente_proto::wire::{
     Availability, ChainOfCustody, Change, Checked, EraseReason, Erasure, Handover, Pending, RecordRef, Relation,

@@ -1,6 +1,6 @@
 //! The document of `status`.
 
-use entente_proto::wire::{State, StatusReply};
+use entente_proto::wire::{State, StatusReply, WitnessStatus, WitnessedLog, WitnessingStatus};
 use serde::Serialize;
 
 use crate::cli::words::{Hex, moment, moment_unless_zero, word};
@@ -21,7 +21,68 @@ pub(crate) struct StatusJson {
     certificates: Vec<CertificateJson>,
     guards: Vec<GuardJson>,
     published: Option<PublishedJson>,
+    witnesses: Vec<WitnessJson>,
+    /// Null where the node is no witness for others.
+    witnessing: Option<WitnessingJson>,
     warnings: Vec<String>,
+}
+
+/// A witness from outside of the own log.
+#[derive(Serialize)]
+pub(crate) struct WitnessJson {
+    name: String,
+    url: String,
+    vkey: String,
+    size: u64,
+    seen: Option<String>,
+    error: Option<String>,
+}
+
+impl From<&WitnessStatus> for WitnessJson {
+    fn from(witness: &WitnessStatus) -> Self {
+        Self {
+            name: witness.name.clone(),
+            url: witness.url.clone(),
+            vkey: witness.vkey.clone(),
+            size: witness.size,
+            seen: moment_unless_zero(witness.seen_ms),
+            error: super::said(&witness.error),
+        }
+    }
+}
+
+/// The node as a witness for others.
+#[derive(Serialize)]
+pub(crate) struct WitnessingJson {
+    vkey: Option<String>,
+    listen: String,
+    reason: Option<String>,
+    logs: Vec<WitnessedLogJson>,
+}
+
+#[derive(Serialize)]
+struct WitnessedLogJson {
+    origin: String,
+    size: u64,
+    signed: Option<String>,
+    listed: bool,
+}
+
+impl From<&WitnessingStatus> for WitnessingJson {
+    fn from(witnessing: &WitnessingStatus) -> Self {
+        let log = |log: &WitnessedLog| WitnessedLogJson {
+            origin: log.origin.clone(),
+            size: log.size,
+            signed: moment_unless_zero(log.time_ms),
+            listed: log.listed,
+        };
+        Self {
+            vkey: super::said(&witnessing.vkey),
+            listen: witnessing.listen.clone(),
+            reason: super::said(&witnessing.reason),
+            logs: witnessing.logs.iter().map(log).collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -158,6 +219,8 @@ impl From<&StatusReply> for StatusJson {
                 files: published.files,
                 error: super::said(&published.error),
             }),
+            witnesses: reply.witnesses.iter().map(WitnessJson::from).collect(),
+            witnessing: reply.witnessing.as_ref().map(WitnessingJson::from),
             warnings: reply.warnings.clone(),
         }
     }

@@ -2,7 +2,7 @@ use entente_proto::wire::record::Body;
 use entente_proto::wire::{
     Basis, Category, CertificateStatus, Ground, GuardList, Handling, Hold, HoldRow, Late, ListStatus, ListedRow,
     LogStatus, Opinion, OpinionRow, Overdue, PeerStatus, PublicationStatus, Record, Refer, Referral, Row, Source,
-    Stance, State, StatusReply, Tlp, Withdraw,
+    Stance, State, StatusReply, Tlp, Withdraw, WitnessStatus, WitnessedLog, WitnessingStatus,
 };
 use serde_json::{Value, json};
 
@@ -175,6 +175,20 @@ fn the_state_is_printed_as_agreed() {
             error: "full".to_owned(),
             ..PublicationStatus::default()
         }),
+        witnesses: vec![WitnessStatus {
+            name: "w.example".to_owned(),
+            url: "https://w.example/".to_owned(),
+            vkey: "w.example+1+B".to_owned(),
+            size: 8,
+            seen_ms: AMAQ_DAY_MS,
+            error: "403".to_owned(),
+        }],
+        witnessing: Some(WitnessingStatus {
+            listen: "127.0.0.1:7450".to_owned(),
+            reason: "no key".to_owned(),
+            logs: vec![WitnessedLog { origin: "a log".to_owned(), size: 7, time_ms: 0, listed: true }],
+            ..WitnessingStatus::default()
+        }),
     };
     assert_eq!(
         json_of(StatusJson::from(&reply)),
@@ -197,6 +211,14 @@ fn the_state_is_printed_as_agreed() {
             ],
             "guards": [{ "name": "Wikimedia", "entries": 9, "file": "wiki.json" }],
             "published": { "to": "s3://bucket", "payloads": "none", "at": null, "size": 9, "files": 0, "error": "full" },
+            "witnesses": [{
+                "name": "w.example", "url": "https://w.example/", "vkey": "w.example+1+B", "size": 8,
+                "seen": "2018-04-25T06:00:00Z", "error": "403",
+            }],
+            "witnessing": {
+                "vkey": null, "listen": "127.0.0.1:7450", "reason": "no key",
+                "logs": [{ "origin": "a log", "size": 7, "signed": null, "listed": true }],
+            },
             "warnings": ["two units: one down and nothing is certified"],
         })
     );

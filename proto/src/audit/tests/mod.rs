@@ -6,4 +6,5 @@ mod oracle;
 mod past;
 mod seen_before;
 mod withheld;
+mod witnesses;
 mod world;

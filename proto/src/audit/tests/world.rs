@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::audit::{
     self, Alone, Asked, BundleFiles, Files, LogNotes, Manifest, Part, Payloads, Unreadable, Verified, bundles,
-    charter_files, part, tile, upper_tile_bytes,
+    charter_files, part, tile, upper_tile_bytes, witnessed_files,
 };
 use crate::charter::{Base, Changes, CharterChain, UnitDescription, UnitDraft, UnverifiedCharter};
 use crate::checkpoint::{Checkpoint, CosignedCheckpoint, SignedCheckpoint};
@@ -21,6 +21,7 @@ use crate::sync::{Adoption, Judge};
 use crate::tree::{MemoryTree, level1, range};
 use crate::wire::record::Body;
 use crate::wire::{self, Record, RecordRef};
+use crate::witness::WitnessedCheckpoint;
 
 pub(super) const UNITS: [&str; 8] = ["BE", "CA", "EU-IRU", "FR", "NL", "RO", "UK", "US"];
 /// Entries of each log: more than a bundle.
@@ -28,6 +29,8 @@ pub(super) const ENTRIES: u64 = 262;
 /// Where each log adopts the second version.
 pub(super) const TURN: u64 = 130;
 pub(super) const TIME_MS: u64 = 1_524_614_400_000;
+/// When witnesses from outside saw BE's log, Unix seconds.
+pub(super) const WITNESSED_S: u64 = 1_700_000_050;
 /// The record that is erased in every log, and what erases it.
 pub(super) const ERASED: (u64, u64) = (5, 120);
 
@@ -185,12 +188,24 @@ impl World {
         note.to_bytes()
     }
 
+    /// A checkpoint of a log with the word of a witness from outside.
+    pub(super) fn witnessed(&self, of: &str, size: u64, witness: u8) -> WitnessedCheckpoint {
+        let (of, size) = (unit(of), Size::new(size).unwrap());
+        let (key, _) = self.judge(&of).keys(size).unwrap();
+        let note = Note::parse(&self.note_by(&of, size, &key, &[]), 1 << 16).unwrap();
+        let signed = SignedCheckpoint::read(&note, &key).unwrap();
+        let witness = outside(witness);
+        let word = Cosignature::sign(&signed.body(), WITNESSED_S, &witness).unwrap();
+        WitnessedCheckpoint::new(signed, witness.key().clone(), word).unwrap()
+    }
+
     /// The export of a node that holds all of it.
     pub(super) fn export(&self) -> InMemory {
         let mut files = InMemory(charter_files(&self.charters).collect());
         for of in self.logs.keys() {
             self.export_log(&mut files, of, self.logs[of].len() as u64, None);
         }
+        files.0.extend(witnessed_files(&unit("BE"), &[self.witnessed("BE", 100, 1), self.witnessed("BE", ENTRIES, 2)]));
         files.sign();
         files
     }
@@ -234,6 +249,12 @@ impl World {
             files.0.insert(tile(of, level, number, width), bytes);
         }
     }
+}
+
+/// The key of a witness from outside.
+pub(super) fn outside(number: u8) -> MemorySigner {
+    let name = format!("witness.example/w{number}").parse().unwrap();
+    MemorySigner::from_seed(name, Algorithm::Cosignature, &[number; 32]).unwrap()
 }
 
 pub(super) fn signer(public: &VerifierKey) -> MemorySigner {

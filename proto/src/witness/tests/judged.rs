@@ -144,9 +144,16 @@ fn what_was_signed_is_signed_again_and_its_time_never_goes_back() {
     let (mut witness, log) = (Witness::default(), Log::new(9, "one"));
     let logs = log.known();
     assert_eq!(add(&mut witness, &logs, &log.call(0, 5), NOW), Ok(NOW));
-    assert_eq!(add(&mut witness, &logs, &log.call(5, 5), NOW + 9), Ok(NOW + 9));
+    // Whoever sends it again and again has nothing new written.
+    let again = witness.judge(&logs, &log.call(5, 5), NOW + 59).unwrap();
+    assert_eq!((again.known.time, again.is_new), (NOW, false));
+    let later = witness.judge(&logs, &log.call(5, 5), NOW + 60).unwrap();
+    assert_eq!((later.known.time, later.is_new), (NOW + 60, true));
+    witness.take(&later);
     // The clock went back: with an earlier time on it, the larger tree would belie what was said of the smaller.
-    assert_eq!(add(&mut witness, &logs, &log.call(5, 9), NOW - 100), Ok(NOW + 9));
+    assert_eq!(add(&mut witness, &logs, &log.call(5, 9), NOW - 100), Ok(NOW + 60));
+    // That an empty log was seen is something new, too.
+    assert!(Witness::default().judge(&logs, &log.call(0, 0), NOW).unwrap().is_new);
 }
 
 #[test]

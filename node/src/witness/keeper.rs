@@ -1,0 +1,171 @@
+//! The witness: judges a call, has the journal note what is signed, and signs it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use entente_proto::cosignature::Cosignature;
+use entente_proto::ids::Size;
+use entente_proto::note::{KeyName, Signer, VerifierKey};
+use entente_proto::sync::Standing;
+use entente_proto::wire;
+use entente_proto::witness::{Accepted, AddCheckpoint, Known, Origin, Refusal, Witness};
+use tokio::sync::oneshot;
+
+use super::logs::Logs;
+use crate::core::{Core, lock};
+use crate::home::Home;
+use crate::journal::{self, AppendError, Contradiction, JournalRecord, Witnessed};
+
+/// What the journal says of witnessing.
+#[derive(Debug, Clone)]
+pub struct Word {
+    /// The key of which it knows all that it signed.
+    pub key: Option<VerifierKey>,
+    /// What was signed.
+    pub known: BTreeMap<Origin, Known>,
+}
+
+impl Word {
+    /// Of a journal's memory.
+    #[must_use]
+    pub fn of(memory: &journal::Memory) -> Self {
+        Self { key: memory.witness.clone(), known: memory.witnessed.clone() }
+    }
+}
+
+/// Why a call is not answered with a cosignature.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotSigned {
+    /// What is asked is not to be signed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Nothing is signed now.
+    #[error("this witness signs nothing now: {0}")]
+    NotNow(String),
+}
+
+/// The witness.
+pub struct Keeper {
+    core: Arc<Core>,
+    logs: Logs,
+    signer: Option<Arc<dyn Signer>>,
+    /// The journal has refused the key since: something of what it signed is lost.
+    void: AtomicBool,
+    /// Held from the judging of a call until the journal has its record in the queue, so that no two calls are judged by the
+    /// same state.
+    witness: Mutex<Witness>,
+}
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keeper({})", self.core.unit)
+    }
+}
+
+impl Keeper {
+    /// The witness of a running node. `signers` are the witness keys in the home directory: the one that the journal names
+    /// signs, if it is there.
+    #[must_use]
+    pub fn new(core: Arc<Core>, home: &Home, word: Word, signers: Vec<Arc<dyn Signer>>) -> Self {
+        let own = KeyName::log(core.charter().network(), &core.unit).as_str().parse().ok();
+        let signer = word.key.and_then(|key| signers.into_iter().find(|signer| *signer.key() == key));
+        let logs = Logs::new(home.witness_logs(), own);
+        Self { core, logs, signer, void: AtomicBool::new(false), witness: Mutex::new(Witness::new(word.known)) }
+    }
+
+    /// The body of a call to the signature line that answers it, which is durable when this returns.
+    ///
+    /// # Errors
+    /// [`NotSigned`].
+    pub async fn add(self: &Arc<Self>, body: Vec<u8>) -> Result<String, NotSigned> {
+        let (told, durable) = oneshot::channel();
+        let keeper = self.clone();
+        // The list of logs may have to be read, and the journal's queue may be full.
+        let accepted = tokio::task::spawn_blocking(move || keeper.accept(&body, told));
+        let (accepted, signer) = accepted.await.map_err(|_| NotSigned::NotNow("it failed".into()))??;
+        // Nobody tells where the node stops before it is durable, and then nothing was signed.
+        durable.await.map_err(|_| NotSigned::NotNow("it is stopping".into()))?;
+        let word = Cosignature::sign(&accepted.body, accepted.known.time, &*signer);
+        let word = word.map_err(|error| NotSigned::NotNow(error.to_string()))?;
+        Ok(format!("{}\n", word.to_line(signer.key()).to_line()))
+    }
+
+    /// Judges a call and hands what it changes to the journal.
+    fn accept(&self, body: &[u8], told: oneshot::Sender<()>) -> Result<(Accepted, Arc<dyn Signer>), NotSigned> {
+        let call = AddCheckpoint::parse(body).map_err(Refusal::Malformed)?;
+        let logs = self.logs.now();
+        let signer = self.ready().map_err(NotSigned::NotNow)?;
+        let by = Some(*signer.key().public());
+        let mut witness = lock(&self.witness);
+        let accepted = witness.judge(&logs, &call, self.core.clock.now_ms() / 1_000).inspect_err(|refusal| {
+            if let Refusal::OtherRoot(_) | Refusal::Inconsistent(_) = refusal {
+                let (origin, size, root) = (call.checkpoint.origin(), call.checkpoint.size(), call.checkpoint.root());
+                tracing::warn!(origin, %size, %root, %refusal, "a log's own key signed what is not shown to extend it");
+            }
+        })?;
+        let record = Witnessed { origin: accepted.origin.clone(), known: accepted.known, by };
+        let records = if accepted.is_new { vec![JournalRecord::Witnessed(record)] } else { Vec::new() };
+        // Without a record it is told when all before it is durable: what was accepted before may not be yet.
+        self.core.journal(&records, Box::new(move || _ = told.send(()))).map_err(|error| {
+            if let AppendError::Contradiction(Contradiction::WitnessKey) = error {
+                self.void.store(true, Ordering::Relaxed);
+            }
+            NotSigned::NotNow(error.to_string())
+        })?;
+        witness.take(&accepted);
+        drop(witness);
+        tracing::debug!(origin = %accepted.origin, size = %accepted.known.size, "signs as a witness");
+        Ok((accepted, signer))
+    }
+
+    /// The key to sign with, unless nothing is to be signed now, for this reason.
+    fn ready(&self) -> Result<Arc<dyn Signer>, String> {
+        let signer = self.signer.clone().filter(|_| !self.void.load(Ordering::Relaxed)).ok_or(
+            "it has no key of which its journal knows everything that it signed; stop the node and make a new one with \
+             `entente witness key --renew`",
+        )?;
+        match self.core.standing() {
+            Standing::Running => {}
+            Standing::Waiting { .. } => {
+                return Err("it has just started and has not heard from its partners yet".into());
+            }
+            Standing::Recovering { .. } => {
+                return Err("it does not know all that it signed, and makes up for that first".into());
+            }
+        }
+        match self.core.clock_off_ms() {
+            None => Ok(signer),
+            Some(_) => Err("its clock is not that of its partners".into()),
+        }
+    }
+
+    /// Why the list of logs cannot be used, in words.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        self.logs.fault()
+    }
+
+    /// What `status` shows.
+    #[must_use]
+    pub fn status(&self, listen: &str) -> wire::WitnessingStatus {
+        let listed = self.logs.now();
+        let mut logs: BTreeMap<String, wire::WitnessedLog> = BTreeMap::new();
+        for origin in listed.origins() {
+            let log = wire::WitnessedLog { origin: origin.to_string(), listed: true, ..Default::default() };
+            logs.insert(origin.to_string(), log);
+        }
+        for (origin, known) in lock(&self.witness).known() {
+            let log = logs.entry(origin.to_string()).or_default();
+            log.origin = origin.to_string();
+            (log.size, log.time_ms) = (Size::get(known.size), known.time.saturating_mul(1_000));
+        }
+        wire::WitnessingStatus {
+            vkey: self.signer.as_ref().map(|signer| signer.key().to_string()).unwrap_or_default(),
+            listen: listen.to_owned(),
+            reason: self.ready().err().unwrap_or_default(),
+            logs: logs.into_values().collect(),
+        }
+    }
+}
