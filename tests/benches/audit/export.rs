@@ -105,21 +105,12 @@ fn write_log(
     }
     let root = range.root()?;
     let note = cosigned(charters, &unit, size, root)?;
-    let (checkpoint, bridge) =
-        (judge.sift(&note)?, cosigned(charters, &unit, Size::new(1)?, first_root(files, &unit)?)?);
-    let bridge = judge.sift(&bridge)?;
-    let notes = LogNotes { checkpoint: Some(&checkpoint), bridge: Some(&bridge), fork: None };
+    let checkpoint = judge.sift(&note)?;
+    let notes = LogNotes { checkpoint: Some(&checkpoint), bridge: None, fork: None };
     for (path, bytes) in notes.files(&unit, &judge)? {
         files.write(path, &bytes)?;
     }
     Ok(root)
-}
-
-/// The root of a log's first entry alone: its leaf hash, with which the first tile begins.
-fn first_root(files: &Files<'_>, unit: &UnitId) -> Result<Hash, Fault> {
-    let whole = files.directory.join(part(unit, Part::Hashes, 0, 256));
-    let bytes = fs::read(whole)?;
-    Hash::from_slice(&bytes[..32]).ok_or_else(|| "no hash".into())
 }
 
 fn cosigned(charters: &CharterChain, unit: &UnitId, size: Size, root: Hash) -> Result<Vec<u8>, Fault> {
