@@ -13,7 +13,7 @@ use entente_proto::limits::MANIFEST_BYTES_MAX;
 use entente_proto::wire::export_reply::Part as Piece;
 use entente_proto::wire::{BundlesRequest, ExportRequest};
 
-use super::incoming::{Brought, Incoming, size};
+use super::incoming::{Brought, Incoming, is_head, size};
 use super::verify::bar;
 use crate::cli::client::{Node, misfit};
 use crate::cli::error::CliError;
@@ -90,7 +90,7 @@ async fn fill(incoming: &Incoming, node: &Node, offered: &Offered) -> Result<Opt
     }
     let bar = bar("bringing");
     let mut lacking = Vec::new();
-    let heads = offered.small.iter().filter(|(path, _)| path.ends_with("/checkpoint"));
+    let heads = offered.small.iter().filter(|(path, _)| is_head(path));
     for (path, note) in heads {
         let (unit, size) = size(path, note).ok_or_else(|| misfit("a checkpoint of it is none"))?;
         let lacks = |(number, width): &(u64, u16)| {

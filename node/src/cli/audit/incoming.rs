@@ -112,7 +112,7 @@ impl Incoming {
     pub(super) fn conclude(&self, note: &[u8], manifest: &Manifest, new_files: usize) -> Result<Brought, CliError> {
         self.write(MANIFEST, note)?;
         self.tidy(manifest.files())?;
-        let heads = manifest.files().keys().filter(|path| path.ends_with("/checkpoint"));
+        let heads = manifest.files().keys().filter(|path| is_head(path));
         let mut records = 0;
         for path in heads {
             let note = read_bounded(&self.incoming.join(path), NOTE_BYTES_MAX).unwrap_or_default();
@@ -224,6 +224,12 @@ fn parent(path: &Path) -> &Path {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     }
+}
+
+/// Whether a file is the newest checkpoint of a log, and not what a witness said of an older one.
+pub(super) fn is_head(path: &str) -> bool {
+    let unit = path.strip_prefix("logs/").and_then(|rest| rest.strip_suffix("/checkpoint"));
+    unit.is_some_and(|unit| !unit.contains('/'))
 }
 
 /// How large a log is, and whose, if this file is its checkpoint.
