@@ -84,20 +84,20 @@ impl Place {
         };
         let alike = others.filter(|(place, other)| *other != digest && alike(*place) && !elsewhere(*place, *other));
         let alike: Vec<(Self, Hash)> = alike.collect();
-        if let Some((place, other)) = alike.iter().find(|(place, _)| place.attempt == self.attempt) {
-            return Err(self.refusal(*place, *other));
-        }
-        let Some((last, other)) = alike.iter().max_by_key(|(place, _)| place.attempt) else {
+        let Some((last, later)) = alike.iter().max_by_key(|(place, _)| place.attempt) else {
             return self.not_far_beyond(0);
         };
         if last.attempt > self.attempt {
             return Err(format!(
-                "this unit has signed a later attempt to found the network anew, {} (digest {other}): after that it neither signs nor takes \
+                "this unit has signed a later attempt to found the network anew, {} (digest {later}): after that it neither signs nor takes \
                  up attempt {}",
                 last.attempt, self.attempt
             ));
         }
-        self.not_far_beyond(last.attempt)
+        match alike.iter().find(|(place, _)| place.attempt == self.attempt) {
+            Some((place, other)) => Err(self.refusal(*place, *other)),
+            None => self.not_far_beyond(last.attempt),
+        }
     }
 
     fn not_far_beyond(self, last: u16) -> Result<(), String> {
