@@ -80,7 +80,7 @@ fn who_does_not_hold_a_base_signs_it_where_the_log_key_stays_only_when_it_does()
 
 #[test]
 fn a_log_whose_key_signed_two_branches_is_not_founded_anew_with_that_key() {
-    let (mut world, twin) = two_faced(&FOUR, 31);
+    let (mut world, twin) = two_faced(&FOUR, 32);
     for face in [0, twin] {
         world.submit(face, 2);
     }
