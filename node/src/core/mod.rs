@@ -247,6 +247,19 @@ impl Core {
         lock(&self.placed).get(id).map(|placed| placed.index).or_else(|| self.store.submission(id).ok().flatten())
     }
 
+    /// How many entries the own log has, with those that are in the journal alone.
+    #[must_use]
+    pub fn own_size(&self) -> u64 {
+        let journalled = lock(&self.placed).values().map(|placed| placed.index.saturating_add(1)).max();
+        journalled.unwrap_or_default().max(self.own_end().0.get())
+    }
+
+    /// The records of all submissions that are durable and stand in no log yet, in no order.
+    #[must_use]
+    pub fn all_waiting(&self) -> Vec<Bytes> {
+        lock(&self.waiting).values().cloned().collect()
+    }
+
     /// The record of a submission that is durable and stands in no log yet.
     #[must_use]
     pub fn waits(&self, id: &SubmissionId) -> Option<Bytes> {

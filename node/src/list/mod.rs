@@ -318,6 +318,12 @@ impl Listing {
         self.read().own_referral(&self.unit, target)
     }
 
+    /// Up to which size the own log was looked at, certified or not.
+    #[must_use]
+    pub fn seen(&self) -> u64 {
+        *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Blocks until the own log was looked at up to this size, certified or not: only then is it known what the unit
     /// refers. A database that cannot be read does not keep anybody waiting.
     pub fn wait_seen(&self, size: u64) {

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 
 use entente_tests::network::Network;
+use entente_tests::wait::until_so;
 use serde_json::{Value, json};
 
 use crate::PROGRAM;
@@ -143,4 +144,30 @@ fn only_who_holds_an_item_gives_it_away_and_a_changed_one_is_told() {
     network.until_agreed(&["BE", "FR", "NL"]);
     hand(be, "give", "NL", &[]).ended(1).says(&["FR holds"]);
     let _ = hand(fr, "give", "NL", &[]).ended(0);
+}
+
+#[test]
+fn a_freeze_leaves_nothing_out_that_the_unit_added_a_moment_ago() {
+    let network = Network::running(PROGRAM, &["BE", "FR"]);
+    let (be, fr) = (network.node("BE"), network.node("FR"));
+    let id = begun(&network);
+    let _ = be.refer("mirror.example", "certified");
+    // While partners are away nothing is signed after a start: what is added waits, and a freeze would not know of it.
+    fr.stop();
+    be.stop();
+    be.start();
+    be.until_state("waiting");
+    let added = be.call(&["operation", "add", &id, "mirror.example"]).ended(0).document();
+    assert_eq!((&added["id"], &added["durable"]), (&Value::Null, &json!(true)), "{added}");
+    let refusal = be.call(&["operation", "freeze", &id]).ended(1);
+    refusal.says(&["wait to be signed", "entente waiting"]);
+    fr.start();
+    be.until_state("running");
+    // As soon as it stands in the log, though nobody has certified it, it is among what is fixed.
+    until_so("BE signs what waited", || be.call(&["waiting"]).ended(0).documents().is_empty());
+    let frozen = step(be, &["freeze", &id]);
+    assert!(frozen["notices"][0].as_str().unwrap().starts_with("fixes 3 targets, digest "), "{frozen}");
+    let page = until_shown(fr, &id, "what is fixed", |page| page["phase"] == "frozen");
+    assert_eq!(page["targets"].as_array().unwrap().len(), 3);
+    let _ = target(&page, "domain:mirror.example");
 }

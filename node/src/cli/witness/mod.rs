@@ -14,7 +14,7 @@ const EXAMPLES: &str = "Examples:
   entente witness key                 the public key to hand out to those whose logs are to be witnessed
   entente witness show                whose log was cosigned up to where, and who cosigned the own
 
-Logs that the node witnesses stand in HOME/witness/logs, a public key a line, and `listen` under [witness] in node.toml opens
+Logs that the node witnesses stand in HOME/witness/logs, a public key a line, and `listen` under [witness] in node.toml opens \
 the listener. Witnesses of the unit's own log are named there under [[witness.ask]].";
 
 /// Witnesses from outside: those of the unit's log, and the node as one for the logs of others

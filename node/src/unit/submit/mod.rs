@@ -125,6 +125,7 @@ pub(super) async fn submit(
         return Err(Status::resource_exhausted(words));
     }
     repeated_are_stored(core, &submissions).await;
+    own_steps_are_read(core, &submissions).await;
     let judge = Judge::new(core, desk, officer).await;
     let mut prepared = Vec::with_capacity(submissions.len());
     {
@@ -153,6 +154,27 @@ async fn repeated_are_stored(core: &Core, submissions: &[wire::Submission]) {
     let _ = tokio::time::timeout(STORED_WAIT, stored).await;
 }
 
+/// A step of an operation is judged by what the unit said a moment ago too, which the list learns a moment later.
+async fn own_steps_are_read(core: &Core, submissions: &[wire::Submission]) {
+    let is_step = |one: &wire::Submission| {
+        matches!(
+            one.record.as_ref().and_then(|record| record.body.as_ref()),
+            Some(wire::record::Body::OperationStep(_))
+        )
+    };
+    if !submissions.iter().any(is_step) {
+        return;
+    }
+    let size = core.own_size();
+    let read = async {
+        while core.list.seen() < size {
+            tokio::time::sleep(STORED_PAUSE).await;
+        }
+    };
+    // One that takes so long is told by what a freeze is judged to be.
+    let _ = tokio::time::timeout(STORED_WAIT, read).await;
+}
+
 /// Judges statements as [`submit`] does, and enters nothing.
 pub(super) async fn judge(
     core: &Core,
@@ -160,6 +182,7 @@ pub(super) async fn judge(
     officer: &str,
     submissions: Vec<wire::Submission>,
 ) -> Vec<wire::SubmitResult> {
+    own_steps_are_read(core, &submissions).await;
     let judge = Judge::new(core, desk, officer).await;
     let state = core.list.read();
     let judged = submissions.into_iter().map(|submission| {

@@ -14,6 +14,8 @@ use entente_proto::wire::{
     OperationReady, OperationStep, Part, RecordRef, StepFault,
 };
 
+use prost::Message as _;
+
 use super::super::super::holds::holds;
 use super::super::{Refusal, record_ref, refusal};
 use super::{At, Found};
@@ -177,13 +179,40 @@ impl At<'_> {
     }
 
     fn freeze(&self, of: &RecordId, board: &Board, freeze: &mut OperationFreeze) -> Result<Vec<String>, Refusal> {
+        self.nothing_is_on_its_way(of)?;
         freeze.targets = referrals(board.targets.iter().filter_map(|target| target.referral.as_ref()));
-        freeze.digest = frozen_digest(&record_ref(of), &freeze.targets).0.to_vec();
+        let digest = frozen_digest(&record_ref(of), &freeze.targets);
+        freeze.digest = digest.0.to_vec();
         freeze.frontier.clone_from(&self.judge.frontier);
-        let mut notices = self.unreachable(board);
+        let mut notices = vec![format!("fixes {} targets, digest {digest}", board.targets.len())];
+        notices.extend(self.unreachable(board));
         let against = board.targets.iter().filter(|target| !self.stays(target, &BTreeSet::new()));
         notices.extend(clip(against.map(|target| format!("{} would be left out by a go now", name(target))).collect()));
         Ok(notices)
+    }
+
+    /// A freeze names the targets that are known here. So it waits for what this unit said of them and the board has not:
+    /// else a list that was added a moment ago would be left out without a word.
+    fn nothing_is_on_its_way(&self, of: &RecordId) -> Result<(), Refusal> {
+        let changes = |record: &bytes::Bytes| {
+            let record = entente_proto::wire::Record::decode(record.as_ref()).ok();
+            matches!(record.and_then(|record| record.body), Some(Body::OperationStep(step))
+                if step.operation == Some(record_ref(of)) && matches!(step.step, Some(Step::Add(_) | Step::Remove(_))))
+        };
+        if self.core.all_waiting().iter().any(changes) {
+            return Err(refusal(
+                "waits",
+                "targets that this unit added or took out wait to be signed: `entente waiting` lists them. Freeze when they \
+                 stand in the log",
+            ));
+        }
+        if self.core.list.seen() < self.core.own_size() {
+            return Err(refusal(
+                "waits",
+                "this node has not yet read all that the unit entered: try again in a moment",
+            ));
+        }
+        Ok(())
     }
 
     fn ready(&self, board: &Board, ready: &mut OperationReady) -> Result<Vec<String>, Refusal> {
