@@ -78,7 +78,7 @@ impl Keeper {
     /// The body of a call to the signature line that answers it, which is durable when this returns.
     ///
     /// # Errors
-    /// [`NotSigned`].
+    /// What is wrong with what was asked, or why it signs nothing now.
     pub async fn add(self: &Arc<Self>, body: Vec<u8>) -> Result<String, NotSigned> {
         let (told, durable) = oneshot::channel();
         let keeper = self.clone();
