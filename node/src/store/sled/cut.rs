@@ -69,7 +69,6 @@ impl SledStore {
 
     /// A log that becomes shorter is shown so before its entries go, so that a reader who finds none knows why.
     pub(super) fn shorten(&self, unit: &UnitId, size: u64) {
-        self.cuts.fetch_add(1, Ordering::AcqRel);
         // What stays and cannot be read is found again.
         lock(&self.bad).retain(|(of, _), _| of != unit);
         if let Some(log) = self.logs_mut().get_mut(unit) {
@@ -78,6 +77,9 @@ impl SledStore {
             log.erased.retain(|index, by| *index < size && *by < size);
             log.withheld.retain(|index, by| *index < size && *by < size);
         }
+        // Counted after it is shown and before anything goes: whoever began before this reads again, and whoever begins after
+        // it reads no further than what stays.
+        self.cuts.fetch_add(1, Ordering::AcqRel);
         if let Some(since) = lock(&self.since_copy).as_mut() {
             let bundle = since.cut.entry(unit.clone()).or_insert(u64::MAX);
             *bundle = (*bundle).min(size / BUNDLE_ENTRIES);
