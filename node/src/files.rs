@@ -4,6 +4,14 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+/// Files written beside others by this process so far: each has a name of its own.
+static BESIDE: AtomicU64 = AtomicU64::new(0);
+/// How many leftovers of processes that were killed, and had this one's id, are passed over.
+const LEFTOVERS_MAX: u32 = 10_000;
 
 /// Makes the names in a directory durable.
 ///
@@ -44,6 +52,22 @@ pub fn replace_file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     new.put_in_place()
 }
 
+/// As [`replace_file`], where there must be no such file: whoever comes first has it, whole.
+///
+/// # Errors
+/// What the file system says, [`io::ErrorKind::AlreadyExists`] among it.
+pub fn create_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut new = Replacement::beside(path, mode)?;
+    new.write_all(bytes)?;
+    new.put(RenameFlags::NOREPLACE)
+}
+
+/// Whether a file has the name of one that was written beside another, and that a process left there which was killed.
+#[must_use]
+pub fn is_leftover(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".new")
+}
+
 /// A file that is written beside the one whose place it takes at its end. Dropped before, it leaves nothing.
 #[derive(Debug)]
 pub struct Replacement {
@@ -60,13 +84,20 @@ impl Replacement {
     /// What the file system says.
     pub fn beside(path: &Path, mode: u32) -> io::Result<Self> {
         let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "this names no file"))?;
-        // The name says whose leftover it is, after a power loss.
-        let mut beside = std::ffi::OsString::from(".");
-        beside.push(name);
-        beside.push(format!(".{}.new", std::process::id()));
-        let beside = directory_of(path).join(beside);
-        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
-        Ok(Self { file, beside, path: path.to_owned(), in_place: false })
+        let mut tried = 0;
+        loop {
+            // The name says whose leftover it is, after a power loss. Another process may have the same id later: in a container
+            // each has.
+            let mut beside = std::ffi::OsString::from(".");
+            beside.push(name);
+            beside.push(format!(".{}-{}.new", std::process::id(), BESIDE.fetch_add(1, Ordering::Relaxed)));
+            let beside = directory_of(path).join(beside);
+            match OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside) {
+                Ok(file) => return Ok(Self { file, beside, path: path.to_owned(), in_place: false }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tried < LEFTOVERS_MAX => tried += 1,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Gives it a mode whatever the process's umask is, such as that of the file whose place it takes.
@@ -82,9 +113,17 @@ impl Replacement {
     /// # Errors
     /// What the file system says; the file is as before then, unless it was the last step, the fsync of the directory,
     /// that failed.
-    pub fn put_in_place(mut self) -> io::Result<()> {
+    pub fn put_in_place(self) -> io::Result<()> {
+        self.put(RenameFlags::empty())
+    }
+
+    fn put(mut self, how: RenameFlags) -> io::Result<()> {
         self.file.sync_all()?;
-        fs::rename(&self.beside, &self.path)?;
+        if how.is_empty() {
+            fs::rename(&self.beside, &self.path)?;
+        } else {
+            renameat_with(CWD, &self.beside, CWD, &self.path, how)?;
+        }
         self.in_place = true;
         sync_directory(directory_of(&self.path))
     }
@@ -229,8 +268,26 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         create_file(&path, b"one", 0o600).unwrap();
-        assert_eq!(create_file(&path, b"two", 0o600).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        for create in [create_file, create_whole] {
+            assert_eq!(create(&path, b"two", 0o600).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        }
         assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        create_whole(&dir.path().join("other"), b"two", 0o600).unwrap();
+        assert_eq!(fs::read(dir.path().join("other")).unwrap(), b"two");
+    }
+
+    #[test]
+    fn what_a_process_of_the_same_id_left_beside_a_file_is_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let soon = BESIDE.load(Ordering::Relaxed);
+        // Other tests count on meanwhile, so more names are taken than one.
+        let left = (soon..soon + 2_000).map(|n| format!(".file.{}-{n}.new", std::process::id()));
+        left.for_each(|name| fs::write(dir.path().join(name), b"half").unwrap());
+        replace_file(&path, b"whole", 0o600).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert!(is_leftover(".file.1-0.new") && !is_leftover("file") && !is_leftover(".file"));
     }
 
     #[test]

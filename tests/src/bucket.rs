@@ -10,7 +10,7 @@ use bytes::Bytes;
 use entente_proto::hash::Hash;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, ETAG, HeaderMap};
+use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -44,6 +44,12 @@ pub enum Mood {
 #[derive(Debug)]
 struct State {
     objects: BTreeMap<String, Bytes>,
+    /// What a web server says of each: its type, and how long it may be kept.
+    told: BTreeMap<String, [String; 2]>,
+    /// Whether it knows writing that depends on what is there.
+    conditional: bool,
+    /// What somebody else puts there before the next call that writes to that key.
+    changed: Option<(String, Bytes)>,
     mood: Mood,
     public: bool,
     writes: usize,
@@ -65,7 +71,17 @@ impl Bucket {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let state = State { objects: BTreeMap::new(), mood: Mood::Well, public: false, writes: 0, unsigned: 0 };
+        let (objects, told) = (BTreeMap::new(), BTreeMap::new());
+        let state = State {
+            objects,
+            told,
+            conditional: true,
+            changed: None,
+            mood: Mood::Well,
+            public: false,
+            writes: 0,
+            unsigned: 0,
+        };
         let state = Arc::new(Mutex::new(state));
         let shared = state.clone();
         runtime.spawn(async move {
@@ -97,6 +113,22 @@ impl Bucket {
     /// Whether anybody may read.
     pub fn set_public(&self, public: bool) {
         lock(&self.state).public = public;
+    }
+
+    /// Whether it knows writing that depends on what is there (`If-Match`).
+    pub fn set_conditional(&self, conditional: bool) {
+        lock(&self.state).conditional = conditional;
+    }
+
+    /// Has somebody else put an object there just before the next call that writes to this key.
+    pub fn change_once(&self, key: &str, bytes: Bytes) {
+        lock(&self.state).changed = Some((key.to_owned(), bytes));
+    }
+
+    /// What a web server says of an object: its type, and how long it may be kept.
+    #[must_use]
+    pub fn told_of(&self, key: &str) -> Option<[String; 2]> {
+        lock(&self.state).told.get(key).cloned()
     }
 
     /// All that it holds.
@@ -158,6 +190,9 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
             _ => {}
         }
         state.writes += 1;
+        if let Some((key, bytes)) = state.changed.take_if(|(changed, _)| *changed == key) {
+            state.objects.insert(key, bytes);
+        }
     }
     Ok(match head.method {
         Method::GET if lists => list(&state.objects, query),
@@ -165,14 +200,26 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
             Some(bytes) => ok(bytes.clone()),
             None => error(StatusCode::NOT_FOUND, "NoSuchKey"),
         },
+        Method::PUT if !state.conditional && CONDITIONS.iter().any(|name| head.headers.contains_key(*name)) => {
+            error(StatusCode::NOT_IMPLEMENTED, "NotImplemented")
+        }
+        Method::PUT if !agrees(&state.objects, &key, &head.headers) => {
+            error(StatusCode::PRECONDITION_FAILED, "PreconditionFailed")
+        }
         Method::PUT => {
             let from = head.headers.get("x-amz-copy-source").map(|from| from.to_str().unwrap().to_owned());
             let from = from.as_deref().map(|from| from.trim_start_matches('/').strip_prefix(NAME).unwrap());
-            match from.map(|from| state.objects.get(from.trim_start_matches('/')).cloned()) {
-                None => drop(state.objects.insert(key, body)),
-                Some(Some(bytes)) => drop(state.objects.insert(key, bytes)),
-                Some(None) => return Ok(error(StatusCode::NOT_FOUND, "NoSuchKey")),
-            }
+            let from = from.map(|from| from.trim_start_matches('/'));
+            let told = match from {
+                None => [CONTENT_TYPE, CACHE_CONTROL].map(|name| text(&head.headers, name.as_str())),
+                // A copy is told of as its source is.
+                Some(from) => state.told.get(from).cloned().unwrap_or_default(),
+            };
+            let Some(bytes) = from.map_or(Some(body), |from| state.objects.get(from).cloned()) else {
+                return Ok(error(StatusCode::NOT_FOUND, "NoSuchKey"));
+            };
+            state.told.insert(key.clone(), told);
+            state.objects.insert(key, bytes);
             ok("<CopyObjectResult><ETag>\"tag\"</ETag></CopyObjectResult>".into())
         }
         Method::POST if query.starts_with("delete") => {
@@ -189,9 +236,28 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
     })
 }
 
+fn text(headers: &HeaderMap, name: &str) -> String {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+}
+
+/// On what a write may depend.
+const CONDITIONS: [&str; 2] = ["if-none-match", "if-match"];
+
+/// Whether what is there is what the call depends on.
+fn agrees(objects: &BTreeMap<String, Bytes>, key: &str, headers: &HeaderMap) -> bool {
+    let there = objects.get(key).map(tag);
+    let [none, some] = CONDITIONS.map(|name| headers.get(name).and_then(|value| value.to_str().ok()));
+    (none.is_none() || there.is_none()) && some.is_none_or(|tag| there.as_deref() == Some(tag))
+}
+
+/// What storage calls an object of these bytes.
+fn tag(bytes: &Bytes) -> String {
+    format!("\"{}\"", Hash::of(bytes))
+}
+
 /// Whether the call carries a signature of the right key, over a body of this hash.
 fn signed(headers: &HeaderMap, body: &Bytes) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let text = |name: &str| text(headers, name);
     let by = text(AUTHORIZATION.as_str());
     by.starts_with(&format!("AWS4-HMAC-SHA256 Credential={KEY}/"))
         && by.contains("Signature=")
@@ -221,7 +287,7 @@ fn list(objects: &BTreeMap<String, Bytes>, query: &str) -> Answer {
 }
 
 fn ok(bytes: Bytes) -> Answer {
-    Response::builder().header(ETAG, "\"tag\"").body(Full::new(bytes)).unwrap()
+    Response::builder().header(ETAG, tag(&bytes)).body(Full::new(bytes)).unwrap()
 }
 
 fn error(status: StatusCode, code: &str) -> Answer {

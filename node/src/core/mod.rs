@@ -383,6 +383,11 @@ impl Core {
         self.standing.borrow().clone()
     }
 
+    /// Wakes when that changes.
+    pub(crate) fn standings(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
     /// How far the clock is off the partners' median, milliseconds, if that is too far to sign.
     #[must_use]
     pub fn clock_off_ms(&self) -> Option<i64> {

@@ -7,17 +7,24 @@ use std::collections::BTreeSet;
 use std::env;
 use std::path::Path as FilePath;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use entente_proto::audit::MANIFEST;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::client::{HttpClient, HttpConnector};
 use object_store::http::HttpBuilder;
 use object_store::path::Path;
-use object_store::{ClientOptions, Error, ObjectStore, ObjectStoreExt as _, RetryConfig};
+use object_store::{
+    Attribute, Attributes, ClientOptions, Error, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, RetryConfig,
+    UpdateVersion,
+};
 use serde::Deserialize;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::PlaceError;
+use super::place::Seen;
 use crate::files::read_plain;
 use crate::home::check_secret;
 
@@ -89,13 +96,17 @@ pub struct Objects {
     prefix: String,
     /// What it is called.
     shown: String,
+    /// Whether it knows no writing that depends on what is there.
+    unconditional: AtomicBool,
 }
 
 impl Objects {
     pub(super) fn bucket(bucket: &str, prefix: &str, access: &Access) -> Result<Self, PlaceError> {
         let shown = format!("s3://{bucket}");
         let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
-        let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retries());
+        let said =
+            env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let mut builder = settings(said, access.credentials.is_some()).with_bucket_name(bucket).with_retry(retries());
         let http = access.allow_http || env::var("AWS_ALLOW_HTTP").is_ok_and(|value| value == "true");
         builder = builder.with_client_options(client().with_allow_http(http)).with_allow_http(http);
         if let Some(endpoint) = &access.endpoint {
@@ -132,15 +143,17 @@ impl Objects {
         }
         let store = builder.build().map_err(|error| PlaceError::Other(format!("{shown}: {error}")))?;
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Ok(Self { store: Arc::new(store), prefix, shown })
+        Ok(Self { store: Arc::new(store), prefix, shown, unconditional: AtomicBool::new(false) })
     }
 
     pub(super) fn web(url: &str) -> Result<Self, PlaceError> {
         // What is read is held against what is signed, whoever could have changed it on its way.
         let client = client().with_allow_http(true);
-        let store = HttpBuilder::new().with_url(url).with_client_options(client).with_retry(retries()).build();
+        let builder = HttpBuilder::new().with_url(url).with_client_options(client).with_retry(retries());
+        let store = builder.with_http_connector(Straight).build();
         let store = store.map_err(|error| PlaceError::Other(format!("{url}: {error}")))?;
-        Ok(Self { store: Arc::new(store), prefix: String::new(), shown: url.to_owned() })
+        let (prefix, shown, unconditional) = (String::new(), url.to_owned(), AtomicBool::new(true));
+        Ok(Self { store: Arc::new(store), prefix, shown, unconditional })
     }
 
     fn at(&self, path: &str) -> Result<Path, PlaceError> {
@@ -149,13 +162,15 @@ impl Objects {
             .map_err(|error| PlaceError::Other(format!("{whole:?} is no name in {}: {error}", self.shown)))
     }
 
-    pub(super) async fn read(&self, path: &str, bytes_max: usize) -> Result<Vec<u8>, PlaceError> {
+    /// A file, and what storage calls this state of it.
+    pub(super) async fn read(&self, path: &str, bytes_max: usize) -> Result<(Vec<u8>, Option<String>), PlaceError> {
         let too_large = || PlaceError::TooLarge(format!("{}/{path}", self.shown), bytes_max);
         let fault = |error: Error| self.fault(&error, path);
         let found = self.store.get(&self.at(path)?).await.map_err(fault)?;
         if found.meta.size > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
             return Err(too_large());
         }
+        let tag = found.meta.e_tag.clone();
         let mut bytes = Vec::with_capacity(usize::try_from(found.meta.size).unwrap_or(0));
         let mut pieces = found.into_stream();
         while let Some(piece) = pieces.try_next().await.map_err(fault)? {
@@ -164,7 +179,7 @@ impl Objects {
             }
             bytes.extend_from_slice(&piece);
         }
-        Ok(bytes)
+        Ok((bytes, tag))
     }
 
     pub(super) async fn list(&self) -> Result<BTreeSet<String>, PlaceError> {
@@ -175,15 +190,45 @@ impl Objects {
         Ok(names.map(str::to_owned).collect())
     }
 
-    pub(super) async fn write(&self, path: &str, bytes: Vec<u8>) -> Result<(), PlaceError> {
-        let put = self.store.put(&self.at(path)?, bytes.into()).await;
+    pub(super) async fn write(&self, path: &str, of: &str, bytes: Vec<u8>) -> Result<(), PlaceError> {
+        let how = PutOptions { attributes: told_of(of), ..PutOptions::default() };
+        let put = self.store.put_opts(&self.at(path)?, bytes.into(), how).await;
         put.map(drop).map_err(|error| self.fault(&error, path))
     }
 
-    pub(super) async fn rename(&self, from: &str, to: &str) -> Result<(), PlaceError> {
+    pub(super) async fn replace(&self, path: &str, bytes: Vec<u8>, before: Option<&Seen>) -> Result<(), PlaceError> {
+        let tag = before.map(|seen| seen.tag.clone());
+        let mode = match &tag {
+            None => PutMode::Create,
+            Some(Some(tag)) => PutMode::Update(UpdateVersion { e_tag: Some(tag.clone()), version: None }),
+            Some(None) => PutMode::Overwrite,
+        };
+        if self.unconditional.load(Ordering::Relaxed) || mode == PutMode::Overwrite {
+            return self.write(path, path, bytes).await;
+        }
+        let how = PutOptions { mode, attributes: told_of(path), ..PutOptions::default() };
+        let error = match self.store.put_opts(&self.at(path)?, bytes.clone().into(), how).await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        match error {
+            Error::AlreadyExists { .. } | Error::Precondition { .. } => {
+                // The call may have been tried again after it had been done.
+                let there = self.read(path, bytes.len()).await;
+                let done = there.is_ok_and(|(there, _)| there == bytes);
+                if done { Ok(()) } else { Err(PlaceError::Changed(format!("{}/{}{path}", self.shown, self.prefix))) }
+            }
+            error if is_unknown(&error) => {
+                self.unconditional.store(true, Ordering::Relaxed);
+                self.write(path, path, bytes).await
+            }
+            error => Err(self.fault(&error, path)),
+        }
+    }
+
+    pub(super) async fn copy(&self, from: &str, to: &str) -> Result<(), PlaceError> {
         let copied = self.store.copy(&self.at(from)?, &self.at(to)?).await;
-        copied.map_err(|error| self.fault(&error, to))?;
-        self.remove(vec![from.to_owned()]).await
+        copied.map_err(|error| self.fault(&error, to))
     }
 
     pub(super) async fn remove(&self, paths: Vec<String>) -> Result<(), PlaceError> {
@@ -223,6 +268,58 @@ impl Objects {
                 PlaceError::Unreachable(format!("{shown} cannot be reached: {cause}"))
             }
         }
+    }
+}
+
+/// What the environment says of storage, as [`AmazonS3Builder::from_env`] reads it; without whose calls they are where that is
+/// said elsewhere: a token of the one beside the key of the other lets nobody in.
+fn settings(said: impl Iterator<Item = (String, String)>, own: bool) -> AmazonS3Builder {
+    let whose = |key: &AmazonS3ConfigKey| {
+        matches!(
+            key,
+            AmazonS3ConfigKey::AccessKeyId
+                | AmazonS3ConfigKey::SecretAccessKey
+                | AmazonS3ConfigKey::Token
+                | AmazonS3ConfigKey::WebIdentityTokenFile
+                | AmazonS3ConfigKey::RoleArn
+                | AmazonS3ConfigKey::RoleSessionName
+                | AmazonS3ConfigKey::ContainerCredentialsRelativeUri
+                | AmazonS3ConfigKey::ContainerCredentialsFullUri
+                | AmazonS3ConfigKey::ContainerAuthorizationTokenFile
+                | AmazonS3ConfigKey::SkipSignature
+        )
+    };
+    let of_aws = said.filter(|(name, _)| name.starts_with("AWS_"));
+    let known = of_aws.filter_map(|(name, value)| Some((name.to_ascii_lowercase().parse().ok()?, value)));
+    let taken = known.filter(|(key, _)| !(own && whose(key)));
+    taken.fold(AmazonS3Builder::new(), |builder, (key, value)| builder.with_config(key, value))
+}
+
+/// What whoever serves a file says of it (C2SP `tlog-tiles`). What may change is asked for each time; a payload too, which may be
+/// erased. A tile changes only where a charter cuts a log back: for a day nobody asks again.
+fn told_of(path: &str) -> Attributes {
+    let in_tiles = path.contains("/tile/");
+    let text = !in_tiles && !path.contains("/payload/");
+    let kind = if text || path == MANIFEST { "text/plain; charset=utf-8" } else { "application/octet-stream" };
+    let keep = if in_tiles { "public, max-age=86400" } else { "no-cache" };
+    [(Attribute::ContentType, kind), (Attribute::CacheControl, keep)].into_iter().collect()
+}
+
+/// Whether storage says that it does not know what was asked.
+fn is_unknown(error: &Error) -> bool {
+    matches!(error, Error::NotImplemented { .. }) || error.to_string().contains("<Code>NotImplemented</Code>")
+}
+
+/// Reaches a web server and nobody else: whoever publishes does not decide which other addresses an auditor's machine calls.
+#[derive(Debug)]
+struct Straight;
+
+impl HttpConnector for Straight {
+    fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let client = builder.timeout(CALL).connect_timeout(CONNECT).build();
+        let client = client.map_err(|source| Error::Generic { store: "http", source: Box::new(source) })?;
+        Ok(HttpClient::new(client))
     }
 }
 

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::syncfs;
 
-use super::PlaceError;
-use crate::files::{read_plain, replace_file, walk};
+use super::place::Seen;
+use super::{NEXT, PlaceError};
+use crate::files::{create_whole, read_plain, replace_file, walk};
 
 /// Everybody may read what is published, as far as the process's umask lets them.
 const MODE: u32 = 0o644;
@@ -58,17 +59,41 @@ impl Directory {
         write().map_err(|error| fault("write", &file, &error))
     }
 
-    pub(super) fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), PlaceError> {
+    /// Nobody can be kept from writing between the look and the name; whoever runs two nodes on one directory is told of it by
+    /// the one or the other.
+    pub(super) fn replace(&self, path: &str, bytes: &[u8], before: Option<&Seen>) -> Result<(), PlaceError> {
         let file = self.make_room(path)?;
-        replace_file(&file, bytes, MODE).map_err(|error| fault("write", &file, &error))
+        let write = |error: io::Error| fault("write", &file, &error);
+        let changed = || PlaceError::Changed(file.display().to_string());
+        let Some(before) = before else {
+            return create_whole(&file, bytes, MODE).map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => changed(),
+                _ => write(error),
+            });
+        };
+        let there = self.read(path, usize::MAX).map_err(|error| match error {
+            PlaceError::Absent(_) => changed(),
+            error => error,
+        })?;
+        if !before.is(&there) {
+            return Err(changed());
+        }
+        replace_file(&file, bytes, MODE).map_err(write)
     }
 
-    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), PlaceError> {
+    pub(super) fn copy(&self, from: &str, to: &str) -> Result<(), PlaceError> {
         let (from, to) = (self.0.join(from), self.make_room(to)?);
-        fs::rename(&from, &to).map_err(|error| fault("write", &to, &error))?;
-        // With more in it, it stays.
-        from.parent().map(fs::remove_dir);
-        Ok(())
+        let beside = self.make_room(&format!("{NEXT}name"))?;
+        let copy = || {
+            match fs::remove_file(&beside) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            // A second name; not every file system has them.
+            fs::hard_link(&from, &beside).or_else(|_| fs::copy(&from, &beside).map(drop))?;
+            fs::rename(&beside, &to)
+        };
+        copy().map_err(|error| fault("write", &to, &error))
     }
 
     pub(super) fn remove(&self, paths: &[String]) -> Result<(), PlaceError> {

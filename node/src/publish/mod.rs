@@ -10,41 +10,50 @@
 //! |---|---|
 //! | this one | when a round is done, what is told of it, and what happens when it fails |
 //! | `round` | one round, and the order that keeps a publication whole at any moment |
+//! | `there` | what lies in the place, and whose it is |
+//! | `extends` | that what is to be published goes on from that |
 //! | `uploads` | files on their way to the place |
 //! | `read` | the other end: a publication read file by file, each held against its manifest |
 //! | `address` | what a place is called |
 //! | `place`, `directory`, `bucket` | what a place does |
 //!
 //! # When
-//! At the start, every `publish.every_s` seconds if something was certified or cosigned since, at once when payloads were
-//! deleted for good and the place shows payloads (I7), and when somebody asks (`entente audit publish`). One that fails is
-//! tried again, after a second at first and after five minutes at last; the node goes on, `status` says what is wrong, and
-//! the log once. The work is done on a thread of its own.
+//! At the start, every `publish.every_s` seconds if something was certified, cosigned or [witnessed](crate::witness) since, at
+//! once when payloads were deleted for good and the place shows payloads (I7), and when somebody asks (`entente audit publish`).
+//! One that fails is tried again, after a second at first and after five minutes at last; the node goes on, `status` says what is
+//! wrong, and the log once. The work is done on a thread of its own.
+//!
+//! Only a node that signs publishes: one that waits, or recovers what it held, does not know yet what there is.
 //!
 //! # What it relies on
 //! The place is the node's alone: it is claimed by the manifest, which the mirror key signs, and nothing is written over that
-//! of another. Two processes of one unit that publish to one place undo each other's work.
+//! of another. Each round reads the manifest, and where that is not the one it left there, all that lies in the place; so it does
+//! at the start, after a fault, when somebody asks, and once a day. Two processes of one unit that publish to one place undo
+//! each other's work; storage that writes only where nothing was changed meanwhile (`If-Match`) has one of them say so.
 //!
 //! What was erased is removed from the place. Copies that readers, caches or the versions of a bucket keep are out of reach.
 
 mod address;
 mod bucket;
 mod directory;
+mod extends;
 mod place;
 mod read;
 mod round;
+mod there;
 mod uploads;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
-use entente_proto::audit::{Manifest, Payloads};
+use entente_proto::audit::Payloads;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
 use tokio::runtime::Handle;
@@ -62,6 +71,7 @@ use crate::core::{Core, lock};
 use crate::home::Home;
 use bucket::{Access, Credentials};
 use round::Means;
+use there::There;
 
 /// Where files wait for their names.
 const NEXT: &str = "next/";
@@ -75,6 +85,9 @@ const REPORT_EVERY: Duration = Duration::from_millis(250);
 /// How long after a round that failed the next is tried, at first and at last.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LAST: Duration = Duration::from_secs(5 * 60);
+/// How long what was found in the place is believed while the manifest stays the same: a bucket's rules, or a person, may remove
+/// files.
+const BELIEVED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a caller is told.
 #[derive(Debug, Clone)]
@@ -147,7 +160,14 @@ impl Publisher {
 }
 
 /// All on which a publication depends: where it is the same as before, nothing is to be done.
-type State = (Hash, Vec<(UnitId, Size, Hash, usize, bool)>);
+#[derive(PartialEq, Eq)]
+struct State {
+    charter: Hash,
+    /// Each log: its size and root, how many have cosigned, and whether it forked.
+    logs: Vec<(UnitId, Size, Hash, usize, bool)>,
+    /// What each witness from outside said last: its key, of which size, and when.
+    words: BTreeSet<(String, Size, u64)>,
+}
 
 fn state(core: &Core) -> State {
     let logs = core.logs().into_iter().map(|log| {
@@ -157,8 +177,9 @@ fn state(core: &Core) -> State {
         let cosigned = head.map_or(0, |head| head.cosignatures().len());
         (log.unit, size, root, cosigned, log.fork.is_some())
     });
-    let logs = logs.collect();
-    (core.charter().digest(), logs)
+    let words = core.words().into_iter();
+    let words = words.map(|word| (word.witness().to_string(), word.checkpoint().size, word.time())).collect();
+    State { charter: core.charter().digest(), logs: logs.collect(), words }
 }
 
 /// What goes from one round to the next.
@@ -170,8 +191,9 @@ struct Keeper {
     stopping: Arc<AtomicBool>,
     /// Opened when it is needed: what is missing for it may come later.
     place: Option<Arc<Place>>,
-    /// What was published by the last round, if it went well.
-    published: Option<Manifest>,
+    /// What the last round left there, if it went well, and when all of it was looked at.
+    published: Option<There>,
+    looked: Option<Instant>,
 }
 
 /// Publishes until the node stops.
@@ -183,7 +205,7 @@ pub async fn keep(
     stop: impl Future<Output = ()>,
 ) {
     let every = Duration::from_secs(config.every_s);
-    let (mut asks, mut erased) = (asks.0, core.erased());
+    let (mut asks, mut erased, mut standing) = (asks.0, core.erased(), core.standings());
     let stopping = Arc::new(AtomicBool::new(false));
     let anew = || Keeper {
         core: core.clone(),
@@ -193,6 +215,7 @@ pub async fn keep(
         stopping: stopping.clone(),
         place: None,
         published: None,
+        looked: None,
     };
     let mut keeper = anew();
     let (mut pauses, mut before, mut wait): (Option<ExponentialBackoff>, _, _) = (None, None, Duration::ZERO);
@@ -203,14 +226,24 @@ pub async fn keep(
             () = tokio::time::sleep(wait) => {}
             // What is withheld anyway is not there to be removed.
             Ok(()) = erased.changed(), if publisher.payloads == Payloads::All => {}
+            Ok(()) = standing.changed() => {}
             Some(caller) = asks.recv() => callers.push(caller),
             () = &mut stop => return,
         }
         while let Ok(caller) = asks.try_recv() {
             callers.push(caller);
         }
+        standing.mark_unchanged();
+        if let Err(why) = round::while_running(&core) {
+            // The next change of the standing wakes it.
+            (before, wait) = (None, every);
+            let words = why.to_string();
+            callers.iter().for_each(|caller| _ = caller.try_send(Report::Failed(words.clone())));
+            lock(&publisher.known).error = Some(words);
+            continue;
+        }
         let now = state(&core);
-        if callers.is_empty() && before.as_ref() == Some(&now) {
+        if callers.is_empty() && before.as_ref() == Some(&now) && keeper.believes() {
             wait = every;
             continue;
         }
@@ -278,6 +311,11 @@ fn note(publisher: &Publisher, core: &Core, result: Result<&Done, &String>) {
 }
 
 impl Keeper {
+    /// Whether what was found in the place is believed still.
+    fn believes(&self) -> bool {
+        self.looked.is_some_and(|looked| looked.elapsed() < BELIEVED)
+    }
+
     fn round(&mut self, callers: &[mpsc::Sender<Report>]) -> Result<Done, RoundError> {
         let place = match &self.place {
             Some(place) => place.clone(),
@@ -285,7 +323,10 @@ impl Keeper {
         };
         self.place = Some(place.clone());
         // Whoever asks means the place as it is, whatever happened to it.
-        let known = self.published.take().filter(|_| callers.is_empty());
+        let known = self.published.take().filter(|_| callers.is_empty() && self.believes());
+        if known.is_none() {
+            self.looked = Some(Instant::now());
+        }
         let mut told: Option<Instant> = None;
         let mut tell = |progress| {
             if told.is_none_or(|told| told.elapsed() >= REPORT_EVERY) {
@@ -304,8 +345,8 @@ impl Keeper {
             tell: &mut tell,
         };
         let done = round::run(&mut means, known);
-        let (done, manifest) = done.inspect_err(|_| self.place = None)?;
-        self.published = Some(manifest);
+        let (done, there) = done.inspect_err(|_| self.place = None)?;
+        self.published = Some(there);
         Ok(done)
     }
 

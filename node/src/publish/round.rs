@@ -4,37 +4,49 @@
 //! A reader finds a whole publication at any moment, whenever the round ends or is broken off:
 //!
 //! 1. Files that are new are written under their names. No manifest names them yet.
-//! 2. Files that take the place of others (checkpoints, and payloads after an erasure) are written as `next/<SHA-256>`.
+//! 2. Files that take the place of others (payloads after an erasure, notes), and checkpoints in any case, are written as
+//!    `next/<SHA-256>`, one for all names under which the same bytes are to be found.
 //! 3. All of that is durable, then the manifest takes the place of the one before. A reader who finds that a file is not what
 //!    the manifest says looks for it under its SHA-256.
-//! 4. What lies in `next/` gets its name, the payloads and tiles first, the checkpoints last: so whoever reads a log by its
-//!    checkpoint, as C2SP `tlog-tiles` has it, always finds its tiles.
-//! 5. What the manifest does not name any more is removed.
+//! 4. What lies in `next/` is copied to its names, the payloads and tiles first, the checkpoints last: so whoever reads a log
+//!    by its checkpoint, as C2SP `tlog-tiles` has it, always finds its tiles.
+//! 5. When all have their names for good, `next/` is removed, and what the manifest does not name any more.
 //!
-//! What a round left that broke off is found by the next, which then looks at all names in the place: it does step 4 where the
-//! manifest is there, and takes for not written what no manifest names.
+//! A partial tile stays until the full one is there, though no manifest names it: whoever has read a checkpoint a moment ago
+//! asks for the tiles of that size (C2SP `tlog-tiles`). No payload stays so.
+//!
+//! What a round left that broke off is found by the next, which then [looks](there) at all that lies in the place, and writes
+//! what is not what it should be.
 //!
 //! # What is not done again
-//! Full bundles never change but for erasures. The manifest of the round before says their digests, so they are neither read
-//! nor hashed nor written again, unless an `Erase` among the entries since names a record in them.
+//! Full bundles never change but for erasures, and where a charter cuts a log back. The manifest of the round before says their
+//! digests, so they are neither read nor hashed nor written again, unless an `Erase` among the entries since names a record in
+//! them, or the hash over them is another.
+//!
+//! # What is never done
+//! What is published never shrinks, nor says anything else than it said: a node whose database was lost or restored publishes
+//! when it has caught up. The one exception is a base that a charter names for a log, under a key that is newer than what was
+//! published.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use entente_proto::audit::{
-    BundleFiles, MANIFEST, Manifest, Part, Payloads, bundles, bytes_max, charter_files, part, tile, upper_tile_bytes,
+    BundleFiles, MANIFEST, Manifest, Part, Payloads, bundles, charter_files, part, tile, upper_tile_bytes,
 };
 use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
-use entente_proto::limits::{BUNDLE_ENTRIES, MANIFEST_BYTES_MAX};
-use entente_proto::sync::erased_by;
+use entente_proto::limits::BUNDLE_ENTRIES;
+use entente_proto::sync::{Standing, erased_by};
 use entente_proto::tree::{BUNDLE_LEVEL, CompactRange, level1};
 use tokio::runtime::Handle;
 
+use super::place::Seen;
+use super::there::{self, There, is_head};
 use super::uploads::Uploads;
-use super::{NEXT, Place, PlaceError};
+use super::{NEXT, Place, PlaceError, extends};
 use crate::core::Core;
 use crate::unit::audit::{self, Ended, Log};
 
@@ -74,6 +86,12 @@ pub enum RoundError {
     /// The node cannot give what is to be published now.
     #[error("{0}")]
     Node(String),
+    /// The node holds less than what is published, or something else.
+    #[error("nothing is written over what is published: {0}")]
+    Behind(String),
+    /// The node does not sign now.
+    #[error("nothing is published while the node does not sign ({0}): what lies there stays, and it goes on by itself")]
+    NotRunning(&'static str),
     /// The node is stopping.
     #[error("the node is stopping: it publishes when it runs again")]
     Stopping,
@@ -95,37 +113,31 @@ pub(super) struct Means<'a> {
     pub(super) tell: &'a mut dyn FnMut(Progress),
 }
 
-/// What lies in the place.
-struct There {
-    /// What the manifest there says of it, as far as it is there; nothing where there is none.
-    manifest: Manifest,
-    /// Of that, what is there.
-    files: BTreeMap<String, Hash>,
-    /// What is there and not named.
-    strays: BTreeSet<String>,
-}
-
 struct Round<'a, 'm> {
     means: &'a mut Means<'m>,
     there: There,
     manifest: Manifest,
     uploads: Uploads,
-    /// What waits in `next/` for its name.
+    /// Which names are to have what lies in `next/`.
     replacing: Vec<(String, Hash)>,
+    /// What lies in `next/`.
+    waiting: BTreeSet<Hash>,
+    /// The checkpoints, and the hashes over full bundles, of what is published now.
+    heads: BTreeMap<UnitId, Vec<u8>>,
+    level1: BTreeMap<UnitId, Vec<Hash>>,
+    /// The logs that a charter cut back since what is there was published.
+    cut: BTreeSet<UnitId>,
     progress: Progress,
     done: Done,
 }
 
-/// Does a round. `known` is what the round before published; without it the place is looked at. Gives the manifest that is
-/// there now.
-pub(super) fn run(means: &mut Means<'_>, known: Option<Manifest>) -> Result<(Done, Manifest), RoundError> {
+/// Does a round. `known` is what the round before left there; without it the place is looked at. Gives what is there now.
+pub(super) fn run(means: &mut Means<'_>, known: Option<There>) -> Result<(Done, There), RoundError> {
     let announcements = means.core.store.announcements();
-    let there = match known {
-        Some(manifest) => There { files: manifest.files().clone(), manifest, strays: BTreeSet::new() },
-        None => look(means)?,
-    };
+    let there = there::find(means, known)?;
     let logs = audit::logs(means.core, means.payloads)?;
     let charters = means.core.charters();
+    let cut = extends::check(means.core, &charters, &logs, &there)?;
     let manifest = Manifest::new(charters.newest().network().clone(), means.core.unit.clone(), means.payloads);
     let uploads = Uploads::new(means.place.clone(), means.handle.clone());
     let mut round = Round {
@@ -134,6 +146,10 @@ pub(super) fn run(means: &mut Means<'_>, known: Option<Manifest>) -> Result<(Don
         manifest,
         uploads,
         replacing: Vec::new(),
+        waiting: BTreeSet::new(),
+        heads: BTreeMap::new(),
+        level1: BTreeMap::new(),
+        cut,
         progress: Progress::default(),
         done: Done::default(),
     };
@@ -147,6 +163,9 @@ pub(super) fn run(means: &mut Means<'_>, known: Option<Manifest>) -> Result<(Don
     // Last of all, so that they are the last to get their names.
     for log in &logs {
         for (path, bytes) in log.notes(round.means.core)? {
+            if path == entente_proto::audit::checkpoint(&log.unit) {
+                round.heads.insert(log.unit.clone(), bytes.clone());
+            }
             round.put(path, bytes)?;
         }
     }
@@ -156,69 +175,19 @@ pub(super) fn run(means: &mut Means<'_>, known: Option<Manifest>) -> Result<(Don
     round.conclude(&logs)
 }
 
-/// Looks at what lies in the place, and brings to its end what a round left there that had its manifest.
-fn look(means: &Means<'_>) -> Result<There, RoundError> {
-    let (place, handle) = (means.place, means.handle);
-    let names = handle.block_on(place.list())?;
-    let note = match handle.block_on(place.read(MANIFEST, MANIFEST_BYTES_MAX)) {
-        Ok(note) => note,
-        Err(PlaceError::Absent(_)) if names.is_empty() => return claim(means),
-        Err(PlaceError::Absent(_)) => {
-            return Err(RoundError::NotOurs(
-                "something lies there that is no publication: name a place that is empty, or empty this one".to_owned(),
-            ));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let manifest = ours(means.core, &note)?;
-    let mut names = names;
-    for (path, digest) in manifest.files() {
-        let next = next(digest);
-        if names.contains(&next) {
-            handle.block_on(place.rename(&next, path))?;
-            names.insert(path.clone());
-        }
-    }
-    let files = manifest.files().iter().filter(|(path, _)| names.contains(*path));
-    let files: BTreeMap<String, Hash> = files.map(|(path, digest)| (path.clone(), *digest)).collect();
-    let belongs = |path: &&String| {
-        bytes_max(path).is_some() || path.starts_with(NEXT) || path.starts_with(".manifest.") && path.ends_with(".new")
-    };
-    let strays = names.iter().filter(|path| !files.contains_key(*path)).filter(belongs).cloned().collect();
-    Ok(There { manifest, files, strays })
-}
-
-/// A manifest without files, so that whatever is left there by a round that breaks off is known to be this node's.
-fn claim(means: &Means<'_>) -> Result<There, RoundError> {
-    let core = means.core;
-    let manifest = Manifest::new(core.charters().newest().network().clone(), core.unit.clone(), means.payloads);
-    means.handle.block_on(means.place.replace(MANIFEST, sign(core, &manifest)?))?;
-    Ok(There { manifest, files: BTreeMap::new(), strays: BTreeSet::new() })
-}
-
-/// The manifest, if this unit's node signed it: nobody's publication is written over.
-fn ours(core: &Core, note: &[u8]) -> Result<Manifest, RoundError> {
-    let not_ours = |why: &dyn std::fmt::Display| {
-        RoundError::NotOurs(format!(
-            "the manifest that lies there is not this node's ({why}), so nothing is written over it: name another place, or \
-             empty this one"
-        ))
-    };
-    let (manifest, note) = Manifest::read(note).map_err(|error| not_ours(&error))?;
-    let charters = core.charters();
-    if manifest.unit() != &core.unit || manifest.network() != charters.newest().network() {
-        return Err(not_ours(&format_args!("it is of {}/{}", manifest.network(), manifest.unit())));
-    }
-    let mut keys = charters.all().rev().filter_map(|charter| Some(&charter.unit(&core.unit)?.mirror_key));
-    if keys.any(|key| Manifest::signed(&note, key).is_ok()) {
-        return Ok(manifest);
-    }
-    Err(not_ours(&"no key that a charter gives to this unit signed it"))
-}
-
-fn sign(core: &Core, manifest: &Manifest) -> Result<Vec<u8>, RoundError> {
+pub(super) fn sign(core: &Core, manifest: &Manifest) -> Result<Vec<u8>, RoundError> {
     let signed = manifest.sign(core.clock.now_ms() / 1_000, &*audit::signer(core)?);
     signed.map_err(|error| RoundError::Node(error.to_string()))
+}
+
+/// That this node signs, and so knows what it signed: only then what it holds may take the place of what is published.
+pub(super) fn while_running(core: &Core) -> Result<(), RoundError> {
+    let words = match core.standing() {
+        Standing::Running => return Ok(()),
+        Standing::Waiting { .. } => "it waits until partners have told how far they hold its log",
+        Standing::Recovering { .. } => "it recovers what it held and signed",
+    };
+    Err(RoundError::NotRunning(words))
 }
 
 /// Where a file waits for its name.
@@ -236,18 +205,23 @@ impl Round<'_, '_> {
         self.go_on()?;
         let digest = Hash::of(&bytes);
         self.manifest.add(path.clone(), digest);
+        let named = self.there.manifest.files().get(&path);
         let to = match self.there.files.get(&path) {
             Some(there) if *there == digest => return Ok(()),
-            Some(_) => {
-                self.replacing.push((path, digest));
+            // No reader expects anything there yet, or just this.
+            there if !is_head(&path) && (named == Some(&digest) || there.or(named).is_none()) => path.clone(),
+            _ => {
+                self.replacing.push((path.clone(), digest));
+                if !self.waiting.insert(digest) {
+                    return Ok(());
+                }
                 next(&digest)
             }
-            None => path,
         };
         self.done.written_files += 1;
         self.done.written_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.progress.written_files += 1;
-        Ok(self.uploads.put(to, bytes)?)
+        Ok(self.uploads.put(to, path, bytes)?)
     }
 
     fn log(&mut self, log: &Log) -> Result<(), RoundError> {
@@ -261,7 +235,8 @@ impl Round<'_, '_> {
         let mut as_before = BTreeMap::new();
         let mut erased = BTreeSet::new();
         for (number, width) in bundles(size) {
-            if let Some(digests) = self.published(unit, number, width) {
+            let place = usize::try_from(number).unwrap_or(usize::MAX);
+            if let Some(digests) = self.published(unit, number, width, above.get(place)) {
                 as_before.insert(number, digests);
                 continue;
             }
@@ -272,7 +247,6 @@ impl Round<'_, '_> {
                     .filter_map(|entry| Some(erased_by(entry.header().kind, entry.payload()?)? / BUNDLE_ENTRIES)),
             );
             let hashes: Vec<Hash> = entries.iter().map(Entry::leaf_hash).collect();
-            let place = usize::try_from(number).unwrap_or(usize::MAX);
             match level1(&hashes) {
                 // What was read back from the disk is not believed.
                 Ok(hash) if above.get(place) != Some(&hash) => return Err(not_certified(unit)),
@@ -295,19 +269,22 @@ impl Round<'_, '_> {
             }
             self.tell(u16::try_from(BUNDLE_ENTRIES).unwrap_or(u16::MAX));
         }
-        for (level, number, width, bytes) in upper_tile_bytes(size, above) {
+        for (level, number, width, bytes) in upper_tile_bytes(size, above.clone()) {
             self.put(tile(unit, level, number, width), bytes)?;
         }
+        self.level1.insert(unit.clone(), above);
         Ok(())
     }
 
-    /// The files of a full bundle, if they were published as they are now.
-    fn published(&self, unit: &UnitId, number: u64, width: u16) -> Option<Vec<(String, Hash)>> {
+    /// The files of a full bundle with this hash over it, if they were published as they are now.
+    fn published(&self, unit: &UnitId, number: u64, width: u16, hash: Option<&Hash>) -> Option<Vec<(String, Hash)>> {
+        let level1 = self.there.level1.get(unit)?;
+        hash.filter(|hash| usize::try_from(number).ok().and_then(|at| level1.get(at)) == Some(*hash))?;
         let same = u64::from(width) == BUNDLE_ENTRIES && self.there.manifest.payloads() == self.means.payloads;
         let file = |which: &Part| {
             let path = part(unit, *which, number, width);
-            let digest = *self.there.files.get(&path)?;
-            Some((path, digest))
+            let digest = *self.there.manifest.files().get(&path)?;
+            (self.there.files.get(&path) == Some(&digest)).then_some((path, digest))
         };
         if same { Part::ALL.iter().map(file).collect() } else { None }
     }
@@ -330,31 +307,54 @@ impl Round<'_, '_> {
     }
 
     /// The manifest, the names, and what goes.
-    fn conclude(mut self, logs: &[Log]) -> Result<(Done, Manifest), RoundError> {
+    fn conclude(mut self, logs: &[Log]) -> Result<(Done, There), RoundError> {
         self.uploads.finish()?;
         self.done.records = logs.iter().map(|log| log.size().get()).sum();
         self.done.files = u64::try_from(self.manifest.files().len()).unwrap_or(u64::MAX).saturating_add(1);
-        let Self { means, there, manifest, replacing, mut done, .. } = self;
+        let stays = self.stays();
+        let Self { means, there, manifest, replacing, waiting, heads, level1, mut done, .. } = self;
         let (place, handle) = (means.place, means.handle);
-        if manifest == there.manifest && done.written_files == 0 && there.strays.is_empty() {
-            return Ok((done, manifest));
+        let mut seen = there.seen;
+        if manifest != there.manifest || done.written_files > 0 {
+            place.settle()?;
         }
         if manifest != there.manifest {
-            place.settle()?;
-            handle.block_on(place.replace(MANIFEST, sign(means.core, &manifest)?))?;
+            while_running(means.core)?;
+            let note = sign(means.core, &manifest)?;
+            let now = Seen::new(&note, None);
+            handle.block_on(place.replace(MANIFEST, note, Some(&seen)))?;
+            seen = now;
             done.written_files += 1;
         }
+        // In the order in which they were put: the notes last, as they come last.
         for (path, digest) in &replacing {
-            handle.block_on(place.rename(&next(digest), path))?;
+            handle.block_on(place.copy(&next(digest), path))?;
         }
-        let gone = there.files.into_keys().chain(there.strays).filter(|path| !manifest.files().contains_key(path));
-        let gone: Vec<String> = gone.collect();
+        let (stay, gone): (Vec<_>, Vec<_>) = there.files.into_iter().partition(|(path, _)| stays.contains(path));
+        let gone: BTreeSet<String> = gone.into_iter().map(|(path, _)| path).chain(there.strays).collect();
+        let gone: BTreeSet<String> = gone.into_iter().filter(|path| !manifest.files().contains_key(path)).collect();
         done.removed_files = u64::try_from(gone.len()).unwrap_or(u64::MAX);
+        let gone: BTreeSet<String> = gone.into_iter().chain(waiting.iter().map(next)).collect();
         if !gone.is_empty() {
-            handle.block_on(place.remove(gone))?;
+            // What was copied is durable before what it was copied from goes.
+            place.settle()?;
+            handle.block_on(place.remove(gone.into_iter().collect()))?;
+            place.settle()?;
         }
-        place.settle()?;
-        Ok((done, manifest))
+        let stay = stay.into_iter().filter(|(path, _)| !manifest.files().contains_key(path));
+        let files = manifest.files().clone().into_iter().chain(stay).collect();
+        Ok((done, There { manifest, seen, files, strays: BTreeSet::new(), heads, level1 }))
+    }
+
+    /// The partial tiles that stay though the log has grown: those whose full tile is not there.
+    fn stays(&self) -> BTreeSet<String> {
+        let stays = |path: &&String| {
+            let Some((full, _)) = path.rsplit_once(".p/") else { return false };
+            let unit = full.strip_prefix("logs/").and_then(|rest| rest.split_once("/tile/")).map(|(unit, _)| unit);
+            unit.is_some_and(|unit| !self.cut.iter().any(|cut| cut.as_str() == unit))
+                && !self.manifest.files().contains_key(full)
+        };
+        self.there.files.keys().filter(stays).cloned().collect()
     }
 }
 

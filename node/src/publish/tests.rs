@@ -20,7 +20,8 @@ async fn published(top: &Path, files: &[(&str, &[u8])]) -> (Place, Manifest) {
     files.iter().for_each(|(path, bytes)| manifest.add((*path).to_owned(), Hash::of(bytes)));
     let signer = MemorySigner::from_seed(name, Algorithm::Cosignature, &[7; 32]).unwrap();
     let place = Place::to_read(&Address::Directory(top.to_owned())).unwrap();
-    place.replace(MANIFEST, manifest.sign(1, &signer).unwrap()).await.unwrap();
+    let before = place.see(MANIFEST, usize::MAX).await.ok().map(|(_, seen)| seen);
+    place.replace(MANIFEST, manifest.sign(1, &signer).unwrap(), before.as_ref()).await.unwrap();
     (place, manifest)
 }
 
@@ -44,14 +45,15 @@ async fn a_file_is_found_under_its_digest_until_it_has_its_name() {
     let top = tempfile::tempdir().unwrap();
     let files: [(&str, &[u8]); 2] = [("logs/BE/checkpoint", b"new"), ("logs/BE/log.vkey", b"key")];
     let (place, _) = published(top.path(), &files).await;
-    place.write("logs/BE/checkpoint", b"old".to_vec()).await.unwrap();
-    place.write(&next(&Hash::of(b"new")), b"new".to_vec()).await.unwrap();
-    place.write("logs/BE/log.vkey", b"key".to_vec()).await.unwrap();
+    place.write("logs/BE/checkpoint", "logs/BE/checkpoint", b"old".to_vec()).await.unwrap();
+    place.write(&next(&Hash::of(b"new")), "logs/BE/checkpoint", b"new".to_vec()).await.unwrap();
+    place.write("logs/BE/log.vkey", "logs/BE/log.vkey", b"key".to_vec()).await.unwrap();
     let whole = files.map(|(path, bytes)| (path.to_owned(), Some(bytes.to_vec())));
     assert_eq!(read(place).await, whole);
 
     let (place, _) = published(top.path(), &files).await;
-    place.rename(&next(&Hash::of(b"new")), "logs/BE/checkpoint").await.unwrap();
+    place.copy(&next(&Hash::of(b"new")), "logs/BE/checkpoint").await.unwrap();
+    place.remove(vec![next(&Hash::of(b"new"))]).await.unwrap();
     assert!(!top.path().join("next").exists());
     assert_eq!(read(place).await, whole);
 }
@@ -67,8 +69,8 @@ async fn what_is_not_what_the_manifest_says_does_not_come_back() {
         ("logs/BE/witness.vkeys", b"a link"),
     ];
     let (place, _) = published(top.path(), &files).await;
-    place.write("logs/BE/checkpoint", b"other".to_vec()).await.unwrap();
-    place.write("logs/BE/tile/0/000", large.clone()).await.unwrap();
+    place.write("logs/BE/checkpoint", "logs/BE/checkpoint", b"other".to_vec()).await.unwrap();
+    place.write("logs/BE/tile/0/000", "logs/BE/tile/0/000", large.clone()).await.unwrap();
     // Longer than any tile: it is not even read to its end, though the manifest names its digest.
     let found = read(Place::to_read(&Address::Directory(top.path().to_owned())).unwrap()).await;
     assert_eq!(found, files.map(|(path, _)| (path.to_owned(), None)));
@@ -98,7 +100,7 @@ async fn what_is_removed_takes_its_empty_directories_with_it() {
     let top = tempfile::tempdir().unwrap();
     let place = Place::to_read(&Address::Directory(top.path().to_owned())).unwrap();
     for path in ["logs/BE/tile/0/000.p/7", "logs/BE/tile/0/000.p/9", "logs/BE/checkpoint"] {
-        place.write(path, b"x".to_vec()).await.unwrap();
+        place.write(path, path, b"x".to_vec()).await.unwrap();
     }
     place.remove(vec!["logs/BE/tile/0/000.p/7".into(), "logs/BE/not/there".into()]).await.unwrap();
     assert!(top.path().join("logs/BE/tile/0/000.p").exists());

@@ -26,10 +26,11 @@ impl Uploads {
         Self { place, handle, room, calls: JoinSet::new() }
     }
 
-    /// Sends a file on its way, as soon as there is room. What is told may be the fault of one before.
-    pub(super) fn put(&mut self, path: String, bytes: Vec<u8>) -> Result<(), PlaceError> {
+    /// Sends a file on its way, as soon as there is room; `of` is the name under which it is read at last. What is told may be
+    /// the fault of one before.
+    pub(super) fn put(&mut self, path: String, of: String, bytes: Vec<u8>) -> Result<(), PlaceError> {
         if self.place.blocks() {
-            return self.handle.block_on(self.place.write(&path, bytes));
+            return self.handle.block_on(self.place.write(&path, &of, bytes));
         }
         let kib = u32::try_from(bytes.len() >> 10).unwrap_or(u32::MAX).clamp(LEAST_KIB, ROOM_KIB);
         // Nobody closes it.
@@ -37,7 +38,7 @@ impl Uploads {
         let place = self.place.clone();
         let call = async move {
             let _permit = permit;
-            place.write(&path, bytes).await
+            place.write(&path, &of, bytes).await
         };
         self.calls.spawn_on(call, &self.handle);
         while let Some(done) = self.calls.try_join_next() {

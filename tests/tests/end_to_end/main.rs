@@ -28,6 +28,7 @@ mod newer_rules;
 mod operation;
 mod operation_slips;
 mod publish;
+mod publish_keeps;
 mod receipts;
 mod refound;
 mod second_officer;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use entente_proto::audit::{Part, bundles, part, tile, upper_tiles};
+use entente_proto::hash::Hash;
 use entente_proto::ids::Size;
 use entente_tests::bucket::{Bucket, ECHO, KEY, Mood, NAME, SECRET};
 use entente_tests::network::{Network, Node, run};
@@ -18,34 +19,34 @@ use serde_json::Value;
 
 use crate::PROGRAM;
 
-const UNITS: [&str; 2] = ["BE", "FR"];
+pub(crate) const UNITS: [&str; 2] = ["BE", "FR"];
 /// A target of every referral of these tests has this in it.
-const TARGET: &str = "target-that-is-not-public";
+pub(crate) const TARGET: &str = "target-that-is-not-public";
 
 /// A network in which BE publishes to a place, only when it is asked to unless `lines` say otherwise.
-fn publishing(to: &str, lines: &str) -> Network {
+pub(crate) fn publishing(to: &str, lines: &str) -> Network {
     let network = Network::found(PROGRAM, &UNITS);
     network.node("BE").configure("[publish]\n", &format!("[publish]\nto = \"{to}\"\nevery_s = 86400\n{lines}\n"));
     network.start();
     network
 }
 
-fn beside(network: &Network, name: &str) -> String {
+pub(crate) fn beside(network: &Network, name: &str) -> String {
     network.directory().join(name).to_str().unwrap().to_owned()
 }
 
-fn import(node: &Node, lines: std::ops::Range<u32>) {
+pub(crate) fn import(node: &Node, lines: std::ops::Range<u32>) {
     let lines: String = lines.map(|n| format!("{TARGET}-{n}.example\n")).collect();
     let _ = node.call_with(&["import", "-", "--category", "solicits-join"], lines.as_bytes()).ended(0);
 }
 
 #[track_caller]
-fn publish(node: &Node) -> Value {
+pub(crate) fn publish(node: &Node) -> Value {
     node.call(&["audit", "publish"]).ended(0).document()
 }
 
 /// As somebody who has no node and no certificate, with the right word to storage if there is one.
-fn audit(args: &[&str], bucket: Option<&Bucket>) -> Said {
+pub(crate) fn audit(args: &[&str], bucket: Option<&Bucket>) -> Said {
     let mut command = Command::new(PROGRAM);
     command.arg("audit").args(args).arg("--json").env_remove("ENTENTE_HOME").stdin(Stdio::null());
     if let Some(bucket) = bucket {
@@ -57,14 +58,14 @@ fn audit(args: &[&str], bucket: Option<&Bucket>) -> Said {
 
 /// Fetches what is published and verifies it; gives how many records of BE it has.
 #[track_caller]
-fn whole(from: &str, directory: &str, bucket: Option<&Bucket>) -> u64 {
+pub(crate) fn whole(from: &str, directory: &str, bucket: Option<&Bucket>) -> u64 {
     let _ = audit(&["fetch", directory, "--from", from], bucket).ended(0);
     let found = audit(&["verify", directory, "--withheld"], None).ended(0).document();
     found["logs"][0]["size"].as_u64().unwrap()
 }
 
 /// Every file below a directory: its inode and its bytes.
-fn files(directory: &Path) -> BTreeMap<PathBuf, (u64, Vec<u8>)> {
+pub(crate) fn files(directory: &Path) -> BTreeMap<PathBuf, (u64, Vec<u8>)> {
     let mut found = BTreeMap::new();
     for path in fs::read_dir(directory).into_iter().flatten().map(|entry| entry.unwrap().path()) {
         if path.is_dir() {
@@ -85,11 +86,16 @@ fn hold(directory: &str, text: &str) -> bool {
 fn a_directory_is_published_without_targets_and_a_round_writes_only_what_changed() {
     let place = tempfile::tempdir().unwrap();
     let to = place.path().join("be").to_str().unwrap().to_owned();
+    // Whoever was killed over the very first manifest has left no more than this.
+    let left = Path::new(&to).join(".manifest.1-0.new");
+    fs::create_dir(&to).unwrap();
+    fs::write(&left, "half a manifest").unwrap();
     let network = publishing(&to, "");
     let be = network.node("BE");
     import(be, 0..300);
     network.until_agreed(&UNITS);
     let done = publish(be);
+    assert!(!left.exists());
     assert_eq!((&done["to"], &done["payloads"], &done["records"]), (&to.clone().into(), &"none".into(), &302.into()));
     assert_eq!(publish(be)["written_files"], 0, "nothing is new");
     let status = be.status();
@@ -110,9 +116,18 @@ fn a_directory_is_published_without_targets_and_a_round_writes_only_what_changed
     let _ = audit(&["verify", &to, "--withheld"], None).ended(0);
 
     let before = files(Path::new(&to));
+    let checkpoint = Path::new(&to).join("logs/BE/checkpoint");
+    let read_before = fs::read(&checkpoint).unwrap();
     import(be, 300..340);
     network.until_agreed(&UNITS);
+    fs::write(&left, "half a manifest").unwrap();
     let done = publish(be);
+    assert!(!left.exists());
+    // Whoever has read the checkpoint before finds its tiles (C2SP tlog-tiles), until the full ones are there.
+    for path in hashes_of(&read_before, "BE") {
+        assert!(Path::new(&to).join(&path).exists(), "{path} of the checkpoint before");
+    }
+    assert!(!Path::new(&to).join("logs/BE/payload/001.p/45").exists());
     assert!(done["written_files"].as_u64().unwrap() < 12, "{done}");
     let after = files(Path::new(&to));
     for full in ["logs/BE/tile/entries/000", "logs/BE/tile/0/000", "logs/BE/payload/000"] {
@@ -131,6 +146,16 @@ fn a_directory_is_published_without_targets_and_a_round_writes_only_what_changed
         .says(&["logs/BE/tile/0/000", "damaged"]);
     assert_eq!(publish(be)["written_files"], 1);
     assert_eq!(whole(&to, &beside(&network, "other"), None), 341);
+    import(be, 340..520);
+    network.until_agreed(&UNITS);
+    publish(be);
+    assert!(!Path::new(&to).join("logs/BE/tile/entries/001.p").exists());
+    assert!(Path::new(&to).join("logs/BE/tile/entries/001").exists());
+}
+
+/// The hash tiles and entry bundles of the log that has this checkpoint.
+fn hashes_of(note: &[u8], unit: &str) -> Vec<String> {
+    tiles_of(note, unit).into_iter().filter(|path| !path.contains("/payload/")).collect()
 }
 
 /// Reads a log as `tlog_tiles` does, with nothing of ours in between; gives how many records it has.
@@ -180,7 +205,7 @@ fn i7_what_is_erased_leaves_the_place_by_itself() {
         .document();
     // In a full bundle, so that nothing but the erasure changes it.
     let early = be.call(&["show", "BE/7"]).ended(0).document();
-    import(be, 260..600);
+    import(be, 260..1_101);
     network.until_agreed(&UNITS);
     assert_eq!(publish(be)["payloads"], "all");
     assert!(hold(&to, "a-text-that-stands-nowhere-else") && hold(&to, &format!("{TARGET}-6.example")), "{early}");
@@ -200,13 +225,30 @@ fn i7_what_is_erased_leaves_the_place_by_itself() {
     assert!(!Path::new(&to).join("next").exists());
 
     // Who changes his mind takes all of it back.
+    let payload = |number: u32| Path::new(&to).join(format!("logs/BE/payload/{number:03}"));
+    let shown = [1, 2, 3].map(|number| fs::read(payload(number)).unwrap());
     be.stop();
     be.configure("payloads = \"all\"", "payloads = \"none\"");
     be.start();
     be.until_state("running");
     publish(be);
     assert!(!hold(&to, TARGET));
-    let _ = audit(&["verify", &to, "--withheld"], None).ended(0);
+    assert_eq!(whole(&to, &beside(&network, "withheld"), None), be.status()["logs"][0]["certified"]);
+
+    // A place that an earlier round left in a bad state is cleaned by the next look at it: files that have the right names and
+    // the wrong bytes, waiting ones too.
+    be.stop();
+    let waiting = Path::new(&to).join("next").join(Hash::of(&fs::read(payload(1)).unwrap()).to_string());
+    fs::create_dir(waiting.parent().unwrap()).unwrap();
+    fs::write(&waiting, &shown[0]).unwrap();
+    for (number, bytes) in (1..).zip(&shown) {
+        fs::remove_file(payload(number)).unwrap();
+        fs::write(payload(number), bytes).unwrap();
+    }
+    assert!(hold(&to, TARGET));
+    be.start();
+    until_so("the place is clean", || !hold(&to, TARGET) && !waiting.exists());
+    assert_eq!(whole(&to, &beside(&network, "withheld"), None), be.status()["logs"][0]["certified"]);
 }
 
 #[test]
@@ -241,7 +283,7 @@ fn a_node_killed_in_the_middle_of_a_round_leaves_a_whole_publication() {
         // It ends the round by itself, and nothing is left of the one before.
         until("it is published", || be.status()["published"]["at"].as_str().map(str::to_owned));
         assert_eq!(whole(&to, &fetched, None), u64::from(end) + 1);
-        let _ = audit(&["verify", &to, "--withheld"], None).ended(0);
+        assert!(!Path::new(&to).join("next").exists());
     }
 }
 
@@ -282,7 +324,7 @@ fn what_is_not_this_nodes_is_not_written_over() {
 }
 
 /// A network in which BE publishes to this bucket, with these credentials.
-fn publishing_to(bucket: &Bucket, lines: &str, key: &str) -> Network {
+pub(crate) fn publishing_to(bucket: &Bucket, lines: &str, key: &str) -> Network {
     let network = Network::found(PROGRAM, &UNITS);
     let be = network.node("BE");
     let endpoint = bucket.endpoint();
@@ -316,6 +358,15 @@ fn storage_holds_a_publication_that_anybody_fetches() {
     network.until_agreed(&UNITS);
     publish(be);
     assert!(bucket.objects().keys().all(|key| key.starts_with("be/") && !key.starts_with("be/next/")));
+    for (path, kind, keep) in [
+        ("manifest", "text/plain; charset=utf-8", "no-cache"),
+        ("logs/BE/checkpoint", "text/plain; charset=utf-8", "no-cache"),
+        ("logs/BE/payload/000", "application/octet-stream", "no-cache"),
+        ("logs/BE/tile/entries/000", "application/octet-stream", "public, max-age=86400"),
+        ("logs/BE/tile/0/001.p/65", "application/octet-stream", "public, max-age=86400"),
+    ] {
+        assert_eq!(bucket.told_of(&format!("be/{path}")).unwrap(), [kind, keep], "{path}");
+    }
     let told = audit(&["fetch", &fetched, "--from", &from], Some(&bucket)).ended(0).document();
     assert!(told["new_files"].as_u64().unwrap() < 12, "{told}");
 
@@ -356,8 +407,15 @@ fn whichever_write_was_the_last_the_publication_is_whole() {
         bucket.set(Mood::Writes(0));
         sizes.push(whole(&from, &beside(&network, &format!("after-{writes}")), Some(&bucket)));
         // So it is for whoever reads by the checkpoint alone, as C2SP tlog-tiles has it.
-        for path in tiles_of(&bucket, "BE") {
-            assert!(bucket.objects().contains_key(&path), "after {writes} writes the checkpoint has no {path}");
+        let objects = bucket.objects();
+        for path in tiles_of(&objects["be/logs/BE/checkpoint"], "BE") {
+            assert!(objects.contains_key(&format!("be/{path}")), "after {writes} writes the checkpoint has no {path}");
+        }
+        // And for whoever has the checkpoint of the round before: the full tile does as well, once it is there.
+        for path in hashes_of(&begun["be/logs/BE/checkpoint"], "BE") {
+            let there = |path: &str| objects.contains_key(&format!("be/{path}"));
+            let full = path.rsplit_once(".p/").is_some_and(|(full, _)| there(full));
+            assert!(full || there(&path), "after {writes} writes: {path} of the round before");
         }
         if said.code == Some(0) {
             break;
@@ -370,14 +428,56 @@ fn whichever_write_was_the_last_the_publication_is_whole() {
     assert!(left.keys().all(|key| !key.starts_with("be/next/")), "{:?}", left.keys());
 }
 
-/// The tiles and bundles that a log has whose checkpoint lies in the bucket.
-fn tiles_of(bucket: &Bucket, unit: &str) -> Vec<String> {
-    let note = String::from_utf8(bucket.objects()[&format!("be/logs/{unit}/checkpoint")].to_vec()).unwrap();
+/// The tiles and bundles of the log that has this checkpoint.
+fn tiles_of(note: &[u8], unit: &str) -> Vec<String> {
+    let note = String::from_utf8(note.to_vec()).unwrap();
     let size = Size::new(note.lines().nth(1).unwrap().parse().unwrap()).unwrap();
     let unit = unit.parse().unwrap();
     let parts = bundles(size).flat_map(|(number, width)| Part::ALL.map(|which| part(&unit, which, number, width)));
     let upper = upper_tiles(size).map(|(level, number, width)| tile(&unit, level, number, width));
-    parts.chain(upper).map(|path| format!("be/{path}")).collect()
+    parts.chain(upper).collect()
+}
+
+#[test]
+fn i7_what_is_withheld_from_now_on_leaves_storage_wherever_a_round_breaks_off() {
+    let bucket = Bucket::open();
+    let network = publishing_to(&bucket, "every_s = 86400\npayloads = \"all\"", KEY);
+    let be = network.node("BE");
+    // Four full bundles: withheld, their payloads are four times the same file.
+    import(be, 0..1_101);
+    network.until_agreed(&UNITS);
+    publish(be);
+    let holds = || {
+        let with = |bytes: &[u8]| bytes.windows(TARGET.len()).any(|window| window == TARGET.as_bytes());
+        bucket.objects().iter().filter(|(_, bytes)| with(bytes)).map(|(key, _)| key.clone()).collect::<Vec<_>>()
+    };
+    assert!(holds().len() >= 5, "{:?}", holds());
+    let begun = bucket.objects();
+    be.stop();
+    be.configure("payloads = \"all\"", "payloads = \"none\"");
+    bucket.set(Mood::Writes(0));
+    be.start();
+    be.until_state("running");
+    let mut broken_off = 0;
+    for writes in 0.. {
+        bucket.set(Mood::Writes(0));
+        bucket.restore(begun.clone());
+        bucket.set(Mood::Writes(writes));
+        let said = be.call(&["audit", "publish"]);
+        if said.code == Some(0) {
+            break;
+        }
+        broken_off += 1;
+        bucket.set(Mood::Well);
+        publish(be);
+        assert_eq!(holds(), [] as [String; 0], "after {writes} writes, and a round that ended well");
+        assert!(bucket.objects().keys().all(|key| !key.contains("/next/")), "after {writes} writes");
+    }
+    assert!(broken_off > 8, "{broken_off}");
+    assert_eq!(
+        (holds(), whole(&format!("s3://{NAME}/be"), &beside(&network, "fetched"), Some(&bucket))),
+        (vec![], 1_102)
+    );
 }
 
 #[test]

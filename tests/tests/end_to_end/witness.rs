@@ -24,7 +24,7 @@ use crate::PROGRAM;
 const PORT: u16 = 7450;
 
 /// Lets a stopped node witness the logs of these keys; gives where, and the key to trust.
-fn witnessing(node: &Node, logs: &[String]) -> (String, VerifierKey) {
+pub(crate) fn witnessing(node: &Node, logs: &[String]) -> (String, VerifierKey) {
     let listen = format!("{}:{PORT}", node.api.split(':').next().unwrap());
     node.configure("[witness]", &format!("[witness]\nlisten = \"{listen}\""));
     list(node, logs);
@@ -43,7 +43,7 @@ fn witness_key(node: &Node) -> VerifierKey {
 }
 
 /// Has a stopped node ask witnesses.
-fn asking(node: &Node, witnesses: &[(String, String, &str)]) {
+pub(crate) fn asking(node: &Node, witnesses: &[(String, String, &str)]) {
     let ask = |(url, vkey, more): &(String, String, &str)| {
         format!("[[witness.ask]]\nurl = \"{url}\"\nvkey = \"{vkey}\"\n{more}\n")
     };
@@ -52,7 +52,7 @@ fn asking(node: &Node, witnesses: &[(String, String, &str)]) {
     node.configure("\n[store]", &format!("\n{all}\n[store]"));
 }
 
-fn log_key(node: &Node) -> KeyFileSigner {
+pub(crate) fn log_key(node: &Node) -> KeyFileSigner {
     KeyFileSigner::load(&node.home.log_key()).unwrap()
 }
 
@@ -64,7 +64,7 @@ fn asked(node: &Node, witness: &str) -> Value {
 }
 
 /// Waits until a witness has cosigned all that is certified.
-fn until_witnessed(node: &Node, witness: &VerifierKey, size: u64) {
+pub(crate) fn until_witnessed(node: &Node, witness: &VerifierKey, size: u64) {
     until_so(&format!("{} has cosigned {size} entries", witness.name()), || {
         asked(node, witness.name().as_str())["size"].as_u64() >= Some(size)
     });

@@ -113,7 +113,9 @@ fn fault(address: &Address, error: ReadError) -> CliError {
     match error {
         ReadError::Place(PlaceError::Unreachable(words)) => CliError::Unreachable(words),
         ReadError::Place(PlaceError::Refused(words) | PlaceError::Other(words)) => CliError::Refused(words),
-        ReadError::Place(PlaceError::Absent(_)) | ReadError::Nothing | ReadError::Begun => CliError::Refused(words),
+        ReadError::Place(PlaceError::Absent(_) | PlaceError::Changed(_)) | ReadError::Nothing | ReadError::Begun => {
+            CliError::Refused(words)
+        }
         ReadError::Place(PlaceError::TooLarge(..)) | ReadError::Manifest(_) | ReadError::Foreign(_) => {
             CliError::Verification(words)
         }
