@@ -17,7 +17,7 @@
 //! that ends as it should is fixed by the first entry of the next ([`Began`](wire::Began)): its size and root, so that what
 //! came after its last head cannot be dropped either. Before epochs are deleted an entry of the newest says so
 //! ([`Deleted`](wire::Deleted)), with the number of days for which the unit keeps them: whoever verifies can tell what was
-//! deleted by that rule from what is missing. Epochs are numbered by the Unix second in which they begin, or by one more
+//! deleted by that rule from what is missing, for [when an epoch was over](Ends) stands in records that partners cosigned. Epochs are numbered by the Unix second in which they begin, or by one more
 //! than the one before.
 //!
 //! # What a call was about
@@ -29,6 +29,7 @@
 //! Limits: what a call was about is written as far as it has room in [`ABOUT_BYTES_MAX`], a part of it up to
 //! [`PART_BYTES_MAX`]; of what has none, there is the count and a hash.
 
+mod deletion;
 mod verify;
 
 #[cfg(test)]
@@ -45,6 +46,7 @@ use crate::limits::OPENING_BYTES;
 use crate::wire;
 use crate::wire::access::Body;
 
+pub use deletion::{Ends, NotDue};
 pub use verify::{Fault, FaultKind, FixedBy, Head, Verified, Verifier};
 
 /// Most bytes of what a call was about, in all.

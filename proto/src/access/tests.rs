@@ -26,7 +26,7 @@ fn root(entries: &[Entry]) -> Hash {
 }
 
 fn head(index: u64, size: usize, entries: &[Entry]) -> Head {
-    Head { by: FixedBy::Record(record(index)), size: size as u64, root: root(&entries[..size]) }
+    Head { by: FixedBy::Record(record(index)), size: size as u64, root: root(&entries[..size]), time_ms: 0 }
 }
 
 fn record(index: u64) -> RecordId {
@@ -130,7 +130,7 @@ fn a_text_that_was_asked_for_is_found_by_who_has_it_and_read_by_nobody() {
 fn an_epoch_that_ended_is_fixed_to_its_last_line_by_the_next() {
     let entries = calls(10);
     let root_of = root(&entries);
-    let ended = || vec![Head { by: FixedBy::Epoch(7), size: 10, root: root_of }];
+    let ended = || vec![Head { by: FixedBy::Epoch(7), size: 10, root: root_of, time_ms: 0 }];
     let verified = verify(ended(), &entries);
     assert_eq!((verified.covered, verified.heads, verified.faults), (10, 1, 0));
     let short = verify(ended(), &entries[..9]).first.unwrap();
@@ -148,4 +148,52 @@ fn where_the_epoch_before_ended_stands_first_and_ends_of_its_calls_are_taken() {
     assert_eq!(verify(Vec::new(), &[began(1), ended.clone(), deleted]).faults, 0);
     let late = verify(Vec::new(), &[ended, began(3)]).first;
     assert_eq!(late, Some(Fault { index: 1, kind: FaultKind::NotFirst }));
+}
+
+const DAY_MS: u64 = 86_400_000;
+
+/// Three epochs: the first fixed on the days 0 and 9, the second by nothing, the third from day 10 on.
+fn ends() -> Ends {
+    let mut ends = Ends::default();
+    for (epoch, day) in [(100, 9), (100, 0), (300, 10), (300, 11)] {
+        ends.fixed(epoch, day * DAY_MS);
+    }
+    ends
+}
+
+#[test]
+fn an_epoch_is_over_when_a_record_fixes_a_later_one_and_due_so_many_days_later() {
+    let mut ends = ends();
+    assert_eq!(
+        [0, 100, 200, 299].map(|epoch| ends.over_ms(epoch)),
+        [Some(0), Some(10), Some(10), Some(10)].map(|day: Option<u64>| day.map(|day| day * DAY_MS))
+    );
+    assert_eq!(ends.over_ms(300), None, "the newest goes on");
+    let said = |days| wire::Deleted { epoch: 200, days };
+    assert_eq!(ends.judge(&said(30), 40 * DAY_MS, 40 * DAY_MS), Ok(()));
+    let early = NotDue::Early { epoch: 200, days: 30, kept_s: 30 * 86_400 - 1, rule_s: 30 * 86_400 };
+    assert_eq!(ends.judge(&said(30), 40 * DAY_MS - 1, 40 * DAY_MS), Err(early));
+    assert_eq!(ends.judge(&said(0), 40 * DAY_MS, 40 * DAY_MS), Err(NotDue::NoRule));
+    assert_eq!(ends.judge(&wire::Deleted { epoch: 300, days: 1 }, 40 * DAY_MS, 40 * DAY_MS), Err(NotDue::NotOver(300)));
+    assert!(
+        ends.is_due(200, 30, 40 * DAY_MS) && !ends.is_due(200, 30, 40 * DAY_MS - 1) && !ends.is_due(200, 0, u64::MAX)
+    );
+    // A record that waited until the node signed again still tells that the epoch went on.
+    ends.fixed(200, 12 * DAY_MS);
+    assert_eq!(ends.over_ms(200), Some(12 * DAY_MS));
+    assert!(ends.judge(&said(30), 40 * DAY_MS, 40 * DAY_MS).is_err());
+}
+
+#[test]
+fn a_time_that_partners_had_not_reached_makes_nothing_due() {
+    let (ends, said) = (ends(), wire::Deleted { epoch: 200, days: 365 });
+    let (now, ahead) = (12 * DAY_MS, 5 * 60 * 1_000);
+    assert_eq!(ends.judge(&said, 375 * DAY_MS, now), Err(NotDue::Ahead(363 * DAY_MS)));
+    assert_eq!(ends.judge(&said, 375 * DAY_MS, 375 * DAY_MS - ahead), Ok(()), "clocks differ by that much");
+    assert_eq!(ends.judge(&said, 375 * DAY_MS, 375 * DAY_MS - ahead - 1), Err(NotDue::Ahead(ahead + 1)));
+    let words = ends.judge(&said, now, now).unwrap_err().to_string();
+    assert!(
+        words.contains("epoch 200 was over for 172800 s then") && words.contains("365 days are 31536000 s"),
+        "{words}"
+    );
 }

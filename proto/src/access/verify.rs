@@ -36,6 +36,9 @@ pub struct Head {
     pub size: u64,
     /// The root.
     pub root: Hash,
+    /// When that was fixed, Unix milliseconds: the time in the record's header; of the beginning of the next epoch, that of the
+    /// first record which fixes it.
+    pub time_ms: u64,
 }
 
 /// Something does not verify.

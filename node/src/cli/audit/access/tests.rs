@@ -42,7 +42,7 @@ fn any_bit_that_flips_in_a_file_is_seen() {
     std::fs::write(files.entries(1), &run).unwrap();
     let whole = verify_epoch(&files, 1, Vec::new()).verified;
     let record = entente_proto::ids::RecordId { unit: "BE".parse().unwrap(), index: 3 };
-    let head = || vec![Head { by: FixedBy::Record(record.clone()), size: 5, root: whole.root }];
+    let head = || vec![Head { by: FixedBy::Record(record.clone()), size: 5, root: whole.root, time_ms: 0 }];
     assert_eq!((verify_epoch(&files, 1, head()).verified.covered, whole.faults), (5, 0));
     for bit in 0..run.len() * 8 {
         let mut other = run.clone();
@@ -52,7 +52,10 @@ fn any_bit_that_flips_in_a_file_is_seen() {
     }
 }
 
-/// Three epochs in a directory, each of which tells where the one before ended; the last tells of a deletion, too.
+const DAY_MS: u64 = 86_400_000;
+
+/// Three epochs in a directory, each of which tells where the one before ended; the last tells of a deletion, too. They begin
+/// on the days 0, 31 and 62.
 struct Three {
     files: Files,
     _place: tempfile::TempDir,
@@ -60,15 +63,21 @@ struct Three {
 }
 
 impl Three {
+    /// The last says that the first was deleted on day 70, by a rule of 30 days.
     fn new() -> Self {
+        Self::telling(&[(wire::Deleted { epoch: 1, days: 30 }, 70 * DAY_MS)])
+    }
+
+    fn telling(deletions: &[(wire::Deleted, u64)]) -> Self {
         let place = tempfile::tempdir().unwrap();
         let files = Files::new(place.path());
         std::fs::create_dir_all(files.directory()).unwrap();
         let (mut run, mut roots) = (run_of(4), Vec::new());
         for epoch in [1, 2, 3] {
             if epoch == 3 {
-                let deleted = Body::Deleted(wire::Deleted { epoch: 1, days: 30 });
-                encode(&compose(20, [1; 16], deleted).unwrap(), &mut run);
+                for (said, time_ms) in deletions {
+                    encode(&compose(*time_ms, [1; 16], Body::Deleted(*said)).unwrap(), &mut run);
+                }
             }
             std::fs::write(files.entries(epoch), &run).unwrap();
             let root = verify_epoch(&files, epoch, Vec::new()).verified.root;
@@ -76,21 +85,28 @@ impl Three {
             let size = if epoch == 1 { 4 } else { 1 };
             run.clear();
             let began = Body::Began(wire::Began { epoch, size, root: root.0.to_vec() });
-            encode(&compose(10 + epoch, [1; 16], began).unwrap(), &mut run);
+            encode(&compose(31 * epoch * DAY_MS, [1; 16], began).unwrap(), &mut run);
         }
         Self { files, _place: place, roots: roots.try_into().unwrap() }
     }
 
-    fn record(&self, index: u64, epoch: u64, size: u64) -> (u64, Vec<Head>) {
+    /// A record of this index fixes so many entries of an epoch on this day.
+    fn record(&self, index: u64, epoch: u64, size: u64, day: u64) -> (u64, Vec<Head>) {
         let by = FixedBy::Record(entente_proto::ids::RecordId { unit: "BE".parse().unwrap(), index });
-        (epoch, vec![Head { by, size, root: self.roots[epoch as usize - 1] }])
+        (epoch, vec![Head { by, size, root: self.roots[epoch as usize - 1], time_ms: day * DAY_MS }])
     }
 
-    /// What is found, and what is missing, where records fix the whole of the first and of the last epoch.
+    /// What is found, and what is missing, where records fix the whole of the first epoch on day 0, and where `last` says so
+    /// all that the last tells of on day 71. Of the second there is none; the first was over on day 63.
     fn verify(&self, last: bool) -> (Found, Vec<String>) {
-        let mut heads = BTreeMap::from([self.record(5, 1, 4)]);
-        heads.extend(last.then(|| self.record(9, 3, 2)));
-        let found = verify_all(&self.files, &self.files.epochs().unwrap(), &mut heads);
+        let size = verify_epoch(&self.files, 3, Vec::new()).verified.size;
+        let mut heads = BTreeMap::from([self.record(5, 1, 4, 0)]);
+        heads.extend(last.then(|| self.record(9, 3, size, 71)));
+        self.verify_with(heads, 1)
+    }
+
+    fn verify_with(&self, mut heads: BTreeMap<u64, Vec<Head>>, keep_days: u32) -> (Found, Vec<String>) {
+        let found = verify_all(&self.files, &self.files.epochs().unwrap(), &mut heads, keep_days);
         let missing = found.missing(heads);
         (found, missing)
     }
@@ -116,16 +132,64 @@ fn an_epoch_that_ended_is_fixed_by_the_one_after_it() {
 
 #[test]
 fn what_was_deleted_by_the_rule_is_told_from_what_is_missing() {
-    let three = Three::new();
+    // The record of day 71 is the first that fixes an epoch after the first: so it was over on that day, and is due a month later.
+    let three = Three::telling(&[(wire::Deleted { epoch: 1, days: 30 }, 101 * DAY_MS)]);
+    let with = |last: &[(u64, u64)]| {
+        let mut heads = BTreeMap::from([three.record(5, 1, 4, 0)]);
+        for (size, day) in last {
+            let root = verify_root(&three.files, 3, *size);
+            let by = FixedBy::Record(entente_proto::ids::RecordId { unit: "BE".parse().unwrap(), index: *day });
+            heads.entry(3).or_default().push(Head { by, size: *size, root, time_ms: day * DAY_MS });
+        }
+        heads
+    };
     std::fs::remove_file(three.files.entries(1)).unwrap();
-    let (found, missing) = three.verify(true);
+    let (found, missing) = three.verify_with(with(&[(1, 71), (2, 101)]), 30);
     let rule = found.deleted.unwrap();
-    assert_eq!((rule.up_to, rule.days, missing), (1, 30, Vec::new()));
+    assert_eq!((rule.up_to, rule.days, missing, found.undue), (1, 30, Vec::new(), Vec::new()));
+    // A rule of fewer days than the unit has is none.
+    let (found, missing) = three.verify_with(with(&[(1, 71), (2, 101)]), 31);
+    assert!(found.deleted.is_none() && missing.len() == 2, "{found:?}");
+    assert!(found.undue[0].contains("keeps them for 31 days"), "{found:?}");
     // Whoever can write to the newest file can say that, too; so it counts once a record fixes it.
-    let (found, missing) = three.verify(false);
-    assert_eq!(found.deleted, None);
+    let (found, missing) = three.verify_with(with(&[(1, 71)]), 30);
+    assert_eq!((found.deleted, found.undue), (None, Vec::new()));
     assert!(missing[0].starts_with("BE/5 fixes 4 entries of epoch 1, and there is no file of it"), "{missing:?}");
     // The rule says nothing of the second.
     std::fs::remove_file(three.files.entries(2)).unwrap();
-    assert_eq!(three.verify(true).1.len(), 1);
+    assert_eq!(three.verify_with(with(&[(1, 71), (2, 101)]), 30).1.len(), 1);
+}
+
+/// The root of the first entries of a file.
+fn verify_root(files: &Files, epoch: u64, size: u64) -> Hash {
+    let mut tree = entente_proto::tree::MemoryTree::default();
+    let entries = Entries::open(&files.entries(epoch)).unwrap().map(Result::unwrap);
+    entries.take(size as usize).for_each(|entry| tree.push(entry.leaf_hash()).unwrap());
+    tree.root()
+}
+
+#[test]
+fn lines_that_an_operator_deletes_and_calls_old_are_missing() {
+    for (days, day, why) in [
+        // Yesterday's, by any rule; and with a clock that was set ahead.
+        (365, 71, "was over for 0 s then"),
+        (1, 71, "was over for 0 s then"),
+        (30, 100, "its time is"),
+        (365, 2_000, "its time is"),
+        (0, 71, "no number of days"),
+    ] {
+        let three = Three::telling(&[(wire::Deleted { epoch: 1, days }, day * DAY_MS)]);
+        std::fs::remove_file(three.files.entries(1)).unwrap();
+        let (found, missing) = three.verify(true);
+        assert_eq!(found.deleted, None, "{days} {day}");
+        assert!(found.undue[0].contains(why), "{:?}", found.undue);
+        // By the record, and by the beginning of the second.
+        assert_eq!(missing.len(), 2, "{missing:?}");
+    }
+    // What was called old wrongly is a fault where the files are still there, too.
+    let three = Three::new();
+    assert_eq!(three.verify(true).0.undue.len(), 1);
+    // Nothing after the third is known, so it is not over.
+    let three = Three::telling(&[(wire::Deleted { epoch: 3, days: 1 }, 71 * DAY_MS)]);
+    assert!(three.verify(true).0.undue[0].contains("no record fixes a later epoch"));
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use entente_proto::access::{FixedBy, Head, Verified, Verifier};
+use entente_proto::access::{Ends, FixedBy, Head, Verified, Verifier};
 use entente_proto::charter::CharterChain;
 use entente_proto::hash::Hash;
 use entente_proto::ids::RecordId;
@@ -26,8 +26,10 @@ const RECEIPT_BYTES_MAX: usize = 256 << 10;
 /// Verify an export of the access log with the charter alone, without a node and without a network
 ///
 /// Says up to which entry records that partners cosigned fix the log: no line before that was dropped, changed or added. An
-/// epoch that ended is fixed by the next. What was deleted because it was kept long enough is told; what is missing
-/// otherwise is a fault. Exits 4 if anything does not verify.
+/// epoch that ended is fixed by the next. What was deleted because it was kept long enough is told, where the times of the
+/// records bear that out; what is missing otherwise is a fault. Exits 4 if anything does not verify.
+///
+/// The number of days is what the node was told to keep (access.keep_days). What it has to be says --keep-days.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The export
@@ -37,6 +39,9 @@ pub(super) struct Args {
     /// directory that holds them as 1.note, 2.note and so on [default: those of the home directory]
     #[arg(long, value_name = "FILE or DIR")]
     charter: Vec<PathBuf>,
+    /// For how many days at least the unit has to keep each epoch after its end: a deletion by a rule of fewer is a fault
+    #[arg(long, value_name = "DAYS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    keep_days: u32,
 }
 
 #[derive(Serialize)]
@@ -78,7 +83,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
     }
     let mut out = Output::new(global.json);
     let mut faults = std::mem::take(&mut heads.faults);
-    let found = verify_all(&files, &epochs, &mut heads.by_epoch);
+    let found = verify_all(&files, &epochs, &mut heads.by_epoch, args.keep_days);
     for (epoch, one) in &found.epochs {
         faults.extend(one.verified.first.as_ref().map(|fault| format!("epoch {epoch}: {fault}")));
         print(&mut out, *epoch, &one.verified)?;
@@ -86,6 +91,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
     if let Some(rule) = &found.deleted {
         tell_deleted(&mut out, rule)?;
     }
+    faults.extend(found.undue.iter().cloned());
     faults.extend(found.missing(heads.by_epoch));
     out.flush()?;
     match faults.as_slice() {
@@ -146,8 +152,8 @@ pub(super) struct Epoch {
     pub(super) verified: Verified,
     /// What the epoch before is fixed to.
     began: Option<Began>,
-    /// The last deletion that it tells of, its index and its time.
-    deleted: Option<(Deleted, u64, u64)>,
+    /// The deletions that it tells of, each with its index and its time.
+    deleted: Vec<(Deleted, u64, u64)>,
 }
 
 /// A deletion by the rule of the unit.
@@ -166,30 +172,56 @@ pub(super) struct Rule {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) epochs: BTreeMap<u64, Epoch>,
-    /// The deletion of the newest of those that were deleted, as far as an entry tells of it that is fixed.
+    /// The deletion of the newest of those that were due, as far as an entry tells of it that is fixed.
     pub(super) deleted: Option<Rule>,
+    /// What is said to have been deleted by the rule and was not due, in words.
+    pub(super) undue: Vec<String>,
 }
 
-/// Verifies all epochs, the newest first: each says of the one before where it ended.
-pub(super) fn verify_all(files: &Files, epochs: &[u64], heads: &mut BTreeMap<u64, Vec<Head>>) -> Found {
-    let mut found = Found { epochs: BTreeMap::new(), deleted: None };
+/// Verifies all epochs, the newest first: each says of the one before where it ended. Each has to be kept for so many days.
+pub(super) fn verify_all(files: &Files, epochs: &[u64], heads: &mut BTreeMap<u64, Vec<Head>>, keep_days: u32) -> Found {
+    let mut ends = Ends::default();
+    heads.iter().for_each(|(epoch, heads)| heads.iter().for_each(|head| ends.fixed(*epoch, head.time_ms)));
+    let mut found = Found { epochs: BTreeMap::new(), deleted: None, undue: Vec::new() };
     for epoch in epochs.iter().rev() {
-        let one = verify_epoch(files, *epoch, heads.remove(epoch).unwrap_or_default());
-        // What no record fixes yet may be said by anybody who can write to the file.
-        if let Some((Deleted { epoch: up_to, days }, index, time_ms)) =
-            one.deleted.filter(|(_, index, _)| *index < one.verified.covered)
-            && found.deleted.as_ref().is_none_or(|rule| rule.up_to < up_to)
-        {
-            found.deleted = Some(Rule { up_to, days, by: (*epoch, index), time_ms });
+        let fixing = heads.remove(epoch).unwrap_or_default();
+        let fixed: Vec<(u64, u64)> = fixing.iter().map(|head| (head.size, head.time_ms)).collect();
+        // When an entry was first fixed. What no record fixes yet may be said by anybody who can write to the file.
+        let fixed_ms = |index| fixed.iter().filter(|(size, _)| *size > index).map(|(_, time_ms)| *time_ms).min();
+        let one = verify_epoch(files, *epoch, fixing);
+        for (said, index, time_ms) in one.deleted.iter().filter(|(_, index, _)| *index < one.verified.covered) {
+            match due(said, *time_ms, fixed_ms(*index), &ends, keep_days) {
+                Ok(()) if found.deleted.as_ref().is_none_or(|rule| rule.up_to < said.epoch) => {
+                    let by = (*epoch, *index);
+                    found.deleted = Some(Rule { up_to: said.epoch, days: said.days, by, time_ms: *time_ms });
+                }
+                Ok(()) => {}
+                Err(why) => found.undue.push(format!(
+                    "entry {index} of epoch {epoch} says that the epochs up to {} were deleted because they were kept for {} days, \
+                     and that is not so: {why}",
+                    said.epoch, said.days
+                )),
+            }
         }
         if let Some(Began { epoch: before, size, root }) = one.began.as_ref().filter(|_| one.verified.covered > 0)
-            && let Some(root) = Hash::from_slice(root)
+            && let (Some(root), Some(time_ms)) = (Hash::from_slice(root), fixed_ms(0))
         {
-            heads.entry(*before).or_default().push(Head { by: FixedBy::Epoch(*epoch), size: *size, root });
+            heads.entry(*before).or_default().push(Head { by: FixedBy::Epoch(*epoch), size: *size, root, time_ms });
         }
         found.epochs.insert(*epoch, one);
     }
     found
+}
+
+/// Whether what an entry says was deleted had been kept long enough: by the rule that it names, which is no shorter than the
+/// unit's.
+fn due(said: &Deleted, time_ms: u64, fixed_ms: Option<u64>, ends: &Ends, keep_days: u32) -> Result<(), String> {
+    let fixed_ms = fixed_ms.ok_or("no record fixes it")?;
+    ends.judge(said, time_ms, fixed_ms).map_err(|why| why.to_string())?;
+    if said.days < keep_days {
+        return Err(format!("the unit keeps them for {keep_days} days"));
+    }
+    Ok(())
 }
 
 impl Found {
@@ -206,14 +238,14 @@ impl Found {
 
 pub(super) fn verify_epoch(files: &Files, epoch: u64, heads: Vec<Head>) -> Epoch {
     let mut verifier = Verifier::new(heads);
-    let (mut began, mut deleted) = (None, None);
+    let (mut began, mut deleted) = (None, Vec::new());
     match Entries::open(&files.entries(epoch)) {
         Ok(entries) => {
             for (index, entry) in (0_u64..).zip(entries) {
                 match entry {
                     Ok(entry) => match verifier.take(&entry) {
                         Some(Entry::Began(said)) if index == 0 => began = Some(said),
-                        Some(Entry::Deleted(said)) => deleted = Some((said, index, entry.header().time_ms)),
+                        Some(Entry::Deleted(said)) => deleted.push((said, index, entry.header().time_ms)),
                         _ => {}
                     },
                     Err(Fault::Entry(error)) => verifier.damaged(error),
@@ -256,7 +288,8 @@ fn head_of(bytes: &[u8], index: u64, charters: &CharterChain) -> Result<(u64, Re
     match receipt.statement().body() {
         Body::AccessHead(AccessHead { epoch, size, root }) => {
             let root = Hash::from_slice(root).ok_or("its root is none")?;
-            Ok((*epoch, record.clone(), Head { by: FixedBy::Record(record), size: *size, root }))
+            let time_ms = receipt.header().time_ms;
+            Ok((*epoch, record.clone(), Head { by: FixedBy::Record(record), size: *size, root, time_ms }))
         }
         _ => Err(format!("{record} says nothing of an access log")),
     }
