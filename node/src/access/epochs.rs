@@ -7,14 +7,14 @@ use entente_proto::entry::Entry;
 use entente_proto::ids::{NetworkName, UnitId};
 
 use super::file::Epoch;
-use super::{AccessError, State, path};
+use super::{AccessError, path};
 use crate::journal::disk;
 
 /// Longest file of an epoch, in bytes, that is gone on with: all of it is read at the next start.
 const EPOCH_BYTES_MAX: u64 = 16 << 20;
 /// How many days an epoch lasts at most, where old ones are deleted.
 const EPOCH_DAYS_MAX: u64 = 30;
-const SECONDS_A_DAY: u64 = 86_400;
+const MS_A_DAY: u64 = 86_400_000;
 
 /// How long epochs are, and how long they are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,30 +45,16 @@ pub(super) struct Epochs {
 impl Epochs {
     /// Whether the next epoch is to begin.
     pub(super) fn is_over(&self, epoch: &Epoch, now_ms: u64) -> bool {
-        let State { epoch: began_s, size, .. } = epoch.state();
-        let age_s = (now_ms / 1_000).saturating_sub(began_s);
-        let old = self.keeping.days > 0 && age_s >= EPOCH_DAYS_MAX.saturating_mul(SECONDS_A_DAY);
-        size > 0 && (old || epoch.length() >= self.keeping.epoch_bytes_max)
+        let Some(first_ms) = epoch.first_ms() else { return false };
+        let age_ms = now_ms.saturating_sub(first_ms);
+        let old = self.keeping.days > 0 && age_ms >= EPOCH_DAYS_MAX.saturating_mul(MS_A_DAY);
+        old || epoch.length() >= self.keeping.epoch_bytes_max
     }
 
     /// Begins the one after another, perhaps with a first entry.
     pub(super) fn next(&self, before: u64, now_ms: u64, first: Option<&Entry>) -> io::Result<Epoch> {
         let number = before.saturating_add(1).max(now_ms / 1_000);
         Epoch::create(&self.directory, number, (&self.network, &self.unit), first)
-    }
-
-    /// The newest epoch that is kept no longer, and for how many days it was. It ended when the next began. The newest of all is
-    /// never due.
-    pub(super) fn due(&self, now_ms: u64) -> Result<Option<(u64, u32)>, AccessError> {
-        let days = self.keeping.days;
-        if days == 0 {
-            return Ok(None);
-        }
-        let kept_s = u64::from(days).saturating_mul(SECONDS_A_DAY);
-        let epochs = super::epochs(&self.directory)?;
-        let ended = epochs.iter().zip(epochs.iter().skip(1));
-        let due = ended.filter(|(_, next)| next.saturating_add(kept_s) <= now_ms / 1_000);
-        Ok(due.map(|(epoch, _)| (*epoch, days)).next_back())
     }
 
     /// Deletes the files up to this epoch.

@@ -37,6 +37,7 @@ pub(super) struct Epoch {
     /// Where the next frame goes.
     length: u64,
     range: CompactRange,
+    first_ms: Option<u64>,
     last_ms: u64,
 }
 
@@ -64,8 +65,9 @@ impl Epoch {
         file.sync_all()?;
         std::fs::rename(&new, &path)?;
         disk::sync_directory(directory)?;
-        let last_ms = first.map_or(0, |first| first.header().time_ms);
-        Ok(Self { path, file, number, length: bytes.len() as u64, range, last_ms })
+        let first_ms = first.map(|first| first.header().time_ms);
+        let last_ms = first_ms.unwrap_or_default();
+        Ok(Self { path, file, number, length: bytes.len() as u64, range, first_ms, last_ms })
     }
 
     /// Reads an epoch to its end, and cuts off what a power loss tore.
@@ -81,12 +83,13 @@ impl Epoch {
             Some((found, owned)) => return Err(Damage::Content(format!("it is that of {found}/{owned}"))),
             None => return Err(Damage::Content("its beginning is damaged".to_owned())),
         }
-        let (mut range, mut last_ms) = (CompactRange::new(Size::ZERO), 0);
+        let (mut range, mut first_ms, mut last_ms) = (CompactRange::new(Size::ZERO), None, 0);
         for entry in entries.by_ref() {
             let entry = entry.map_err(|fault| match fault {
                 EntriesFault::Io(source) => Damage::Io("read", source),
                 EntriesFault::Damaged(why) => Damage::Content(why),
             })?;
+            first_ms = first_ms.or(Some(entry.header().time_ms));
             last_ms = entry.header().time_ms.max(last_ms);
             range.push_leaf(entry.leaf_hash()).map_err(|error| Damage::Content(error.to_string()))?;
         }
@@ -96,7 +99,7 @@ impl Epoch {
             file.set_len(length).map_err(fail("cut"))?;
         }
         file.sync_all().map_err(fail("sync"))?;
-        Ok(Self { path, file, number, length, range, last_ms })
+        Ok(Self { path, file, number, length, range, first_ms, last_ms })
     }
 
     /// As on a disk that takes nothing any more.
@@ -119,6 +122,11 @@ impl Epoch {
     /// The bytes of its file.
     pub(super) const fn length(&self) -> u64 {
         self.length
+    }
+
+    /// The time of the first entry.
+    pub(super) const fn first_ms(&self) -> Option<u64> {
+        self.first_ms
     }
 
     /// The time of the newest entry; a later one has no earlier time.
@@ -165,6 +173,7 @@ impl Epoch {
         self.file.sync_data().map_err(|error| (error, false))?;
         self.length = self.length.saturating_add(bytes.len() as u64);
         self.range = range;
+        self.first_ms = self.first_ms.or(entries.first().map(|entry| entry.header().time_ms));
         self.last_ms = entries.iter().map(|entry| entry.header().time_ms).fold(self.last_ms, u64::max);
         Ok(())
     }

@@ -1,42 +1,41 @@
-//! The access log's heads in the replicated log.
+//! The access log's heads in the replicated log, and what else is done to it in time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use entente_proto::hash::Hash;
-use entente_proto::ids::UnitId;
+use entente_proto::limits::HEADER_AHEAD_MS_MAX;
 use entente_proto::record::{self, RecordKind};
 use entente_proto::wire;
 use entente_proto::wire::record::Body;
 
+use super::retention::{Time, due};
 use super::{AccessLog, State};
 use crate::core::{Answer, Core, Draft};
 use crate::journal::SubmissionId;
-use crate::store::{Store, StoreError};
 
 /// How often it is looked whether a head is due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often it is looked whether old epochs are due.
 const TIDY_EVERY_MS: u64 = 3_600_000;
-/// How many of the newest own entries are looked through for a head at start.
-const LOOKED_THROUGH_MAX: u64 = 1 << 16;
-/// Entries of one read.
-const STRETCH: u64 = 1_024;
-/// Bytes of one read.
-const STRETCH_BYTES: usize = 4 << 20;
 
 /// Has a head recorded whenever the oldest call under none is so old, and old epochs deleted, until the future is dropped.
 pub async fn keep(core: Arc<Core>, access: AccessLog, every: Duration) {
     let every_ms = u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
-    let mut tidied_ms = 0;
+    let mut looked_ms = None;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let now_ms = core.clock.now_ms();
-        if now_ms.abs_diff(tidied_ms) >= TIDY_EVERY_MS {
-            tidied_ms = now_ms;
-            access.writer.tidy();
+        let last_ms = access.writer.last_ms();
+        if last_ms > now_ms.saturating_add(HEADER_AHEAD_MS_MAX) && time(&core).await.is_before(last_ms) {
+            access.writer.leave_future();
         }
-        let due = access.writer.uncovered_ms().is_some_and(|since| now_ms.saturating_sub(since) >= every_ms);
+        if access.keep_days > 0 && looked_ms.is_none_or(|looked| now_ms.abs_diff(looked) >= TIDY_EVERY_MS) {
+            looked_ms = Some(now_ms);
+            tidy(&core, &access).await;
+        }
+        // A clock that was set back leaves a call behind it in the future: that one is due, too.
+        let due = access.writer.uncovered_ms().is_some_and(|since| now_ms.abs_diff(since) >= every_ms);
         if !due || core.store_has_room().is_err() {
             continue;
         }
@@ -45,6 +44,33 @@ pub async fn keep(core: Arc<Core>, access: AccessLog, every: Duration) {
             Ok(()) => access.writer.covered(state, now_ms),
             Err(why) => tracing::warn!(why, "the head of the access log cannot be recorded yet"),
         }
+    }
+}
+
+/// What is known of the time: the store is read.
+async fn time(core: &Arc<Core>) -> Time {
+    let core = core.clone();
+    let none = Time { now_ms: core.clock.now_ms(), certified_ms: None, has_partners: false };
+    // What panicked has been reported where it happened, and is known again in a moment.
+    tokio::task::spawn_blocking(move || Time::of(&core)).await.unwrap_or(none)
+}
+
+/// Has the epochs deleted that are kept no longer.
+async fn tidy(core: &Arc<Core>, access: &AccessLog) {
+    let (core, log) = (core.clone(), access.clone());
+    let looked = tokio::task::spawn_blocking(move || {
+        let epochs = log.epochs().map_err(|error| error.to_string())?;
+        if epochs.len() < 2 {
+            return Ok(None);
+        }
+        let certified =
+            core.log(&core.unit).and_then(|log| Some(log.certified?.checkpoint().size.get())).unwrap_or_default();
+        let fixing = log.certified(&*core.store, &core.unit, certified).map_err(|error| error.to_string())?;
+        Ok(due(&epochs, &fixing, log.keep_days, &Time::of(&core)))
+    });
+    match looked.await.unwrap_or_else(|error| Err(error.to_string())) {
+        Ok(due) => due.into_iter().for_each(|up_to| access.writer.tidy(up_to, access.keep_days)),
+        Err(why) => tracing::warn!(why, "whether old epochs of the access log are due cannot be seen"),
     }
 }
 
@@ -67,44 +93,4 @@ async fn record(core: &Core, state: State) -> Result<(), String> {
 fn submission(state: State) -> SubmissionId {
     let hash = Hash::of(format!("entente access head {} {} {}", state.epoch, state.size, state.root).as_bytes());
     std::array::from_fn(|at| hash.0.get(at).copied().unwrap_or_default())
-}
-
-/// The newest head among the newest entries of the own log.
-///
-/// # Errors
-/// As the store's.
-pub fn newest_head(store: &dyn Store, unit: &UnitId) -> Result<Option<wire::AccessHead>, StoreError> {
-    let size = store.size(unit).get();
-    let first = size.saturating_sub(LOOKED_THROUGH_MAX);
-    let mut end = size;
-    while end > first {
-        let from = end.saturating_sub(STRETCH).max(first);
-        let count = usize::try_from(end.saturating_sub(from)).unwrap_or(usize::MAX);
-        let (mut at, mut found) = (from, None);
-        while at < end {
-            let left = count.min(usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX));
-            let entries = store.entries(unit, at, left, STRETCH_BYTES)?;
-            if entries.is_empty() {
-                break;
-            }
-            at = at.saturating_add(entries.len() as u64);
-            found = entries.iter().filter_map(head_of).next_back().or(found);
-        }
-        if found.is_some() {
-            return Ok(found);
-        }
-        end = from;
-    }
-    Ok(None)
-}
-
-fn head_of(entry: &entente_proto::entry::Entry) -> Option<wire::AccessHead> {
-    let kind = entry.header().kind;
-    if kind != RecordKind::AccessHead.number() {
-        return None;
-    }
-    match record::parse(kind, entry.payload()?).ok()?.into_body() {
-        Body::AccessHead(head) => Some(head),
-        _ => None,
-    }
 }

@@ -3,10 +3,12 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `epochs` | when an epoch is over, and how long it is kept |
+//! | `epochs` | when an epoch is over |
 //! | `file` | one epoch: a file of frames (`frames.rs`), each body a run of entries |
 //! | `writer` | the thread that appends for everyone, with one `fdatasync` a group |
-//! | `heads` | the `AccessHead` records in the replicated log |
+//! | `heads` | has `AccessHead` records made, and looks what else is due |
+//! | `fixing` | those records in the replicated log, read once |
+//! | `retention` | which old epochs are due, and by what time |
 //!
 //! Every call on the unit listener is an entry that is durable before the call is acted upon. Where that cannot be, the
 //! call is refused: nobody reads or changes anything without a trace.
@@ -18,9 +20,16 @@
 //! `AccessHead` of the own log says more than the file. The files before it stay as they are, for auditors.
 //!
 //! A new one also begins where a file is long (16 MiB), so that a start reads no more than that; its first entry fixes
-//! the whole of the epoch before. Where `access.keep_days` is set, so does one after 30 days, and an epoch that ended so many
+//! the whole of the epoch before. Where `access.keep_days` is set, so does one after 30 days, and an epoch that was over so many
 //! days ago is deleted, after an entry in the newest says so; the newest never is. Unless it is set everything is kept:
 //! Directive (EU) 2016/680 names no time, the law of the unit does.
+//!
+//! An epoch is over when a certified record fixes a later one, and how long ago that was is told by the newest time that is
+//! certified in any log ([`Ends`](entente_proto::access::Ends)): so nothing is deleted by a clock that nobody else agrees with, by a
+//! node that waits or recovers, or by a unit that has no partners. Whoever verifies an export judges by the same times.
+//!
+//! A clock that was wrong may leave lines in the future. Times within an epoch do not go back, so once the clock is right, as
+//! partners see it, a new epoch begins.
 //!
 //! # Heads
 //! A head goes into the replicated log when the oldest call that is under none is `access.head_every_s` old, an hour unless
@@ -28,7 +37,9 @@
 
 mod epochs;
 mod file;
+mod fixing;
 mod heads;
+mod retention;
 mod writer;
 
 #[cfg(test)]
@@ -36,7 +47,7 @@ pub(crate) mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use entente_proto::hash::Hash;
 use entente_proto::ids::{NetworkName, UnitId};
@@ -44,14 +55,17 @@ use entente_proto::wire;
 use entente_proto::wire::access::Body;
 
 use crate::clock::Clock;
+use crate::core::lock;
 use crate::journal::disk;
+use crate::store::{Store, StoreError};
 
 use epochs::Epochs;
 pub use epochs::Keeping;
 pub use file::Entries;
 use file::{Damage, Epoch};
+use fixing::Fixing;
+pub use fixing::{Fixed, newest_head};
 pub use heads::keep;
-pub use heads::newest_head;
 use writer::Writer;
 
 /// The file that tells for which loss the newest epoch began.
@@ -115,6 +129,9 @@ pub struct AccessLog {
     directory: PathBuf,
     writer: Arc<Writer>,
     raised: Option<String>,
+    /// After how many days old epochs are deleted; 0 for never.
+    keep_days: u32,
+    fixing: Arc<Mutex<Fixing>>,
 }
 
 impl AccessLog {
@@ -169,7 +186,13 @@ impl AccessLog {
         }
         let covered = known.head.as_ref().filter(|head| head.epoch == epoch.state().epoch).map_or(0, |head| head.size);
         let writer = Writer::start(epoch, covered, epochs, clock).map_err(fail("start a thread for"))?;
-        Ok(Self { directory: directory.to_owned(), writer: Arc::new(writer), raised })
+        Ok(Self {
+            directory: directory.to_owned(),
+            writer: Arc::new(writer),
+            raised,
+            keep_days: keeping.days,
+            fixing: Arc::default(),
+        })
     }
 
     /// Appends an entry; durable on return. Gives its place. The end of a call names the call's [place](Place), epoch included.
@@ -198,6 +221,20 @@ impl AccessLog {
     /// [`AccessError::Io`].
     pub fn epochs(&self) -> Result<Vec<u64>, AccessError> {
         epochs(&self.directory)
+    }
+
+    /// The records that fix it in the whole own log, of which so many entries are certified, and how long that is. It is read,
+    /// but for what was certified when it was read before, so this may take a while.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub fn fixing(&self, store: &dyn Store, unit: &UnitId, certified: u64) -> Result<(Vec<Fixed>, u64), StoreError> {
+        lock(&self.fixing).all(store, unit, certified)
+    }
+
+    /// Those that are certified.
+    fn certified(&self, store: &dyn Store, unit: &UnitId, certified: u64) -> Result<Vec<Fixed>, StoreError> {
+        lock(&self.fixing).certified(store, unit, certified).map(<[Fixed]>::to_vec)
     }
 
     /// The entries of an epoch from an index on, as they are now. What cannot be read ends them with a fault.

@@ -1,5 +1,6 @@
 use entente_proto::access::{Part, call, parse};
 
+use super::retention::Time;
 use super::*;
 use crate::clock::ManualClock;
 
@@ -180,7 +181,7 @@ pub(crate) fn that_takes_nothing() -> (tempfile::TempDir, AccessLog) {
     let Ok(epoch) = Epoch::open(&directory, 1_000, &network, &unit) else { panic!("it is whole") };
     let clock = Arc::new(ManualClock::at(1_000_000));
     let writer = Arc::new(Writer::start(epoch.read_only().unwrap(), 0, place.epochs(), clock).unwrap());
-    (place.0, AccessLog { directory, writer, raised: None })
+    (place.0, AccessLog { directory, writer, raised: None, keep_days: 0, fixing: Arc::default() })
 }
 
 #[tokio::test]
@@ -257,14 +258,8 @@ async fn the_end_of_a_call_names_its_epoch_where_another_began_since() {
     assert_eq!((epoch_of(same), epoch_of(later)), (0, call.epoch));
 }
 
-/// Waits until the thread has done what it was told.
-async fn tidied(log: &AccessLog) {
-    log.writer.tidy();
-    log.note(body("after.example")).await.unwrap();
-}
-
 #[tokio::test]
-async fn old_epochs_are_deleted_once_that_is_written_down_and_the_newest_never() {
+async fn epochs_are_deleted_once_that_is_written_down_and_the_newest_never() {
     let place = Place::new();
     let (begin, keeping) = (100 * DAY_MS, Keeping { epoch_bytes_max: 1 << 20, days: 365 });
     for day in [0, 31, 62] {
@@ -274,32 +269,137 @@ async fn old_epochs_are_deleted_once_that_is_written_down_and_the_newest_never()
     let [first, second, third] = place.files().try_into().unwrap();
     assert_eq!([first, second, third], [100, 131, 162].map(|day| day * 86_400), "an epoch lasts thirty days at most");
 
-    // The first ended with day 131.
-    let log = place.open_with(&Known::default(), keeping, (131 + 365) * DAY_MS - 1_000);
-    tidied(&log).await;
-    assert_eq!(place.files()[..3], [first, second, third]);
-    drop(log);
-    let log = place.open_with(&Known::default(), keeping, (131 + 365) * DAY_MS);
-    tidied(&log).await;
-    let files = place.files();
-    assert_eq!(files[..2], [second, third]);
-    let told = |epoch: u64| {
-        let deleted = |body| if let Body::Deleted(deleted) = body { Some(deleted) } else { None };
-        read(&log, epoch, 0).into_iter().filter_map(deleted).collect::<Vec<_>>()
-    };
-    assert_eq!(told(*files.last().unwrap()), [wire::Deleted { epoch: first, days: 365 }]);
-    tidied(&log).await;
-    assert_eq!(told(*files.last().unwrap()).len(), 1, "once");
+    let log = place.open_with(&Known::default(), keeping, begin + 62 * DAY_MS);
+    log.writer.tidy(first, 365);
+    // What is noted next was noted after it.
+    log.note(body("b.example")).await.unwrap();
+    assert_eq!(place.files(), [second, third]);
+    let said = read(&log, third, 0);
+    assert_eq!(said[2..], [Body::Deleted(wire::Deleted { epoch: first, days: 365 }), body("b.example")]);
+    log.writer.tidy(third, 365);
+    log.note(body("c.example")).await.unwrap();
+    assert_eq!((place.files(), read(&log, third, 4)), (vec![second, third], vec![body("c.example")]));
+}
+
+/// The times of partners, by which things are due.
+fn agreed(now_ms: u64, certified_ms: u64) -> Time {
+    Time { now_ms, certified_ms: Some(certified_ms), has_partners: true }
+}
+
+#[test]
+fn old_epochs_are_due_by_the_time_that_partners_certified_and_by_no_clock_alone() {
+    let fixed = |index, epoch, day: u64| Fixed { index, epoch: Some(epoch), time_ms: day * DAY_MS };
+    let fixing = [fixed(1, 10, 0), fixed(2, 10, 30), fixed(3, 20, 31), fixed(4, 30, 62)];
+    let due = |epochs: &[u64], days, time: &Time| retention::due(epochs, &fixing, days, time);
+    let all = [10, 20, 30];
+    let day = |day: u64| day * DAY_MS;
+    assert_eq!(due(&all, 365, &agreed(day(396), day(396))), Some(10));
+    assert_eq!(due(&all, 365, &agreed(day(427), day(427))), Some(20));
+    assert_eq!(due(&all, 365, &agreed(day(9_999), day(9_999))), Some(20), "the newest never is");
+    assert_eq!(due(&[30], 365, &agreed(day(9_999), day(9_999))), None);
+    assert_eq!(due(&[10, 30], 365, &agreed(day(400), day(400))), Some(10), "what was deleted before is not needed");
+    assert_eq!(due(&all, 0, &agreed(day(9_999), day(9_999))), None);
+    for time in [
+        // A day too early; a clock in another year, whatever it says; one that is behind.
+        agreed(day(396) - 1, day(396) - 1),
+        agreed(day(9_999), day(70)),
+        agreed(day(70), day(396)),
+        // Nothing certified: the node waits, recovers, or its clock is off.
+        Time { certified_ms: None, ..agreed(day(9_999), 0) },
+        Time { has_partners: false, ..agreed(day(9_999), day(9_999)) },
+    ] {
+        assert_eq!(due(&all, 365, &time), None, "{time:?}");
+    }
+    // Numbers say nothing: an epoch that began by a clock of another year is due like any.
+    let fixing = [fixed(1, 10, 0), fixed(2, 1_900_000_000, 31), fixed(3, 1_900_000_001, 32)];
+    let found = super::retention::due(&[10, 1_900_000_000, 1_900_000_001], &fixing, 365, &agreed(day(397), day(397)));
+    assert_eq!(found, Some(1_900_000_000));
+}
+
+#[test]
+fn a_line_lies_in_the_future_where_the_clock_is_not_behind_what_is_certified() {
+    let (now, slack) = (1_000 * DAY_MS, 5 * 60 * 1_000);
+    assert!(agreed(now, now).is_before(now + slack + 1) && !agreed(now, now).is_before(now + slack));
+    // A clock without a battery: the lines are right, and it is not.
+    assert!(!agreed(0, now).is_before(now));
+    assert!(!Time { certified_ms: None, ..agreed(now, 0) }.is_before(2 * now));
+}
+
+#[tokio::test]
+async fn lines_in_the_future_end_their_epoch_and_no_later_one_gets_their_time() {
+    let place = Place::new();
+    let keeping = Keeping { epoch_bytes_max: 1 << 20, days: 365 };
+    let (now, ahead) = (20_000 * DAY_MS, 4_000 * DAY_MS);
+    place.open_with(&Known::default(), keeping, now).note(body("a.example")).await.unwrap();
+    // The node starts once with its clock in another year.
+    let log = place.open_with(&Known::default(), keeping, now + ahead);
+    log.note(body("b.example")).await.unwrap();
+    let future = log.state();
     drop(log);
 
-    // Long after, all but the newest are gone; and where no time is set, nothing goes.
-    let later = 5_000 * DAY_MS;
-    let log = place.open_with(&Known::default(), Keeping::days(0), later);
-    tidied(&log).await;
-    assert_eq!(place.files(), files);
+    let log = place.open_with(&Known::default(), keeping, now + 60_000);
+    assert_eq!(log.state(), future);
+    assert_eq!(log.writer.last_ms(), now + ahead);
+    log.note(body("c.example")).await.unwrap();
+    let before = log.state();
+    // Asked for twice it is done once.
+    log.writer.leave_future();
+    log.writer.leave_future();
+    log.note(body("d.example")).await.unwrap();
+    let state = log.state();
+    assert_eq!((state.epoch, state.size), (before.epoch + 1, 2));
+    assert_eq!(began(&log, state.epoch).size, before.size);
+    let times: Vec<u64> = log.entries(state.epoch, 0).unwrap().map(|entry| entry.unwrap().header().time_ms).collect();
+    assert_eq!((times, log.writer.last_ms()), (vec![now + 60_000; 2], now + 60_000));
     drop(log);
-    let log = place.open_with(&Known::default(), keeping, later);
-    tidied(&log).await;
-    assert_eq!(place.files(), [*files.last().unwrap(), later / 1_000]);
-    assert_eq!(began(&log, later / 1_000).epoch, *files.last().unwrap());
+    // Its number lies in the future, and it ends by its age all the same.
+    let log = place.open_with(&Known::default(), keeping, now + 31 * DAY_MS);
+    log.note(body("e.example")).await.unwrap();
+    assert_eq!(log.state().epoch, state.epoch + 1);
+    // Where nothing lies in the future nothing is left.
+    log.writer.leave_future();
+    log.note(body("f.example")).await.unwrap();
+    assert_eq!(log.state().epoch, state.epoch + 1);
+}
+
+/// An own log with these records; the rest are others.
+fn own_log(epochs: &[(u64, u64)], entries: u64) -> crate::store::MemoryStore {
+    use crate::store::{Append, Batch, MemoryStore};
+    use entente_proto::ids::Size;
+    use entente_proto::record::{RecordKind, encode};
+    let unit: UnitId = "BE".parse().unwrap();
+    let entry = |index: u64| {
+        let epoch = epochs.iter().find(|(at, _)| *at == index).map(|(_, epoch)| *epoch);
+        let head = |epoch| wire::record::Body::AccessHead(wire::AccessHead { epoch, size: 1, root: vec![1; 32] });
+        let kind = epoch.map_or(RecordKind::Refer, |_| RecordKind::AccessHead);
+        let payload =
+            epoch.map(|epoch| encode(&wire::Record { submission: vec![1; 16], body: Some(head(epoch)) }).unwrap());
+        let payload = payload.unwrap_or_else(|| vec![1].into());
+        entente_proto::entry::Entry::compose(kind.number(), index * 1_000, [1; 16], payload.into()).unwrap()
+    };
+    let store = MemoryStore::default();
+    let entries: Vec<_> = (0..entries).map(entry).collect();
+    let root = |bundle: &[entente_proto::entry::Entry]| {
+        bundle.iter().map(|entry| entry.leaf_hash()).collect::<entente_proto::tree::MemoryTree>().root()
+    };
+    let level1 = (0..).zip(entries.chunks_exact(256).map(root)).collect();
+    let append = Append { unit, from: Size::ZERO, entries, level1 };
+    store.commit_one(&Batch { appends: vec![append], ..Batch::default() }).unwrap();
+    store
+}
+
+#[test]
+fn the_records_that_fix_it_are_found_and_those_that_are_certified_only_once() {
+    let unit: UnitId = "BE".parse().unwrap();
+    let store = own_log(&[(3, 10), (1_500, 10), (2_000, 20)], 2_001);
+    let mut fixing = Fixing::default();
+    let of = |index, epoch| Fixed { index, epoch: Some(epoch), time_ms: index * 1_000 };
+    assert_eq!(fixing.certified(&store, &unit, 1_500).unwrap(), [of(3, 10)], "up to what is certified");
+    let all = (vec![of(3, 10), of(1_500, 10), of(2_000, 20)], 2_001);
+    assert_eq!(fixing.all(&store, &unit, 1_500).unwrap(), all);
+    assert_eq!(fixing.all(&store, &unit, 1_501).unwrap(), all);
+    // What was certified is not read again; a log that was cut is.
+    let other = own_log(&[(5, 30)], 2_001);
+    assert_eq!(fixing.certified(&other, &unit, 2_001).unwrap(), [of(3, 10), of(1_500, 10)]);
+    assert_eq!(fixing.certified(&other, &unit, 7).unwrap(), [of(5, 30)]);
 }

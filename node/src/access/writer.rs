@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 
 use entente_proto::access::compose;
 use entente_proto::entry::Entry;
-use entente_proto::limits::OPENING_BYTES;
+use entente_proto::limits::{HEADER_AHEAD_MS_MAX, OPENING_BYTES};
 use entente_proto::wire;
 use entente_proto::wire::access::Body;
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -26,8 +26,10 @@ const GROUP_MAX: usize = 256;
 enum Job {
     /// An entry to append.
     Note(Box<(Body, Reply)>),
-    /// Old epochs may be due.
-    Tidy,
+    /// The epochs up to this one have been kept for so many days.
+    Tidy(u64, u32),
+    /// The newest entry lies in the future.
+    LeaveFuture,
 }
 
 type Reply = oneshot::Sender<Result<Place, String>>;
@@ -38,6 +40,8 @@ struct Shared {
     state: State,
     /// The time of the oldest entry that is under no head.
     uncovered_ms: Option<u64>,
+    /// The time of the newest entry.
+    last_ms: u64,
 }
 
 /// Shares an epoch among tasks.
@@ -52,7 +56,7 @@ impl Writer {
     /// Starts the thread. So many entries are under a head.
     pub(super) fn start(epoch: Epoch, covered: u64, epochs: Epochs, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
         let uncovered_ms = epoch.time_of(covered)?;
-        let shared = Arc::new(Mutex::new(Shared { state: epoch.state(), uncovered_ms }));
+        let shared = Arc::new(Mutex::new(Shared { state: epoch.state(), uncovered_ms, last_ms: epoch.last_ms() }));
         let (jobs, inbox) = mpsc::channel(WAITING_MAX);
         let log = Log { epoch, epochs, shared: shared.clone(), clock, random: SystemRandom::new(), broken: None };
         let thread = std::thread::Builder::new().name("access".into()).spawn(move || log.run(inbox))?;
@@ -67,10 +71,19 @@ impl Writer {
         answer.await.map_err(|_| closed())?.map_err(AccessError::Closed)
     }
 
-    /// Has it looked, soon, whether old epochs are due.
-    pub(super) fn tidy(&self) {
+    /// Has the epochs up to this one deleted, soon, which were kept for so many days.
+    pub(super) fn tidy(&self, up_to: u64, days: u32) {
+        self.tell(Job::Tidy(up_to, days));
+    }
+
+    /// Has the next epoch begin where the newest entry lies in the future: whatever came after it in the same would get its time.
+    pub(super) fn leave_future(&self) {
+        self.tell(Job::LeaveFuture);
+    }
+
+    fn tell(&self, job: Job) {
         // Where many calls wait there is a next time.
-        let _ = self.jobs.as_ref().map(|jobs| jobs.try_send(Job::Tidy));
+        let _ = self.jobs.as_ref().map(|jobs| jobs.try_send(job));
     }
 
     pub(super) fn state(&self) -> State {
@@ -79,6 +92,10 @@ impl Writer {
 
     pub(super) fn uncovered_ms(&self) -> Option<u64> {
         self.shared().uncovered_ms
+    }
+
+    pub(super) fn last_ms(&self) -> u64 {
+        self.shared().last_ms
     }
 
     /// Up to there the entries are under a head: the rest is as old as its first, and is not looked up in the file.
@@ -122,28 +139,45 @@ impl Log {
     fn run(mut self, mut inbox: mpsc::Receiver<Job>) {
         let _abort = AbortOnPanic("the thread of the access log failed");
         while let Some(first) = inbox.blocking_recv() {
-            let (mut group, mut tidy) = (Vec::new(), false);
+            let (mut group, mut tidy, mut leave_future) = (Vec::new(), None, false);
             let mut next = Some(first);
             while let Some(job) = next {
                 match job {
                     Job::Note(job) => group.push(*job),
-                    Job::Tidy => tidy = true,
+                    Job::Tidy(up_to, days) => tidy = Some((up_to, days)),
+                    Job::LeaveFuture => leave_future = true,
                 }
                 next = if group.len() < GROUP_MAX { inbox.try_recv().ok() } else { None };
             }
-            let time_ms = self.clock.now_ms().max(self.epoch.last_ms());
-            self.go_on(time_ms);
-            if tidy {
-                self.tidy(time_ms);
+            self.go_on(leave_future);
+            let time_ms = self.time_ms();
+            if let Some((up_to, days)) = tidy {
+                self.tidy(time_ms, up_to, days);
             }
             self.note(time_ms, group);
         }
     }
 
+    /// The time of the next entry: in an epoch it does not go back.
+    fn time_ms(&self) -> u64 {
+        self.clock.now_ms().max(self.epoch.last_ms())
+    }
+
     /// Begins the next epoch where this one is over.
-    fn go_on(&mut self, time_ms: u64) {
-        if self.broken.is_some() || !self.epochs.is_over(&self.epoch, time_ms) {
+    fn go_on(&mut self, leave_future: bool) {
+        let (now_ms, last_ms) = (self.clock.now_ms(), self.epoch.last_ms());
+        // Asked for twice it is done once.
+        let ahead = leave_future && last_ms > now_ms.saturating_add(HEADER_AHEAD_MS_MAX);
+        let time_ms = if ahead { now_ms } else { self.time_ms() };
+        if self.broken.is_some() || !(ahead || self.epochs.is_over(&self.epoch, time_ms)) {
             return;
+        }
+        if ahead {
+            tracing::error!(
+                last_ms,
+                now_ms,
+                "lines of the access log lie in the future, written while this clock was wrong: a new epoch begins"
+            );
         }
         let State { epoch, size, root } = self.epoch.state();
         let began = Body::Began(wire::Began { epoch, size, root: root.0.to_vec() });
@@ -159,23 +193,20 @@ impl Log {
         }
     }
 
-    /// Deletes the epochs that are kept no longer, once that is written down.
-    fn tidy(&mut self, time_ms: u64) {
-        let due = match self.epochs.due(time_ms) {
-            Ok(Some((epoch, days))) => (epoch, days),
-            Ok(None) => return,
-            Err(error) => return tracing::warn!(%error, "whether old epochs of the access log are due cannot be seen"),
-        };
-        let (epoch, days) = due;
-        let deleted = Body::Deleted(wire::Deleted { epoch, days });
+    /// Deletes epochs that are kept no longer, once that is written down.
+    fn tidy(&mut self, time_ms: u64, up_to: u64, days: u32) {
+        if up_to >= self.epoch.state().epoch {
+            return;
+        }
+        let deleted = Body::Deleted(wire::Deleted { epoch: up_to, days });
         let noted = entry(time_ms, deleted, &self.random).and_then(|entry| self.append(&[entry], time_ms));
-        match noted.map(|_| self.epochs.delete(epoch)) {
+        match noted.map(|_| self.epochs.delete(up_to)) {
             Ok(Ok(())) => {
-                tracing::info!(epoch, days, "the access log up to this epoch was deleted: it was kept long enough")
+                tracing::info!(up_to, days, "the access log up to this epoch was deleted: it was kept long enough");
             }
-            Ok(Err(error)) => tracing::error!(epoch, %error, "old epochs of the access log cannot be deleted"),
+            Ok(Err(error)) => tracing::error!(up_to, %error, "old epochs of the access log cannot be deleted"),
             Err(why) => {
-                tracing::error!(epoch, why, "that old epochs of the access log are deleted cannot be written down")
+                tracing::error!(up_to, why, "that old epochs of the access log are deleted cannot be written down");
             }
         }
     }
@@ -230,7 +261,8 @@ impl Log {
 
     fn tell_state(&self, time_ms: u64) {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        *shared = Shared { state: self.epoch.state(), uncovered_ms: shared.uncovered_ms.or(Some(time_ms)) };
+        let uncovered_ms = shared.uncovered_ms.or(Some(time_ms));
+        *shared = Shared { state: self.epoch.state(), uncovered_ms, last_ms: self.epoch.last_ms() };
     }
 }
 

@@ -1,7 +1,6 @@
 //! The access log, for the unit's auditors.
 
 use entente_proto::entry;
-use entente_proto::record::RecordKind;
 use entente_proto::wire;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -15,10 +14,6 @@ use crate::core::Core;
 const RUN_BYTES: usize = 256 << 10;
 /// How many messages wait for the caller.
 const RUNS_WAITING: usize = 4;
-/// Entries of one read of the own log.
-const STRETCH: usize = 1_024;
-/// Bytes of one read.
-const STRETCH_BYTES: usize = 4 << 20;
 
 /// Runs of entries.
 pub(super) type Runs = ReceiverStream<Result<wire::AccessRun, Status>>;
@@ -26,17 +21,12 @@ pub(super) type Runs = ReceiverStream<Result<wire::AccessRun, Status>>;
 /// The epochs, and the records from an index of the own log on that fix them.
 pub(super) fn heads(core: &Core, access: &AccessLog, from: u64) -> Result<wire::AccessHeadsReply, Status> {
     let epochs = access.epochs().map_err(|error| Status::internal(error.to_string()))?;
-    let (mut heads, mut at) = (Vec::new(), from);
-    loop {
-        let entries =
-            core.store.entries(&core.unit, at, STRETCH, STRETCH_BYTES).map_err(|error| unreadable(&error.into()))?;
-        if entries.is_empty() {
-            return Ok(wire::AccessHeadsReply { epochs, heads, size: at });
-        }
-        let found = (at..).zip(&entries).filter(|(_, entry)| entry.header().kind == RecordKind::AccessHead.number());
-        heads.extend(found.map(|(index, _)| index));
-        at = at.saturating_add(entries.len() as u64);
-    }
+    let certified =
+        core.log(&core.unit).and_then(|log| Some(log.certified?.checkpoint().size.get())).unwrap_or_default();
+    let fixing = access.fixing(&*core.store, &core.unit, certified);
+    let (fixing, size) = fixing.map_err(|error| unreadable(&error.into()))?;
+    let heads = fixing.iter().map(|fixed| fixed.index).filter(|index| *index >= from).collect();
+    Ok(wire::AccessHeadsReply { epochs, heads, size: size.max(from) })
 }
 
 /// The entries of an epoch from an index on.

@@ -25,6 +25,9 @@ pub(super) struct Args {
     /// Where to
     #[arg(value_name = "DIR")]
     directory: PathBuf,
+    /// How much is taken at the most: a node gone bad does not fill this disk
+    #[arg(long, value_name = "MIB", default_value_t = 4_096, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    max_mib: u64,
     #[command(flatten)]
     deadline: Deadline,
 }
@@ -49,8 +52,9 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     fs::create_dir_all(&heads_directory).map_err(|e| CliError::file(&heads_directory, "create", &e))?;
     let mut exported = ExportedJson { epochs: heads.epochs.len(), entries: 0, heads: 0, uncertified: 0 };
     let mut faults = Vec::new();
+    let mut room = args.max_mib.saturating_mul(1 << 20);
     for epoch in heads.epochs {
-        let (entries, fault) = take_epoch(&node, &files, epoch).await?;
+        let (entries, fault) = take_epoch(&node, &files, epoch, &mut room).await?;
         exported.entries = exported.entries.saturating_add(entries);
         faults.extend(fault.map(|fault| format!("epoch {epoch}: {fault}")));
     }
@@ -80,7 +84,9 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
 }
 
 /// Appends what is new of an epoch. Gives how many entries that is, and why the node could not give more.
-async fn take_epoch(node: &Node, files: &Files, epoch: u64) -> Result<(u64, Option<String>), CliError> {
+///
+/// Only whole entries are written, and no more bytes than there is `room` for.
+async fn take_epoch(node: &Node, files: &Files, epoch: u64, room: &mut u64) -> Result<(u64, Option<String>), CliError> {
     let path = files.entries(epoch);
     let fail = |what| move |error: io::Error| (what, error);
     let words = |(what, error): (&'static str, io::Error)| CliError::file(&path, what, &error);
@@ -105,13 +111,38 @@ async fn take_epoch(node: &Node, files: &Files, epoch: u64) -> Result<(u64, Opti
             }
             Err(status) => return Err(status.into()),
         };
+        let whole = whole_entries(&run).map_err(|why| unsound(epoch, &why))?;
+        *room = room.checked_sub(run.len() as u64).ok_or_else(full)?;
         file.write_all(&run).map_err(fail("write")).map_err(words)?;
-        let entries = Entries::new(run.as_slice()).filter(Result::is_ok).count();
-        taken = taken.saturating_add(entries as u64);
+        taken = taken.saturating_add(whole);
     }
     file.sync_all().map_err(fail("sync")).map_err(words)?;
     sync_directory(files.directory()).map_err(fail("sync")).map_err(words)?;
     Ok((taken, fault))
+}
+
+/// How many entries a run has.
+fn whole_entries(run: &[u8]) -> Result<u64, String> {
+    let mut count = 0_u64;
+    for entry in Entries::new(run) {
+        entry.map_err(|fault| fault.to_string())?;
+        count = count.saturating_add(1);
+    }
+    Ok(count)
+}
+
+fn unsound(epoch: u64, why: &str) -> CliError {
+    CliError::Verification(format!(
+        "what the node gave of epoch {epoch} is no run of entries, and was not taken: {why}"
+    ))
+}
+
+fn full() -> CliError {
+    CliError::Verification(
+        "the node has more of the access log than --max-mib takes in one export: what came is there; look whether it is a log \
+         that your unit may have, and export again for the rest"
+            .to_owned(),
+    )
 }
 
 fn open(path: &std::path::Path) -> io::Result<File> {
@@ -130,4 +161,29 @@ async fn take_head(node: &Node, files: &Files, index: u64) -> Result<bool, CliEr
     let path = files.head(index);
     replace_file(&path, &receipt, 0o600).map_err(|e| CliError::file(&path, "write", &e))?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use entente_proto::access::{Part, call, compose};
+    use entente_proto::entry::encode;
+    use entente_proto::hash::Hash;
+    use entente_proto::wire::access::Body;
+
+    use super::whole_entries;
+
+    #[test]
+    fn what_is_no_run_of_whole_entries_is_not_taken() {
+        let mut run = Vec::new();
+        for i in 0..3 {
+            let about = vec![Part::Said("BE/17".into())];
+            let body = Body::Call(call("officer/a".into(), Hash::of(b"k"), "Show", "", [1; 16], about));
+            encode(&compose(i, [1; 16], body).unwrap(), &mut run);
+        }
+        assert_eq!(whole_entries(&run), Ok(3));
+        assert_eq!(whole_entries(b""), Ok(0));
+        assert!(whole_entries(&run[..run.len() - 1]).is_err());
+        assert!(whole_entries(&[&run[..], b"x"].concat()).is_err());
+        assert!(whole_entries(&[0xff; 64]).is_err());
+    }
 }
