@@ -72,7 +72,8 @@ pub struct AccessConfig {
     pub head_every_s: u64,
     /// `purpose`: whether whoever reads has to say why (`required`), or may (`optional`, unless set).
     pub purpose_needed: bool,
-    /// `keep_days`: how many days after its end an epoch of the access log is deleted, at most 36,500; 0, unless set, for never.
+    /// `keep_days`: how many days after its end, as partners see it, an epoch of the access log is deleted, at most 36,500; 0,
+    /// unless set, for never.
     pub keep_days: u32,
 }
 
@@ -267,7 +268,8 @@ block = []    # units that are neither dialled nor let in, for emergencies
 [access]
 # purpose = "optional"   # "required": whoever reads has to say why, with --purpose
 # head_every_s = 3600    # so many seconds after a call, at most 3600, the unit's log fixes the access log up to it
-# keep_days = 0          # so many days after its end (an epoch lasts 30 at most) an epoch of the access log is deleted; 0: never
+# keep_days = 0          # so many days after its end (an epoch lasts 30 at most) an epoch of the access log is deleted,
+#                        # if partners agree on the time; 0: never
 
 [publish]
 # to = "/srv/entente"    # what is certified is brought here, for any number of readers; or "s3://bucket/prefix"
@@ -281,6 +283,7 @@ block = []    # units that are neither dialled nor let in, for emergencies
 # listen = "127.0.0.1:7450"    # sign for the logs of HOME/witness/logs, a public key a line; off unless set
 # certificate = "tls.pem"      # https, with the key beside; without them plain http, for a proxy in front
 # key = "keys/witness-tls.pem"
+# per_address = 16             # so many are served at once from one address, 1 to 128; with a proxy in front 128
 # every_s = 60                 # at most so often, 1 to 86400, the witnesses below are asked
 # [[witness.ask]]              # one for each witness that is asked to sign this unit's log
 # url = "https://witness.example/"

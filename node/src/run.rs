@@ -135,7 +135,7 @@ async fn serve(home: &Home, config: Config) -> Result<Option<Again>, RunError> {
     let unit_listener = tokio::spawn(net::serve(api, people, unit_service, told(stopped.clone())));
     let witness_listener = witness_listener.zip(witnesses.keeper).map(|((tcp, tls), (keeper, listen))| {
         tracing::info!(listen, "witnesses the logs of others");
-        tokio::spawn(witness::serve(tcp, keeper, tls, told(stopped.clone())))
+        tokio::spawn(witness::serve(tcp, keeper, tls, config.witness.per_address, told(stopped.clone())))
     });
     let heads = access::keep(core.clone(), access, Duration::from_secs(config.access.head_every_s));
     let until = told(stopped.clone());

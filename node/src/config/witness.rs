@@ -18,6 +18,9 @@ pub struct WitnessConfig {
     pub listen: Option<String>,
     /// `certificate` and `key`: with them the listener speaks https, else plain http.
     pub tls: Option<TlsFiles>,
+    /// `per_address`: so many connections from one address are served at once; of IPv6 a /64 is one. 16 unless set; where a
+    /// proxy in front makes all come from one address, 128, which is all.
+    pub per_address: usize,
     /// `every_s`: so many seconds lie between two calls to a witness at least. 60 unless set.
     pub every_s: u64,
     /// `[[witness.ask]]`.
@@ -50,6 +53,8 @@ impl WitnessConfig {
         let listen = section.read_if_set("listen", address);
         let path = |text: &str| if text.is_empty() { Err("is empty".into()) } else { Ok(PathBuf::from(text)) };
         let files = (section.read_if_set("certificate", path), section.read_if_set("key", path));
+        let per_address = section.number("per_address", "connections", 16, 1, 128);
+        let per_address = usize::try_from(per_address).unwrap_or(usize::MAX);
         let every_s = section.number("every_s", "seconds", 60, 1, 86_400);
         let tables = section.tables("ask");
         let tls = match files {
@@ -82,7 +87,7 @@ impl WitnessConfig {
                 fault: format!("names more than {ASKED_MAX} witnesses"),
             });
         }
-        Self { listen, tls, every_s, ask }
+        Self { listen, tls, per_address, every_s, ask }
     }
 }
 
@@ -136,17 +141,18 @@ mod tests {
 
     #[test]
     fn nothing_is_on_unless_it_is_set() {
-        assert_eq!(read(""), Ok(WitnessConfig { listen: None, tls: None, every_s: 60, ask: Vec::new() }));
+        let nothing = WitnessConfig { listen: None, tls: None, per_address: 16, every_s: 60, ask: Vec::new() };
+        assert_eq!(read(""), Ok(nothing));
     }
 
     #[test]
     fn settings_are_taken_over() {
         let text = format!(
-            "listen = \"127.0.0.1:7450\"\ncertificate = \"a\"\nkey = \"b\"\nevery_s = 1\n\
+            "listen = \"127.0.0.1:7450\"\ncertificate = \"a\"\nkey = \"b\"\nper_address = 128\nevery_s = 1\n\
              [[ask]]\nurl = \"https://w.example/prefix\"\nvkey = \"{VKEY}\"\nca = \"c\""
         );
         let config = read(&text).unwrap();
-        assert_eq!((config.listen.as_deref(), config.every_s), (Some("127.0.0.1:7450"), 1));
+        assert_eq!((config.listen.as_deref(), config.per_address, config.every_s), (Some("127.0.0.1:7450"), 128, 1));
         assert_eq!(config.tls, Some(TlsFiles { certificate: "a".into(), key: "b".into() }));
         let ask = &config.ask[0];
         assert_eq!(
@@ -163,6 +169,7 @@ mod tests {
             ("certificate = \"a\"".into(), &["witness.key"]),
             ("key = \"a\"".into(), &["witness.certificate"]),
             ("every_s = 0\nmore = 1".into(), &["witness.every_s", "witness.more"]),
+            ("per_address = 129".into(), &["witness.per_address"]),
             ("ask = 1".into(), &["witness.ask"]),
             ("[[ask]]\nurl = \"https://w.example\"".into(), &["witness.ask.vkey"]),
             (ask("ftp://w.example", LOG), &["witness.ask.url", "witness.ask.vkey"]),

@@ -232,7 +232,11 @@ impl Marks {
                 self.charters.insert(*version, *digest);
             }
             JournalRecord::Lost(_) => (self.lost, self.witness) = (true, None),
-            JournalRecord::WitnessKey(key) => self.witness = Some(*key.public()),
+            JournalRecord::WitnessKey(key) => {
+                self.witness = Some(*key.public());
+                // A key that has signed nothing said no time.
+                self.witnessed.values_mut().for_each(|known| known.time = 0);
+            }
             JournalRecord::Witnessed(witnessed) => {
                 self.witnessed.insert(witnessed.origin.clone(), witnessed.known);
             }
@@ -295,6 +299,8 @@ struct Ahead<'a> {
     lost: bool,
     witness: Option<[u8; 32]>,
     witnessed: BTreeMap<&'a Origin, Known>,
+    /// Whether another witness key began: of what was signed before, sizes and roots bind it, and no time.
+    renewed: bool,
     /// Whether a submission waits, where that changed.
     outbox: BTreeMap<SubmissionId, bool>,
     /// Whether it waits for a second officer, where that changed.
@@ -315,6 +321,7 @@ impl<'a> Ahead<'a> {
             lost: marks.lost,
             witness: marks.witness,
             witnessed: BTreeMap::new(),
+            renewed: false,
             outbox: BTreeMap::new(),
             proposals: BTreeMap::new(),
         }
@@ -379,7 +386,10 @@ impl<'a> Ahead<'a> {
                 self.charters.insert(*version, *digest);
             }
             JournalRecord::Lost(_) => (self.lost, self.witness) = (true, None),
-            JournalRecord::WitnessKey(key) => self.witness = Some(*key.public()),
+            JournalRecord::WitnessKey(key) => {
+                (self.witness, self.renewed) = (Some(*key.public()), true);
+                self.witnessed.values_mut().for_each(|known| known.time = 0);
+            }
             JournalRecord::Witnessed(witnessed) => self.witness(witnessed)?,
             JournalRecord::Bound { unit, size, root } => {
                 if *unit == self.marks.unit {
@@ -398,15 +408,16 @@ impl<'a> Ahead<'a> {
         Ok(())
     }
 
-    /// What was signed with one witness key binds the next one as well.
+    /// What was signed with one witness key binds the next one as well, but for the time.
     fn witness<'r: 'a>(&mut self, record: &'r Witnessed) -> Result<(), Contradiction> {
         let Witnessed { origin, known, by } = record;
         if by.is_some() && *by != self.witness {
             return Err(Contradiction::WitnessKey);
         }
-        if let Some(before) = self.witnessed.get(origin).or_else(|| self.marks.witnessed.get(origin)) {
+        let of_before = || self.marks.witnessed.get(origin).map(|before| (before, self.renewed));
+        if let Some((before, renewed)) = self.witnessed.get(origin).map(|before| (before, false)).or_else(of_before) {
             let (size, found) = (before.size, known.size);
-            if found < size || known.time < before.time {
+            if found < size || (known.time < before.time && !renewed) {
                 let (before, found) = (size.get(), found.get());
                 return Err(Contradiction::WitnessBack { origin: origin.clone(), before, found });
             }

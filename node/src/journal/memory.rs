@@ -128,7 +128,11 @@ impl Memory {
             JournalRecord::Lost(reason) => {
                 (self.lost, self.rekeyed, self.witness) = (Some(reason), false, None);
             }
-            JournalRecord::WitnessKey(key) => self.witness = Some(key),
+            JournalRecord::WitnessKey(key) => {
+                self.witness = Some(key);
+                // A key that has signed nothing said no time.
+                self.witnessed.values_mut().for_each(|known| known.time = 0);
+            }
             JournalRecord::Witnessed(Witnessed { origin, known, .. }) => _ = self.witnessed.insert(origin, known),
             JournalRecord::Bound { unit, size, root } => {
                 let bound = self.bounds.entry(unit).or_insert((size, root));
@@ -234,16 +238,17 @@ impl Memory {
             .chain(charters)
             .chain(self.outbox.into_iter().map(JournalRecord::Outbox))
             .chain(self.proposals.into_values().map(JournalRecord::Proposed))
-            .chain(
-                self.witnessed
-                    .into_iter()
-                    .map(|(origin, known)| JournalRecord::Witnessed(Witnessed { origin, known, by: None })),
-            )
             .chain(self.lost.into_iter().map(JournalRecord::Lost))
             .chain(rekeyed)
             // Behind what replaces, which ends them.
             .chain(stopped)
             // Behind the loss, which ends those before it.
             .chain(self.witness.into_iter().map(JournalRecord::WitnessKey))
+            // Behind their key, which begins with no time.
+            .chain(
+                self.witnessed
+                    .into_iter()
+                    .map(|(origin, known)| JournalRecord::Witnessed(Witnessed { origin, known, by: None })),
+            )
     }
 }

@@ -77,7 +77,8 @@ pub enum JournalRecord {
         charter: Hash,
     },
     /// All that this key ever signs as a witness for others is in here. Only for a key that was just made: no other is known to
-    /// have signed nothing. [`Self::Lost`] ends it, and nobody else could tell what it signed.
+    /// have signed nothing. So it is bound by the sizes and roots that are known of logs, and by no time. [`Self::Lost`] ends it,
+    /// and nobody else could tell what it signed.
     WitnessKey(VerifierKey),
     /// A checkpoint of somebody else's log that was cosigned as a witness.
     Witnessed(Witnessed),
@@ -141,7 +142,7 @@ impl fmt::Debug for Cosigned {
 pub struct Witnessed {
     /// The log, by the first line of its checkpoints.
     pub origin: Origin,
-    /// Size and root, and the time in the cosignature, which never goes back.
+    /// Size and root, and the time in the cosignature, which never goes back as long as the key is the same.
     pub known: Known,
     /// The public key that signs it; nothing where a compaction has carried over what was signed, with whichever key.
     pub by: Option<[u8; 32]>,

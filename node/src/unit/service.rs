@@ -143,7 +143,9 @@ impl Unit for UnitService {
         // It does not panic; if it did, its log line says where, and the rest is told all the same.
         let mut status = status::compose(&self.core, &self.partners, &lists, known.unwrap_or_default());
         status.published = self.publisher.as_ref().map(publish::status);
-        self.witnesses.iter().for_each(|witnesses| witnesses.tell(&mut status));
+        if let Some(witnesses) = &self.witnesses {
+            witnesses.tell(&mut status).await;
+        }
         status.warnings.extend(self.access.raised().map(|why| {
             format!("a new epoch of the access log began when this node started, since {why}: the unit's auditors should know why")
         }));

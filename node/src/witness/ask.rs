@@ -162,7 +162,8 @@ impl Asking {
         }
         let mut old = known.map_or(Size::ZERO, |known| known.size);
         for _ in 0..CONFLICTS_MAX {
-            match caller.call(self.body(old, &signed)?).await? {
+            let body = tokio::task::block_in_place(|| self.body(old, &signed))?;
+            match caller.call(body).await? {
                 Answer::Lines(lines) => return self.take(asked, signed, &lines),
                 Answer::Known(size) if size == old => {
                     return Err(format!("it has seen another log of {size} entries under this name"));
@@ -173,6 +174,7 @@ impl Asking {
         Err("it says each time that it has seen another size".into())
     }
 
+    /// The call. The proof is read from the store.
     fn body(&self, old: Size, signed: &SignedCheckpoint) -> Result<Vec<u8>, String> {
         let size = signed.size();
         if old > size {

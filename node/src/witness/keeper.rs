@@ -104,6 +104,11 @@ impl Keeper {
                 let (origin, size, root) = (call.checkpoint.origin(), call.checkpoint.size(), call.checkpoint.root());
                 tracing::warn!(origin, %size, %root, %refusal, "a log's own key signed what is not shown to extend it");
             }
+        });
+        let accepted = accepted.map_err(|refusal| match refusal {
+            // Nothing is wrong with what was asked.
+            Refusal::Ahead(_) => NotSigned::NotNow(refusal.to_string()),
+            refusal => NotSigned::Refused(refusal),
         })?;
         let record = Witnessed { origin: accepted.origin.clone(), known: accepted.known, by };
         let records = if accepted.is_new { vec![JournalRecord::Witnessed(record)] } else { Vec::new() };
@@ -141,10 +146,11 @@ impl Keeper {
         }
     }
 
-    /// Why the list of logs cannot be used, in words.
+    /// What an operator has to look at, in words: the list of logs cannot be used; what was signed says a time to come.
     #[must_use]
-    pub fn fault(&self) -> Option<String> {
-        self.logs.fault()
+    pub fn warnings(&self) -> Vec<String> {
+        let now = self.core.clock.now_ms() / 1_000;
+        self.logs.fault().into_iter().chain(ahead(lock(&self.witness).known(), now)).collect()
     }
 
     /// What `status` shows.
@@ -167,5 +173,37 @@ impl Keeper {
             reason: self.ready().err().unwrap_or_default(),
             logs: logs.into_values().collect(),
         }
+    }
+}
+
+/// That cosignatures of a time to come stand in the way of true ones, in words.
+fn ahead(known: &BTreeMap<Origin, Known>, now: u64) -> Option<String> {
+    let ahead: Vec<(&Origin, &Known)> = known.iter().filter(|(_, known)| known.is_ahead(now)).collect();
+    let (origin, first) = ahead.first()?;
+    Some(format!(
+        "as a witness this node signed for {} logs at a time that has not come, for {origin} {} s from now, and signs nothing more \
+         for them until then: set its clock right; if it is right now, stop the node, make a new key with `entente witness key \
+         --renew`, and hand that out",
+        ahead.len(),
+        first.time.saturating_sub(now)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use entente_proto::hash::Hash;
+
+    use super::*;
+
+    #[test]
+    fn what_was_signed_at_a_time_to_come_is_told_with_what_to_do() {
+        let known = |time| Known { size: Size::ZERO, root: Hash::EMPTY_ROOT, time };
+        let all = |times: [u64; 2]| {
+            BTreeMap::from([("a".parse().unwrap(), known(times[0])), ("b".parse().unwrap(), known(times[1]))])
+        };
+        assert_eq!(ahead(&all([1_000, 1_300]), 1_000), None);
+        let words = ahead(&all([1_000, 2_000]), 1_000).unwrap();
+        assert!(words.contains("for 1 logs") && words.contains("for b 1000 s from now"), "{words}");
+        assert!(words.contains("entente witness key --renew"), "{words}");
     }
 }

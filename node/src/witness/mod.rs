@@ -13,10 +13,16 @@
 //! what it signed; `entente witness key --renew` makes a new one, and whoever trusted the old one is told. What is still
 //! known of the old one's signatures binds the new one.
 //!
-//! It signs only while the node [runs](entente_proto::sync::Standing::Running) and its clock agrees with its partners': so a
-//! machine that was rolled back as a whole is found out before it signs, where partners have seen anything of its log since.
-//! One that was rolled back to a state in which its own log is the newest that partners know cannot be told from a clean
-//! start; whoever rolls back a machine makes a new witness key.
+//! It signs only while the node [runs](entente_proto::sync::Standing::Running) and its clock agrees with its partners'. A machine
+//! that was rolled back as a whole, journal and key together, is found out before it signs only if one of the partners that
+//! answer at its start has seen something of its own log since: of `m` partners `m - q + 1 + f` are waited for, so where that was
+//! seen by others alone, where nothing was written to the own log since, and always where the unit has no partners, it
+//! cannot be told from a clean start, and may sign a second history of somebody's log. Whoever rolls back a machine makes a
+//! new witness key.
+//!
+//! The time of a log's cosignatures never goes back, so what a wrong clock had it sign at a time to come stands in the way of
+//! true ones: nothing is signed for that log until the time has come, and `status` says so. A new key, which has signed
+//! nothing, begins with the time as it is; sizes and roots bind it.
 //!
 //! # Asking witnesses
 //! `[[witness.ask]]` names them. Each is sent the newest certified checkpoint when there is a new one, with a proof from what
@@ -28,11 +34,13 @@
 //! | `logs.rs` | the list of logs, read again when it changed |
 //! | `keeper.rs` | [`Keeper`]: judges, journals, signs |
 //! | `server.rs` | the listener |
+//! | `crowd.rs` | who may be connected to it |
 //! | `ask.rs` | [`Asking`]: the witnesses of the own log |
 //! | `call.rs` | one call to one of them |
 
 mod ask;
 mod call;
+mod crowd;
 mod keeper;
 mod logs;
 mod server;
@@ -59,14 +67,17 @@ pub struct Witnesses {
 
 impl Witnesses {
     /// Puts it into a status.
-    pub fn tell(&self, status: &mut wire::StatusReply) {
+    pub async fn tell(&self, status: &mut wire::StatusReply) {
         status.witnesses = self.asking.status();
-        let Some((keeper, listen)) = &self.keeper else { return };
-        let witnessing = keeper.status(listen);
+        let Some((keeper, listen)) = self.keeper.clone() else { return };
+        // The list of logs may have to be read, and a call may wait for the journal with what is to be told.
+        let told = tokio::task::spawn_blocking(move || (keeper.status(&listen), keeper.warnings()));
+        // What panicked has been reported where it happened.
+        let Ok((witnessing, warnings)) = told.await else { return };
         if !witnessing.reason.is_empty() {
             status.warnings.push(format!("as a witness for others this node signs nothing: {}", witnessing.reason));
         }
-        status.warnings.extend(keeper.fault());
+        status.warnings.extend(warnings);
         status.witnessing = Some(witnessing);
     }
 }

@@ -1,14 +1,12 @@
 //! The listener: HTTP/1.1 with one call, for anybody.
 //!
-//! Nobody who calls is known, so everything is bounded before anything is believed: connections in all and from one address,
-//! the head, the body, and the time that each may take; a connection lasts ten minutes at the most. Behind a proxy all come
-//! from one address, which therefore may have half of all connections.
+//! Nobody who calls is known, so everything is bounded before anything is believed: the connections and each address's share
+//! of them ([`crowd`](super::crowd)), the head, the body, and the time that each may take. A connection carries one call, so
+//! nobody holds one by calling again.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -27,13 +25,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use super::Keeper;
+use super::crowd::{Crowd, Place};
 use super::keeper::NotSigned;
 use crate::certificates::pair;
 use crate::core::lock;
@@ -41,16 +40,14 @@ use crate::files::Looks;
 
 /// Connections at once.
 const CONNECTIONS: usize = 128;
-/// Of these, from one address.
-const FROM_ONE: usize = 64;
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// How long the head of a request may take, and how long a connection may rest between two.
-const HEAD: Duration = Duration::from_secs(10);
+/// How long the head of a call may take.
+const HEAD: Duration = Duration::from_secs(5);
 /// How long its body may take.
 const BODY: Duration = Duration::from_secs(10);
 /// How long a connection lasts.
-const AGE: Duration = Duration::from_secs(600);
+const AGE: Duration = Duration::from_secs(30);
 /// How long calls that are under way may go on at the end.
 const DRAIN: Duration = Duration::from_secs(2);
 /// How long to rest when the system has no file descriptors left.
@@ -106,33 +103,62 @@ fn settings(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, String>
     Ok(Arc::new(config))
 }
 
-/// Serves the witness until `shutdown` is done.
-pub async fn serve(tcp: TcpListener, keeper: Arc<Keeper>, tls: Option<Tls>, shutdown: impl Future<Output = ()>) {
-    let (slots, crowd) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Mutex::new(BTreeMap::new())));
+/// What judges the calls.
+pub(super) trait Judges: Clone + Send + Sync + 'static {
+    /// The body of a call to the signature line that answers it, which is durable when this returns.
+    fn add(&self, body: Vec<u8>) -> impl Future<Output = Result<String, NotSigned>> + Send;
+}
+
+impl Judges for Arc<Keeper> {
+    fn add(&self, body: Vec<u8>) -> impl Future<Output = Result<String, NotSigned>> + Send {
+        Keeper::add(self, body)
+    }
+}
+
+/// Serves the witness until `shutdown` is done. So many connections at once are served of one address.
+pub async fn serve(
+    tcp: TcpListener,
+    keeper: Arc<Keeper>,
+    tls: Option<Tls>,
+    share: usize,
+    shutdown: impl Future<Output = ()>,
+) {
+    serve_by(tcp, keeper, tls, share, shutdown).await;
+}
+
+pub(super) async fn serve_by(
+    tcp: TcpListener,
+    judge: impl Judges,
+    tls: Option<Tls>,
+    share: usize,
+    shutdown: impl Future<Output = ()>,
+) {
+    let crowd = Crowd::new(CONNECTIONS, share);
     let tls = tls.map(Arc::new);
     let (stop, stopped) = watch::channel(());
     let mut open = JoinSet::new();
     tokio::pin!(shutdown);
     loop {
         while open.try_join_next().is_some() {}
-        // Whoever finds no slot waits in the kernel's queue.
-        let next = async { (slots.clone().acquire_owned().await, tcp.accept().await) };
-        let (slot, accepted) = tokio::select! {
-            next = next => next,
+        let accepted = tokio::select! {
+            accepted = tcp.accept() => accepted,
             () = &mut shutdown => break,
         };
         match accepted {
             Ok((stream, remote)) => {
-                let Some(place) = Place::take(&crowd, remote) else {
-                    debug!(%remote, "turned away: too many connections from there");
+                let Some((place, wanted)) = crowd.admit(remote.ip()) else {
+                    debug!(%remote, "turned away: every place is that of a call that is being answered");
                     continue;
                 };
-                let (keeper, tls, stopped) = (keeper.clone(), tls.clone(), stopped.clone());
+                let (judge, tls, stopped) = (judge.clone(), tls.clone(), stopped.clone());
                 open.spawn(async move {
-                    if let Err(error) = connection(stream, keeper, tls, stopped).await {
+                    let ended = tokio::select! {
+                        ended = connection(stream, Arc::new(place), judge, tls, stopped) => ended,
+                        Ok(()) = wanted => Err("it was silent, and its place is wanted".to_owned()),
+                    };
+                    if let Err(error) = ended {
                         debug!(%remote, error, "a connection to the witness ended badly");
                     }
-                    drop((place, slot));
                 });
             }
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -148,62 +174,37 @@ pub async fn serve(tcp: TcpListener, keeper: Arc<Keeper>, tls: Option<Tls>, shut
     let _ = timeout(2 * DRAIN, async { while open.join_next().await.is_some() {} }).await;
 }
 
-/// One of the connections from an address.
-struct Place {
-    crowd: Crowd,
-    of: IpAddr,
-}
-
-type Crowd = Arc<Mutex<BTreeMap<IpAddr, usize>>>;
-
-impl Place {
-    fn take(crowd: &Crowd, remote: SocketAddr) -> Option<Self> {
-        let of = remote.ip();
-        let mut counts = lock(crowd);
-        let count = counts.entry(of).or_default();
-        if *count >= FROM_ONE {
-            return None;
-        }
-        *count += 1;
-        Some(Self { crowd: crowd.clone(), of })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = lock(&self.crowd);
-        if let Some(count) = counts.get_mut(&self.of) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.of);
-            }
-        }
-    }
-}
-
 async fn connection(
     stream: TcpStream,
-    keeper: Arc<Keeper>,
+    place: Arc<Place>,
+    judge: impl Judges,
     tls: Option<Arc<Tls>>,
     stop: watch::Receiver<()>,
 ) -> Result<(), String> {
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
-    let Some(tls) = tls else { return talk(stream, keeper, stop).await };
-    let stream = timeout(HANDSHAKE, tls.now().accept(stream)).await;
-    talk(stream.map_err(|_| "no TLS handshake in time")?.map_err(|error| error.to_string())?, keeper, stop).await
+    let Some(tls) = tls else { return talk(stream, place, judge, stop).await };
+    let shaken = async {
+        // It looks at files.
+        let acceptor = tokio::task::spawn_blocking(move || tls.now()).await.map_err(io::Error::other)?;
+        acceptor.accept(stream).await
+    };
+    let stream = timeout(HANDSHAKE, shaken).await.map_err(|_| "no TLS handshake in time")?;
+    talk(stream.map_err(|error| error.to_string())?, place, judge, stop).await
 }
 
 async fn talk(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    keeper: Arc<Keeper>,
+    place: Arc<Place>,
+    judge: impl Judges,
     mut stop: watch::Receiver<()>,
 ) -> Result<(), String> {
     let service = service_fn(move |request| {
-        let keeper = keeper.clone();
-        async move { Ok::<_, Infallible>(answer(request, &keeper).await) }
+        let (judge, place) = (judge.clone(), place.clone());
+        async move { Ok::<_, Infallible>(answer(request, &judge, &place).await) }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES).max_headers(HEADERS);
+    http.keep_alive(false);
     let mut talking = pin!(http.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         ended = &mut talking => return ended.map_err(|error| error.to_string()),
@@ -218,7 +219,7 @@ async fn talk(
     }
 }
 
-async fn answer(request: Request<Incoming>, keeper: &Arc<Keeper>) -> Response<Full<Bytes>> {
+async fn answer(request: Request<Incoming>, judge: &impl Judges, place: &Place) -> Response<Full<Bytes>> {
     if request.uri().path() != "/add-checkpoint" {
         return said(StatusCode::NOT_FOUND, "this witness answers at /add-checkpoint alone\n".into());
     }
@@ -231,7 +232,8 @@ async fn answer(request: Request<Incoming>, keeper: &Arc<Keeper>) -> Response<Fu
         Ok(body) => body,
         Err((status, why)) => return said(status, why.into()),
     };
-    match keeper.add(body).await {
+    place.is_read();
+    match judge.add(body).await {
         Ok(line) => said(StatusCode::OK, line),
         Err(NotSigned::Refused(refusal)) => {
             debug!(%refusal, "refused as a witness");

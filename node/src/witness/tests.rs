@@ -1,12 +1,21 @@
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use entente_proto::ids::Size;
 use entente_proto::note::{Algorithm, MemorySigner, Signer as _};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
 use super::call::{Answer, Caller};
+use super::keeper::NotSigned;
 use super::logs::Logs;
+use super::server::{Judges, serve_by};
 use crate::config::Ask;
 
 /// A witness that answers each connection with these bytes, again and again if they are to have no end, and tells what it
@@ -105,4 +114,97 @@ fn the_list_of_logs_is_read_again_when_it_changed_and_a_broken_one_changes_nothi
     assert!(logs.fault().unwrap().contains("line 2"), "{:?}", logs.fault());
     std::fs::write(&path, format!("{} a name\n", key("other.example"))).unwrap();
     assert_eq!((known(), logs.fault()), (vec!["a name".to_owned()], None));
+}
+
+/// Answers each call with what it sent, once it is let; tells first that it was called.
+#[derive(Clone)]
+struct Echo(Arc<Semaphore>, UnboundedSender<()>);
+
+impl Judges for Echo {
+    async fn add(&self, body: Vec<u8>) -> Result<String, NotSigned> {
+        let _ = self.1.send(());
+        let _let = self.0.acquire().await;
+        Ok(String::from_utf8(body).unwrap())
+    }
+}
+
+/// A listener that answers what it is asked as long as there are permits, with so many connections for one address; tells of
+/// each call that it was given.
+async fn echoing(share: usize, permits: usize) -> (SocketAddr, Arc<Semaphore>, UnboundedReceiver<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, semaphore) = (listener.local_addr().unwrap(), Arc::new(Semaphore::new(permits)));
+    let (told, calls) = unbounded_channel();
+    tokio::spawn(serve_by(listener, Echo(semaphore.clone(), told), None, share, std::future::pending()));
+    (address, semaphore, calls)
+}
+
+/// A connection from one of many addresses, that has sent this.
+async fn from(of: u8, to: SocketAddr, bytes: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 7, of], 0))).unwrap();
+    let mut stream = socket.connect(to).await.unwrap();
+    stream.write_all(bytes.as_bytes()).await.unwrap();
+    stream
+}
+
+fn post(body: &str) -> String {
+    format!("POST /add-checkpoint HTTP/1.1\r\nHost: w\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// All that comes until the other side ends it; well before a silent caller would be cut off for being silent.
+async fn answered(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(4), stream.read_to_end(&mut answer)).await;
+    // Whose connection is cut off may see it reset.
+    let _ = read.expect("neither answered nor cut off");
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn honest_callers_are_served_while_others_hold_all_that_they_can() {
+    let (address, _permits, _calls) = echoing(16, 1_000).await;
+    // Every way to be slow: nothing, a part of a head, a part of a body; from so many addresses that they hold every place.
+    let whole = post("all of it");
+    let ways = ["", "POST /add-checkpoint HTTP/1.1\r\nHost: w\r\n", whole.strip_suffix("of it").unwrap()];
+    let mut slow = Vec::new();
+    for of in 0..40 {
+        for way in ways.iter().cycle().take(16) {
+            slow.push(from(of, address, way).await);
+        }
+    }
+    for honest in 100..110 {
+        let mut stream = from(honest, address, &post("honest")).await;
+        let answer = answered(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("\r\n\r\nhonest"), "{answer}");
+    }
+    // Also from an address of theirs.
+    let mut stream = from(39, address, &post("among them")).await;
+    assert!(answered(&mut stream).await.ends_with("among them"));
+    // They hold what they can all the while: those had to go that were silent longest.
+    assert_eq!(answered(&mut slow[0]).await, "");
+    let mut byte = [0];
+    let open = slow
+        .iter()
+        .filter(|stream| matches!(stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock));
+    assert!(open.count() > 100);
+}
+
+#[tokio::test]
+async fn a_connection_carries_one_call_and_whoever_is_being_answered_is_not_cut_off() {
+    let (address, permits, mut calls) = echoing(2, 0).await;
+    // Two that were read, and wait for the journal.
+    let mut read = [from(1, address, &post("one")).await, from(1, address, &post("two")).await];
+    assert_eq!((calls.recv().await, calls.recv().await), (Some(()), Some(())));
+    // A third from there has no place, and is turned away.
+    let mut turned_away = from(1, address, "").await;
+    assert_eq!(answered(&mut turned_away).await, "");
+    permits.add_permits(1);
+    for (stream, body) in read.iter_mut().zip(["one", "two"]) {
+        let answer = answered(stream).await;
+        assert!(answer.ends_with(body), "{answer:?}");
+    }
+    // What is sent after a call is not read.
+    let mut stream = from(1, address, &[post("first"), post("second")].concat()).await;
+    let answer = answered(&mut stream).await;
+    assert!(answer.ends_with("first") && answer.to_lowercase().contains("connection: close"), "{answer}");
 }

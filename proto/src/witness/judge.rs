@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::cosignature::Cosignature;
 use crate::hash::Hash;
 use crate::ids::Size;
-use crate::limits::WITNESS_AGAIN_S;
+use crate::limits::{HEADER_AHEAD_MS_MAX, WITNESS_AGAIN_S};
 use crate::note::{Algorithm, NoteError, NoteSignature, VerifierKey};
 use crate::tree::{ProofError, verify_consistency};
 use crate::witness::{AddCheckpoint, LogCheckpoint, LogKeys, Origin, RequestError};
@@ -47,6 +47,9 @@ pub enum Refusal {
     /// It does not extend what was signed, or that is not shown.
     #[error("the consistency proof does not hold: {0}")]
     Inconsistent(ProofError),
+    /// What was signed last says a time that has not come: this witness's clock was wrong then, or is now.
+    #[error("what this witness signed last of this log says a time that is {0} s ahead of its clock")]
+    Ahead(u64),
 }
 
 impl Refusal {
@@ -59,6 +62,7 @@ impl Refusal {
             Self::UnknownOrigin => 404,
             Self::Conflict { .. } | Self::OtherRoot(_) => 409,
             Self::Inconsistent(_) => 422,
+            Self::Ahead(_) => 503,
         }
     }
 
@@ -86,6 +90,12 @@ pub struct Known {
 impl Known {
     /// Of a log of which nothing was signed.
     const NOTHING: Self = Self { size: Size::ZERO, root: Hash::EMPTY_ROOT, time: 0 };
+
+    /// Whether its time lies more than five minutes ahead of `now`, Unix seconds: that is no difference of clocks.
+    #[must_use]
+    pub const fn is_ahead(&self, now: u64) -> bool {
+        self.time.saturating_sub(now) > HEADER_AHEAD_MS_MAX / 1_000
+    }
 }
 
 /// A checkpoint that may be signed: [taken up](Witness::take) and durable first.
@@ -117,7 +127,8 @@ impl Witness {
     /// Whether a checkpoint may be signed. Nothing changes: the caller makes [`Accepted::known`] durable before anything is
     /// signed, and lets no other call be judged between this and [`take`](Self::take). `now` is in Unix seconds; the time of a
     /// log's cosignatures never goes back, since each says that no larger tree was seen until then; and what was signed less
-    /// than [`WITNESS_AGAIN_S`] ago is signed again with the same time.
+    /// than [`WITNESS_AGAIN_S`] ago is signed again with the same time. Where the time of what was signed last
+    /// [lies ahead](Known::is_ahead) nothing is signed: a true time would go back, and a later one would be false.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -137,6 +148,9 @@ impl Witness {
             return Err(Refusal::OtherRoot(known.size));
         }
         verify_consistency(old, &known.root, size, &root, &call.proof).map_err(Refusal::Inconsistent)?;
+        if known.is_ahead(now) {
+            return Err(Refusal::Ahead(known.time.saturating_sub(now)));
+        }
         let again = size == known.size && now < known.time.saturating_add(WITNESS_AGAIN_S);
         let time = if again { known.time } else { now.max(known.time) };
         let next = Known { size, root, time };

@@ -30,8 +30,9 @@
 //! | 404 | nothing is known of this origin |
 //! | 409, the size that is known, `text/x.tlog.size` | the old size is another than that; or it is the checkpoint's own, whose root is another |
 //! | 422 | the proof does not hold |
+//! | 503 | nothing is signed now, whatever is asked; also where the time of what was signed last has not come ([`Known::is_ahead`]) |
 //!
-//! They are judged in this order: origin, signatures, sizes, roots, proof.
+//! They are judged in this order: origin, signatures, sizes, roots, proof, time.
 //!
 //! # Whose logs
 //!

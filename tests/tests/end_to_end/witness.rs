@@ -223,16 +223,16 @@ fn hostile_callers_are_answered_with_the_statuses_of_c2sp_and_change_nothing() {
     assert_eq!(raw(b"GET /add-checkpoint HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), 405);
     assert_eq!(post(&listen, "/", &call).unwrap().status, 404);
     assert_eq!(post(&listen, "/add-checkpoint", b"").unwrap().status, 400);
-    // Whoever has not read all that was sent may break the connection before its answer is read.
-    let cut_off = |answered: Option<Answered>, with: &[u16]| {
-        assert!(answered.as_ref().is_none_or(|answered| with.contains(&answered.status)), "{answered:?}");
+    // More than is ever read: the answer comes before that.
+    let cut_off = |answered: Option<Answered>, with: u16| {
+        assert_eq!(answered.as_ref().map(|answered| answered.status), Some(with), "{answered:?}");
     };
-    cut_off(post(&listen, "/add-checkpoint", &vec![b'x'; 1 << 20]), &[413]);
+    cut_off(post(&listen, "/add-checkpoint", &vec![b'x'; 1 << 20]), 413);
     let chunked = "POST /add-checkpoint HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
     assert_eq!(raw(format!("{chunked}ffffffffffffffffff\r\n").as_bytes()), 400);
     let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
-    cut_off(send(&listen, format!("{chunked}{}", chunk.repeat(64)).as_bytes()), &[413]);
-    cut_off(send(&listen, format!("POST /{} HTTP/1.1\r\n\r\n", "a".repeat(32 << 10)).as_bytes()), &[414, 431]);
+    cut_off(send(&listen, format!("{chunked}{}", chunk.repeat(64)).as_bytes()), 413);
+    cut_off(send(&listen, format!("POST /{} HTTP/1.1\r\n\r\n", "a".repeat(32 << 10)).as_bytes()), 431);
     // A node does not witness its own log, whoever lists it.
     let own = KeyName::log(network.name(), &witness.unit);
     let checkpoint = Checkpoint { origin: own, size: Size::ZERO, root: Hash::EMPTY_ROOT };

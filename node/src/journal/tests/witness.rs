@@ -70,6 +70,36 @@ fn only_a_key_of_which_everything_is_known_signs() {
 }
 
 #[test]
+fn a_new_key_is_bound_by_sizes_and_roots_and_begins_with_no_time() {
+    let ahead = |seed| witnessed_at("log.example", known(5, 5, 2_208_988_800), seed);
+    let now = |at, seed| witnessed_at("log.example", known(at, 5, 1_700_000_000), seed);
+    for compacted in [false, true] {
+        let home = Home::new();
+        let mut journal = home.create();
+        journal.append(&[key(1), ahead(1)]).unwrap();
+        let back = Contradiction::WitnessBack { origin: origin("log.example"), before: 5, found: 6 };
+        assert_eq!(refused(&mut journal, &[now(6, 1)]), back, "the same key");
+        // In one append, and in the next.
+        let roots = Contradiction::WitnessRoots { origin: origin("log.example"), size: 5 };
+        let other = witnessed_at("log.example", known(5, 6, 1_700_000_000), 2);
+        assert_eq!(refused(&mut journal, &[key(2), other.clone()]), roots);
+        assert_eq!(refused(&mut journal, &[key(2), ahead(2), now(6, 2)]), back);
+        journal.append(&[key(2)]).unwrap();
+        if compacted {
+            journal.compact().unwrap();
+            drop(journal);
+            journal = home.open().unwrap().0;
+        }
+        assert_eq!(home.memory().witnessed[&origin("log.example")], known(5, 5, 0));
+        assert_eq!(refused(&mut journal, &[other]), roots);
+        journal.append(&[now(5, 2)]).unwrap();
+        journal.append(&[key(3), now(6, 3)]).unwrap();
+        journal.compact().unwrap();
+        assert_eq!(home.memory().witnessed[&origin("log.example")].time, 1_700_000_000, "the key's own time stays");
+    }
+}
+
+#[test]
 fn after_a_loss_the_witness_key_never_signs_again_and_a_new_one_may() {
     let lost = || JournalRecord::Lost("an old copy was put back".into());
     let regained = JournalRecord::Regained { size: size(9), signed: None };

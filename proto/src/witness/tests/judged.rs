@@ -157,6 +157,26 @@ fn what_was_signed_is_signed_again_and_its_time_never_goes_back() {
 }
 
 #[test]
+fn nothing_is_signed_while_the_time_of_what_was_signed_has_not_come() {
+    let (mut witness, log) = (Witness::default(), Log::new(9, "one"));
+    let logs = log.known();
+    // Its clock was wrong once.
+    let wrong = NOW + 500_000_000;
+    assert_eq!(add(&mut witness, &logs, &log.call(0, 5), wrong), Ok(wrong));
+    for call in [log.call(5, 5), log.call(5, 9)] {
+        let ahead = refused(&mut witness, &logs, &call);
+        assert_eq!((&ahead, ahead.status()), (&Refusal::Ahead(500_000_000), 503));
+    }
+    // What is wrong with a call is told first.
+    assert_eq!(refused(&mut witness, &logs, &log.call(0, 5)).known(), Some(size(5)));
+    let ahead = witness.judge(&logs, &log.call(5, 9), wrong - 301).unwrap_err();
+    assert_eq!(ahead, Refusal::Ahead(301));
+    // Clocks differ by a few minutes; and the time comes.
+    assert_eq!(witness.judge(&logs, &log.call(5, 9), wrong - 300).unwrap().known.time, wrong);
+    assert_eq!(add(&mut witness, &logs, &log.call(5, 9), wrong + 1), Ok(wrong + 1));
+}
+
+#[test]
 fn extension_lines_are_signed_as_they_are_and_say_nothing() {
     let mut log = Log::new(9, "one");
     let logs = log.known();
