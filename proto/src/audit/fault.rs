@@ -301,6 +301,23 @@ pub enum Fault {
         /// The witness.
         witness: KeyName,
     },
+    /// It has cosigned less than is asked for.
+    #[error(
+        "{unit}: the witness {witness} has cosigned {size} of the {has} entries of its log, at {time_s} in Unix seconds, which is not \
+         all that is asked for: say how much is enough, by its size or its time"
+    )]
+    WitnessedLittle {
+        /// Whose log.
+        unit: UnitId,
+        /// The witness.
+        witness: KeyName,
+        /// What it saw.
+        size: Size,
+        /// When, Unix seconds.
+        time_s: u64,
+        /// What there is.
+        has: Size,
+    },
     /// The rules of the list are not known.
     #[error("list: {0}")]
     Rules(UnknownFoldVersion),

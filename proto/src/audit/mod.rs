@@ -101,5 +101,5 @@ pub use manifest::{FORMAT, FORMAT_WITHHELD, Manifest, ManifestError};
 pub use past::{Moment, Past, PastError, Visit};
 pub use payloads::Payloads;
 pub use tiles::{tile_bytes, upper_tile_bytes};
-pub use verify::{Asked, Folded, Verified, verify};
+pub use verify::{Asked, Enough, Folded, Verified, verify};
 pub use witnessed::{VerifiedWitness, is_of_network, witnessed_files};

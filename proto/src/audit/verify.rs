@@ -9,7 +9,8 @@ use crate::audit::log::{Reading, Register, VerifiedLog, Whole, newest, read_bund
 use crate::audit::reread::Reread;
 use crate::audit::tiles::LogTree;
 use crate::audit::{
-    Fault, Faults, Files, Manifest, Payloads, Progress, Unreadable, Workers, charter_paths, layout, witnessed,
+    Fault, Faults, Files, Manifest, Payloads, Progress, Unreadable, VerifiedWitness, Workers, charter_paths, layout,
+    witnessed,
 };
 use crate::charter::{Charter, CharterChain};
 use crate::checkpoint::Checkpoint;
@@ -33,6 +34,26 @@ pub struct Asked {
     pub withheld: bool,
     /// Witnesses from outside, each of which must have cosigned the log of the exporting unit.
     pub witnesses: Vec<VerifierKey>,
+    /// How much of it.
+    pub enough: Enough,
+}
+
+/// How much of a log a witness must have cosigned. All of it, unless one of these is said: only then is nothing in it that no
+/// witness has seen. An author who shows each a fork of its own has a word on what came before the fork for ever; so a word on
+/// nothing, or on some beginning, is enough only for whoever says so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Enough {
+    /// So many entries.
+    pub size: Option<Size>,
+    /// As it was at this time or later, Unix seconds by the witness's clock.
+    pub since_s: Option<u64>,
+}
+
+impl Enough {
+    fn is_met(&self, word: &VerifiedWitness, has: Size) -> bool {
+        let size = if *self == Self::default() { has } else { self.size.unwrap_or(Size::ZERO) };
+        word.size >= size && self.since_s.is_none_or(|since| word.time >= since)
+    }
 }
 
 /// The list.
@@ -295,9 +316,19 @@ impl<F: Files, W: Workers> Verifying<'_, F, W> {
     fn witnesses(&mut self, asked: &Asked) {
         let Some(unit) = self.register.manifest.as_ref().map(|manifest| manifest.unit().clone()) else { return };
         let log = self.found.logs.iter().find(|log| log.unit == unit);
-        let has = |key: &&VerifierKey| log.is_some_and(|log| log.witnesses.iter().any(|witness| witness.key == **key));
-        for key in asked.witnesses.iter().filter(|key| !has(key)) {
-            self.register.fault(Fault::Unwitnessed { unit: unit.clone(), witness: key.name().clone() });
+        for key in &asked.witnesses {
+            // That it saw an empty log says nothing.
+            let said = log.and_then(|log| {
+                let word = log.witnesses.iter().find(|word| word.key == *key && word.size > Size::ZERO)?;
+                Some((word, log.size))
+            });
+            let (unit, witness) = (unit.clone(), key.name().clone());
+            let fault = match said {
+                None => Fault::Unwitnessed { unit, witness },
+                Some((word, has)) if asked.enough.is_met(word, has) => continue,
+                Some((word, has)) => Fault::WitnessedLittle { unit, witness, size: word.size, time_s: word.time, has },
+            };
+            self.register.fault(fault);
         }
     }
 

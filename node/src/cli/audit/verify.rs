@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use entente_proto::audit::{self, Asked, Fault, Progress, Verified, VerifiedLog};
+use entente_proto::audit::{self, Asked, Enough, Fault, Progress, Verified, VerifiedLog};
 use entente_proto::charter::UnverifiedCharter;
 use entente_proto::fork::ForkProof;
 use entente_proto::hash::Hash;
-use entente_proto::ids::UnitId;
+use entente_proto::ids::{Size, UnitId};
 use entente_proto::limits::{CHARTER_BYTES_MAX, FORK_PROOF_BYTES_MAX, NOTE_BYTES_MAX};
 use entente_proto::note::VerifierKey;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -18,7 +18,7 @@ use super::disk::{Directory, Threads};
 use crate::cli::Global;
 use crate::cli::error::CliError;
 use crate::cli::output::{Output, say, table};
-use crate::cli::words::moment;
+use crate::cli::words::{moment, parse_moment};
 use crate::files::{read_bounded, replace_file};
 
 /// Largest file of what was seen before: a checkpoint of each unit.
@@ -28,7 +28,8 @@ const EXAMPLES: &str = "Examples:
   entente audit verify export --charter charter.note
   entente audit verify export --since be.seen          (what was seen is kept in be.seen, and held against the next export)
   entente audit verify published --withheld            (of a publication that does not show what records say)
-  entente audit verify export --witness witness.example/w1+c3b5a1f0+BA...     (fails unless that witness has cosigned)
+  entente audit verify export --witness witness.example/w1+c3b5a1f0+BA...     (fails unless that witness has cosigned all of it)
+  entente audit verify export --witness witness.example/w1+c3b5a1f0+BA... --witnessed-since 2026-11-25
 
 Without --charter the export is held against its own first charter: compare the digest that is printed with somebody you trust.";
 
@@ -55,9 +56,16 @@ pub(crate) struct Args {
     #[arg(long)]
     withheld: bool,
     /// A witness from outside whom you trust, by its public key: it must have cosigned the log of the unit whose node made
-    /// the export. May be given again
+    /// the export, all of it as it is exported, unless one of the next two says what is enough. It vouches for no entry after
+    /// the last that it saw. May be given again
     #[arg(long, value_name = "VKEY")]
     witness: Vec<VerifierKey>,
+    /// Enough is that each witness cosigned the first so many entries; none has cosigned who saw an empty log
+    #[arg(long, value_name = "ENTRIES", requires = "witness", value_parser = clap::value_parser!(u64).range(1..1 << 40))]
+    witnessed_size: Option<u64>,
+    /// Enough is that each witness cosigned the log as it was at this time or later, by the witness's clock: RFC 3339, or a day
+    #[arg(long, value_name = "TIME", requires = "witness", value_parser = parse_moment)]
+    witnessed_since: Option<u64>,
 }
 
 /// What whoever needs what records say can do where it is withheld.
@@ -145,7 +153,11 @@ pub(super) fn conclude(directory: &Path, found: &Verified, where_withheld: &str)
 }
 
 fn asked(args: &Args, seen: Option<&Seen>) -> Result<Asked, CliError> {
-    let mut asked = Asked { withheld: args.withheld, witnesses: args.witness.clone(), ..Asked::default() };
+    let enough = Enough {
+        size: args.witnessed_size.and_then(|size| Size::new(size).ok()),
+        since_s: args.witnessed_since.map(|since_ms| since_ms.div_ceil(1_000)),
+    };
+    let mut asked = Asked { withheld: args.withheld, witnesses: args.witness.clone(), enough, ..Asked::default() };
     for path in &args.charter {
         asked.trusted.push(trusted(path)?);
     }

@@ -1,7 +1,7 @@
 //! Witnesses from outside: what they say is held against the log, and who does not say it is named.
 
 use super::world::{ENTRIES, InMemory, TIME_MS, WITNESSED_S, World, outside, signer, unit};
-use crate::audit::{Asked, Fault, VerifiedWitness, witnessed_files};
+use crate::audit::{Asked, Enough, Fault, VerifiedWitness, witnessed_files};
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::cosignature::Cosignature;
 use crate::hash::Hash;
@@ -38,15 +38,56 @@ fn what_witnesses_say_is_told_with_size_and_time() {
 }
 
 #[test]
-fn a_witness_that_is_asked_for_must_have_cosigned_the_exporting_units_log() {
+fn a_witness_that_is_asked_for_must_have_cosigned_as_much_of_the_exporting_units_log_as_is_enough() {
     let files = World::new().export();
-    let asking = |numbers: &[u8]| {
+    let asking = |numbers: &[u8], enough: Enough| {
         let witnesses = numbers.iter().map(|number| outside(*number).key().clone()).collect();
-        files.verify_as(&Asked { witnesses, ..Asked::default() }).faults.kept().to_vec()
+        files.verify_as(&Asked { witnesses, enough, ..Asked::default() }).faults.kept().to_vec()
     };
-    assert_eq!(asking(&[1, 2]), []);
-    let lacking = Fault::Unwitnessed { unit: unit("BE"), witness: outside(3).key().name().clone() };
-    assert_eq!(asking(&[1, 3]), [lacking]);
+    let name = |number| outside(number).key().name().clone();
+    let lacking = Fault::Unwitnessed { unit: unit("BE"), witness: name(3) };
+    // Unless it is said what is enough, all of it is.
+    let little = Fault::WitnessedLittle {
+        unit: unit("BE"),
+        witness: name(1),
+        size: size(100),
+        time_s: WITNESSED_S,
+        has: size(ENTRIES),
+    };
+    assert_eq!(asking(&[2], Enough::default()), []);
+    assert_eq!(asking(&[1, 2, 3], Enough::default()), [little.clone(), lacking.clone()]);
+    for (at, since, met) in [
+        (Some(100), None, true),
+        (Some(101), None, false),
+        (None, Some(WITNESSED_S), true),
+        (None, Some(WITNESSED_S + 1), false),
+        (Some(100), Some(WITNESSED_S), true),
+        (Some(101), Some(WITNESSED_S), false),
+        (Some(100), Some(WITNESSED_S + 1), false),
+    ] {
+        let enough = Enough { size: at.map(size), since_s: since };
+        let expected = if met { vec![] } else { vec![little.clone()] };
+        assert_eq!(asking(&[1], enough), expected, "{enough:?}");
+        assert_eq!(asking(&[3], enough), [lacking.clone()]);
+    }
+}
+
+#[test]
+fn a_word_on_an_empty_log_is_none() {
+    let (world, witness) = (World::new(), outside(5));
+    let (key, _) = world.judge(&unit("BE")).keys(size(1)).unwrap();
+    let checkpoint = Checkpoint { origin: key.name().clone(), size: Size::ZERO, root: Hash::EMPTY_ROOT };
+    let signed = SignedCheckpoint::sign(checkpoint, &signer(&key)).unwrap();
+    let word = Cosignature::sign(&signed.body(), WITNESSED_S, &witness).unwrap();
+    let word = WitnessedCheckpoint::new(signed, witness.key().clone(), word).unwrap();
+    let mut files = world.export();
+    files.0.extend(witnessed_files(&unit("BE"), &[word]));
+    files.sign();
+    assert_eq!(files.verify().faults.kept(), []);
+    let enough = Enough { size: Some(Size::ZERO), since_s: None };
+    let asked = Asked { witnesses: vec![witness.key().clone()], enough, ..Asked::default() };
+    let lacking = Fault::Unwitnessed { unit: unit("BE"), witness: witness.key().name().clone() };
+    assert_eq!(files.verify_as(&asked).faults.kept(), [lacking]);
 }
 
 #[test]
