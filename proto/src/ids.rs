@@ -1,5 +1,6 @@
 //! Names: networks, units, records; and the numbers that count entries.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -56,14 +57,34 @@ impl FromStr for NetworkName {
 }
 
 /// The id of a unit, such as `BE`: `[A-Z0-9]+(-[A-Z0-9]+)*`, 2 to 16 characters.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UnitId(Arc<str>);
+///
+/// It stands in place, so that it is copied and compared at no cost: nearly every map here has it as its key.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct UnitId([u8; UNIT_ID_BYTES_MAX]);
+
+/// How long the id of a unit is at most, in bytes.
+const UNIT_ID_BYTES_MAX: usize = 16;
 
 impl UnitId {
     /// The id.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        // What is behind its end is zero, and it is ASCII.
+        let text = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
+        std::str::from_utf8(text).unwrap_or_default()
+    }
+}
+
+/// As the text is ordered: a shorter one stands before those that go on behind it, since zero is below all characters.
+impl Ord for UnitId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
+    }
+}
+
+impl PartialOrd for UnitId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -72,10 +93,10 @@ impl FromStr for UnitId {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         let part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-        if !(2..=16).contains(&text.len()) || !text.split('-').all(part) {
-            return Err(IdError::Unit(clip(text)));
-        }
-        Ok(Self(text.into()))
+        let mut id = [0; UNIT_ID_BYTES_MAX];
+        let place = id.get_mut(..text.len()).filter(|place| place.len() >= 2 && text.split('-').all(part));
+        place.ok_or_else(|| IdError::Unit(clip(text)))?.copy_from_slice(text.as_bytes());
+        Ok(Self(id))
     }
 }
 
@@ -175,13 +196,13 @@ macro_rules! shown_as_text {
     ($($name:ident),*) => {$(
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(self.as_str())
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(self.as_str())
             }
         }
     )*};
@@ -200,11 +221,20 @@ mod tests {
 
     #[test]
     fn a_unit_id_is_capitals_and_digits_with_single_inner_hyphens() {
-        for good in ["BE", "UK", "DE-BKA", "A1", "EU-IRU-2"] {
+        for good in ["BE", "UK", "DE-BKA", "A1", "EU-IRU-2", "ABCDEFGHIJKLMNOP"] {
             assert_eq!(good.parse::<UnitId>().unwrap().as_str(), good);
         }
         for bad in ["", "B", "be", "-BE", "BE-", "B--E", "XN--ABC", "B E", "ABCDEFGHIJKLMNOPQ", "BÉ", "BE/1"] {
             assert_eq!(bad.parse::<UnitId>(), Err(IdError::Unit(bad.into())));
+        }
+    }
+
+    #[test]
+    fn units_stand_in_the_order_of_their_texts() {
+        let texts = ["A1", "AB", "AB-1", "AB0", "ABC", "B0", "B00"];
+        for (first, second) in texts.iter().flat_map(|first| texts.map(|second| (*first, second))) {
+            let of = |text: &str| text.parse::<UnitId>().unwrap();
+            assert_eq!(of(first).cmp(&of(second)), first.cmp(second), "{first} {second}");
         }
     }
 

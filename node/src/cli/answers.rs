@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use entente_proto::ids::UnitId;
+use entente_proto::limits::SUBMISSIONS_MAX;
 use entente_proto::wire::record::Body;
 use entente_proto::wire::submit_result::Result as Answer;
 use entente_proto::wire::{Accepted, Proposed, RecordRef, Submission, SubmitResult};
+use futures_util::future::{BoxFuture, FutureExt as _, ready};
+use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use prost::Message;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -27,8 +30,8 @@ pub(crate) const CERTIFIED: Duration = Duration::from_secs(60);
 const DURABLE: Duration = Duration::from_secs(30);
 /// How long to try again where the connection was lost in the middle of a call.
 const RETRY: Duration = Duration::from_secs(10);
-/// Statements of one call.
-const STATEMENTS_MAX: usize = 250;
+/// Calls under way at once: the node makes them durable together.
+const CALLS: usize = 5;
 /// Bytes of one call's statements.
 const STATEMENT_BYTES_MAX: usize = 1 << 20;
 
@@ -159,6 +162,7 @@ pub(crate) async fn enter_as(
         batch: Vec::new(),
         bytes: 0,
         uncertified: 0,
+        under_way: FuturesOrdered::new(),
     };
     let mut id = entering.submission;
     for input in inputs {
@@ -175,15 +179,13 @@ pub(crate) async fn enter_as(
                 let (despite_hold, override_guard) = (insists.despite_hold.clone(), insists.override_guard.clone());
                 desk.take(name, Submission { despite_hold, override_guard, ..plain }).await?;
             }
-            Err(fault) => {
-                desk.send().await?;
-                desk.told.refuse(&name, fault.code, &fault.reason)?;
-            }
+            Err(fault) => desk.misread(name, fault).await?,
         }
     }
     desk.end().await
 }
 
+/// Statements on their way: a few calls at once, told of in the order in which they were given.
 struct Desk {
     submitter: Submitter,
     certified_at: Option<Instant>,
@@ -191,12 +193,19 @@ struct Desk {
     batch: Vec<(String, Submission)>,
     bytes: usize,
     uncertified: u64,
+    under_way: FuturesOrdered<BoxFuture<'static, Turned>>,
+}
+
+/// What became of a call, or of an input for which none was made.
+enum Turned {
+    Called { names: Vec<String>, answers: Result<(Vec<Answer>, u64), CliError> },
+    Misread { name: String, fault: Fault },
 }
 
 impl Desk {
     async fn take(&mut self, name: String, submission: Submission) -> Result<(), CliError> {
         let size = submission.encoded_len();
-        if self.batch.len() >= STATEMENTS_MAX || self.bytes.saturating_add(size) > STATEMENT_BYTES_MAX {
+        if self.batch.len() >= SUBMISSIONS_MAX || self.bytes.saturating_add(size) > STATEMENT_BYTES_MAX {
             self.send().await?;
         }
         self.bytes = self.bytes.saturating_add(size);
@@ -204,40 +213,57 @@ impl Desk {
         Ok(())
     }
 
+    /// Has a fault told where its input stands among the others.
+    async fn misread(&mut self, name: String, fault: Fault) -> Result<(), CliError> {
+        self.send().await?;
+        self.under_way.push_back(ready(Turned::Misread { name, fault }).boxed());
+        Ok(())
+    }
+
     async fn send(&mut self) -> Result<(), CliError> {
         self.bytes = 0;
         let (names, submissions): (Vec<_>, Vec<_>) = self.batch.drain(..).unzip();
-        if submissions.is_empty() {
-            return Ok(());
+        if !submissions.is_empty() {
+            let (submitter, certified_at) = (self.submitter.clone(), self.certified_at);
+            let call = async move {
+                Turned::Called { names, answers: enter_call(&submitter, submissions, certified_at).await }
+            };
+            self.under_way.push_back(call.boxed());
         }
-        let mut answers = self.submitter.durable(&submissions).await?;
-        if let Some(until) = self.certified_at {
-            let (at, taken): (Vec<_>, Vec<_>) = answers
-                .iter()
-                .zip(submissions)
-                .enumerate()
-                .filter(|(_, (answer, _))| matches!(answer, Answer::Accepted(accepted) if !accepted.certified))
-                .map(|(at, (_, submission))| (at, submission))
-                .unzip();
-            if !taken.is_empty() {
-                match self.submitter.certified(&taken, until).await? {
-                    Some(certified) => at.into_iter().zip(certified).for_each(|(at, new)| {
-                        if let Some(answer) = answers.get_mut(at) {
-                            *answer = with_notices(new, answer);
-                        }
-                    }),
-                    None => self.uncertified = self.uncertified.saturating_add(taken.len() as u64),
+        while self.under_way.len() >= CALLS {
+            self.tell_next().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for what was sent first, and tells of it. After a call that failed no further one is made; what is under way
+    /// already may have been entered, so that is told too.
+    async fn tell_next(&mut self) -> Result<(), CliError> {
+        let mut failed = None;
+        while let Some(turned) = self.under_way.next().await {
+            match turned {
+                Turned::Misread { name, fault } => self.told.refuse(&name, fault.code, &fault.reason)?,
+                Turned::Called { names, answers: Ok((answers, uncertified)) } => {
+                    self.uncertified = self.uncertified.saturating_add(uncertified);
+                    for (name, answer) in names.iter().zip(&answers) {
+                        self.told.answer(name, answer)?;
+                    }
+                    self.told.out.flush()?;
                 }
+                Turned::Called { answers: Err(error), .. } => failed = failed.or(Some(error)),
+            }
+            if failed.is_none() {
+                return Ok(());
             }
         }
-        for (name, answer) in names.iter().zip(&answers) {
-            self.told.answer(name, answer)?;
-        }
-        self.told.out.flush()
+        failed.map_or(Ok(()), Err)
     }
 
     async fn end(mut self) -> Result<(), CliError> {
         self.send().await?;
+        while !self.under_way.is_empty() {
+            self.tell_next().await?;
+        }
         self.told.end()?;
         if self.uncertified > 0 {
             return Err(CliError::Refused(format!(
@@ -248,6 +274,34 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+/// Makes statements durable, and waits until they are certified if that is asked: an answer for each, and how many are not
+/// certified in time.
+async fn enter_call(
+    submitter: &Submitter,
+    submissions: Vec<Submission>,
+    certified_at: Option<Instant>,
+) -> Result<(Vec<Answer>, u64), CliError> {
+    let mut answers = submitter.durable(&submissions).await?;
+    let Some(until) = certified_at else { return Ok((answers, 0)) };
+    let (at, taken): (Vec<_>, Vec<_>) = answers
+        .iter()
+        .zip(submissions)
+        .enumerate()
+        .filter(|(_, (answer, _))| matches!(answer, Answer::Accepted(accepted) if !accepted.certified))
+        .map(|(at, (_, submission))| (at, submission))
+        .unzip();
+    if taken.is_empty() {
+        return Ok((answers, 0));
+    }
+    let Some(certified) = submitter.certified(&taken, until).await? else { return Ok((answers, taken.len() as u64)) };
+    for (at, new) in at.into_iter().zip(certified) {
+        if let Some(answer) = answers.get_mut(at) {
+            *answer = with_notices(new, answer);
+        }
+    }
+    Ok((answers, 0))
 }
 
 /// The newer answer, with what the officer was to know when the statement was judged: a repeated call does not judge again.

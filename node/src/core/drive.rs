@@ -1,9 +1,10 @@
 //! The engine's thread: takes in what happened, and has done what follows.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,9 +14,10 @@ use entente_proto::entry::Entry;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
 use entente_proto::note::VerifierKey;
-use entente_proto::sync::{Action, Event, Fault, Stage, Standing, VerifiedRun};
+use entente_proto::sync::{Action, Engine, Event, Fault, Stage, Standing, VerifiedRun};
 use entente_proto::wire;
 use prost::Message as _;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Again, Core, Input, Leaves, author, erasure, fork, lock, repair, revoked_in};
 use crate::journal::disk::AbortOnPanic;
@@ -24,8 +26,10 @@ use crate::store::{Append, Batch, Fill, HeadKind, StoreError};
 
 /// How often the engine is told that time goes by.
 const TICK: Duration = Duration::from_millis(20);
-/// How many events are dealt with before streams are woken.
+/// How many events are dealt with together, before streams are woken.
 const EVENTS_MAX: usize = 64;
+/// For how long events are taken in at once: whoever asks for anything waits so long for the engine.
+const TURN_MAX: Duration = Duration::from_millis(2);
 
 /// Runs until [`Input::Stop`].
 pub(super) fn run(core: &Arc<Core>, inbox: &Receiver<Input>) {
@@ -33,20 +37,15 @@ pub(super) fn run(core: &Arc<Core>, inbox: &Receiver<Input>) {
     let mut ticked = Instant::now();
     let mut bad = BTreeSet::new();
     loop {
-        let mut next = match inbox.recv_timeout(TICK) {
+        let first = match inbox.recv_timeout(TICK) {
             Ok(input) => Some(input),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let mut dealt_with = 0;
-        while let Some(input) = next {
-            match input {
-                Input::Event(event, _permit) => handle(core, event),
-                Input::Rewound(unit) => handle(core, fork::rewound(core, unit)),
-                Input::Stop => return,
-            }
-            dealt_with += 1;
-            next = if dealt_with < EVENTS_MAX { inbox.try_recv().ok() } else { None };
+        if let Some(first) = first
+            && deal_with(core, inbox, first).is_break()
+        {
+            return;
         }
         if ticked.elapsed() >= TICK {
             ticked = Instant::now();
@@ -67,26 +66,82 @@ pub(super) fn run(core: &Arc<Core>, inbox: &Receiver<Input>) {
     }
 }
 
+/// Deals with what waits, all together: what follows from it is the same work for one event as for many.
+fn deal_with(core: &Arc<Core>, inbox: &Receiver<Input>, first: Input) -> ControlFlow<()> {
+    let mut turn = Turn::begin(core);
+    let (began, mut next, mut dealt_with) = (Instant::now(), Some(first), 0);
+    while let Some(input) = next {
+        match input {
+            Input::Event(event, permit) => turn.take_in(event, permit),
+            Input::Rewound(unit) => {
+                // The store is read for it, by which nobody else should be kept from the engine.
+                turn.end();
+                handle(core, fork::rewound(core, unit));
+                turn = Turn::begin(core);
+            }
+            Input::Stop => {
+                turn.end();
+                return ControlFlow::Break(());
+            }
+        }
+        dealt_with += 1;
+        let goes_on = dealt_with < EVENTS_MAX && began.elapsed() < TURN_MAX;
+        next = if goes_on { inbox.try_recv().ok() } else { None };
+    }
+    turn.end();
+    ControlFlow::Continue(())
+}
+
 fn handle(core: &Arc<Core>, event: Event) {
-    if let Event::Damaged { reason } = &event {
-        core.begin_again(Again::Rebuild(reason.clone()));
+    let mut turn = Turn::begin(core);
+    turn.take_in(event, None);
+    turn.end();
+}
+
+/// Events that are taken in one after the other, with nothing between.
+struct Turn<'a> {
+    core: &'a Arc<Core>,
+    engine: MutexGuard<'a, Engine>,
+    now_ms: u64,
+    /// Logs of which more is stored.
+    held: BTreeSet<UnitId>,
+    /// Given back at the end.
+    permits: Vec<OwnedSemaphorePermit>,
+}
+
+impl<'a> Turn<'a> {
+    fn begin(core: &'a Arc<Core>) -> Self {
+        let now_ms = core.clock.now_ms();
+        Self { core, engine: core.engine(), now_ms, held: BTreeSet::new(), permits: Vec::new() }
     }
-    let now = core.clock.now_ms();
-    let held = match &event {
-        Event::Stored { unit, .. } | Event::Filled { unit, .. } | Event::Rewound { unit, .. } => Some(unit.clone()),
-        Event::OwnAppended { .. } => Some(core.unit.clone()),
-        _ => None,
-    };
-    let mut engine = core.engine();
-    let actions = engine.handle(now, event, &Leaves(&*core.store));
-    let complete = held.and_then(|unit| Some((engine.log(&unit)?.complete, unit)));
-    drop(engine);
-    for action in actions {
-        act(core, action);
+
+    fn take_in(&mut self, event: Event, permit: Option<OwnedSemaphorePermit>) {
+        match &event {
+            Event::Damaged { reason } => self.core.begin_again(Again::Rebuild(reason.clone())),
+            Event::Stored { unit, .. } | Event::Filled { unit, .. } | Event::Rewound { unit, .. } => {
+                self.held.insert(unit.clone());
+            }
+            Event::OwnAppended { .. } => {
+                self.held.insert(self.core.unit.clone());
+            }
+            _ => {}
+        }
+        self.permits.extend(permit);
+        self.engine.take_in(self.now_ms, event, &Leaves(&*self.core.store));
     }
-    // Behind what is certified: the list would note it as pending otherwise.
-    if let Some((complete, unit)) = complete {
-        core.list.held(unit, complete.get());
+
+    fn end(mut self) {
+        let actions = self.engine.conclude(self.now_ms, &Leaves(&*self.core.store));
+        let complete = |unit: &UnitId| Some((unit.clone(), self.engine.log(unit)?.complete));
+        let held: Vec<_> = self.held.iter().filter_map(complete).collect();
+        drop(self.engine);
+        for action in actions {
+            act(self.core, action);
+        }
+        // Behind what is certified: the list would note it as pending otherwise.
+        for (unit, complete) in held {
+            self.core.list.held(unit, complete.get());
+        }
     }
 }
 

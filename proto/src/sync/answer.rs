@@ -36,6 +36,15 @@ pub struct LogView {
     pub cosigned_both: BTreeSet<UnitId>,
 }
 
+impl LogView {
+    /// The newest checkpoint known that covers an entry: the certified one, if that does.
+    #[must_use]
+    pub fn covering(&self, index: u64) -> Option<&CosignedCheckpoint> {
+        let covers = |head: &&CosignedCheckpoint| head.checkpoint().size.get() > index;
+        self.certified.as_ref().filter(covers).or_else(|| self.newest.as_ref().filter(covers))
+    }
+}
+
 /// One partner.
 #[derive(Debug, Clone)]
 pub struct PeerView {

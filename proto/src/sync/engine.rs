@@ -48,6 +48,8 @@ pub struct Engine {
     pub(super) admitted: Option<(u32, u32)>,
     pub(super) logs: BTreeMap<UnitId, Log>,
     pub(super) own: Own,
+    /// The standing of which the node was told last.
+    standing_told: Standing,
     pub(super) recovery: Recovery,
     pub(super) sessions: BTreeMap<StreamId, Session>,
     pub(super) pulls: BTreeMap<UnitId, Pull>,
@@ -98,6 +100,7 @@ impl Engine {
         let promised = owed.as_ref().and_then(|owed| owed.signed).map_or(Size::ZERO, |(size, _)| size);
         let bound = logs.get(&setup.unit).and_then(|log| log.bound).map_or(Size::ZERO, |bound| bound.size);
         let mut engine = Self {
+            standing_told: waiting.clone(),
             own: Own::new(waiting, signed.max(promised).max(bound), owed),
             recovery: Recovery::default(),
             received: setup.charters.clone(),
@@ -118,13 +121,20 @@ impl Engine {
         if let Some(reason) = lost {
             engine.begin_recovery(reason);
             (engine.own.owed, engine.own.rekeyed) = (None, rekeyed);
+            engine.standing_told = engine.own.standing.clone();
         }
         Ok(engine)
     }
 
     /// Takes in what happened at `now_ms` and gives what is to be done.
     pub fn handle(&mut self, now_ms: u64, event: Event, leaves: &impl LeafHashes) -> Vec<Action> {
-        let standing = self.own.standing.clone();
+        self.take_in(now_ms, event, leaves);
+        self.conclude(now_ms, leaves)
+    }
+
+    /// Takes in what happened at `now_ms`. What follows from it, and from all else that was taken in since,
+    /// [`conclude`](Self::conclude) tells, which walks over all logs and all partners: where much happens at once, once for all.
+    pub fn take_in(&mut self, now_ms: u64, event: Event, leaves: &impl LeafHashes) {
         match event {
             Event::Opened { stream, peer, dialled } => {
                 self.sessions.insert(stream, Session::new(stream, peer, dialled, now_ms));
@@ -171,6 +181,10 @@ impl Engine {
             Event::Damaged { reason } => self.halt(reason),
             Event::Tick => {}
         }
+    }
+
+    /// What is to be done after all that was taken in.
+    pub fn conclude(&mut self, now_ms: u64, leaves: &impl LeafHashes) -> Vec<Action> {
         self.settle_forks(now_ms, leaves);
         self.schedule(now_ms);
         self.ask_for_repairs(now_ms);
@@ -182,7 +196,8 @@ impl Engine {
         self.settle(now_ms, leaves);
         self.admit_anew();
         self.adopt_if_due(now_ms);
-        if standing != self.own.standing {
+        if self.standing_told != self.own.standing {
+            self.standing_told = self.own.standing.clone();
             self.actions.push(Action::StandingChanged);
         }
         std::mem::take(&mut self.actions)

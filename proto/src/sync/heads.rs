@@ -1,5 +1,7 @@
 //! Greetings and heads: who is there, and who holds what.
 
+use std::collections::BTreeSet;
+
 use super::clock;
 use super::engine::Engine;
 use super::event::{LeafHashes, StreamId};
@@ -117,7 +119,9 @@ impl Engine {
                 known.certified = known.certified.max(size);
             }
         }
-        let own_digest = self.heads_digest();
+        // Only a frame without heads is about the digest, and that costs a walk over all logs.
+        let digest = frame.digest.filter(|_| frame.heads.is_empty() && !frame.full);
+        let differs = digest.is_some_and(|digest| digest != self.heads_digest());
         let Some(session) = self.sessions.get_mut(&stream) else { return Ok(()) };
         if frame.list.is_some() {
             session.list = frame.list;
@@ -130,7 +134,7 @@ impl Engine {
             {
                 self.answered(&peer, rebuilding, recovering);
             }
-        } else if frame.heads.is_empty() && frame.digest.is_some_and(|digest| digest != own_digest) {
+        } else if differs {
             session.full_due.get_or_insert(None);
         }
         Ok(())
@@ -182,7 +186,8 @@ impl Engine {
             known.newest = known.newest.max(size);
         }
         // What it told of it knows, and it may know more.
-        let told = cosigners.iter().filter(|cosigner| mentions(note, cosigner));
+        let mentioned = mentioned(note);
+        let told = cosigners.iter().filter(|cosigner| mentioned.contains(cosigner.as_str()));
         known.knows((size, root), told);
         if *unit == self.setup.unit && (size > self.own.signed || forked) {
             let words = format!(
@@ -193,7 +198,7 @@ impl Engine {
             self.recover(words, None, leaves);
         }
         // Learnt of anew after a restart: the own cosignature may be what it lacks.
-        let own_word = cosigners.contains(&self.setup.unit) && !mentions(note, &self.setup.unit);
+        let own_word = cosigners.contains(&self.setup.unit) && !mentioned.contains(self.setup.unit.as_str());
         if new && own_word {
             self.soil_all(unit, now_ms);
         } else if new {
@@ -294,7 +299,7 @@ impl Engine {
                 session.dirty.remove(&unit);
             }
             let Some(log) = self.logs.get(&unit) else { continue };
-            let known = session.heads.get(&unit).cloned().unwrap_or_default();
+            let known = session.head(&unit);
             let news = log.certified_size() > known.certified
                 || log.bridge_size() > known.bridge
                 || log.newest_held().is_some_and(|newest| known.lacks(at(newest), newest.cosigners()));
@@ -402,8 +407,11 @@ pub(super) fn size_of(note: &[u8]) -> Option<Size> {
     Size::new(std::str::from_utf8(line).ok()?.parse().ok()?).ok()
 }
 
-/// Whether a note carries a line of this unit's mirror key.
-fn mentions(note: &[u8], unit: &UnitId) -> bool {
-    let name = format!("/{unit}/mirror ");
-    note.windows(name.len()).any(|window| window == name.as_bytes())
+/// Of which units a note carries a line of a mirror key: a note of thirty units is long, so it is walked through once.
+fn mentioned(note: &[u8]) -> BTreeSet<&str> {
+    fn signer(line: &[u8]) -> Option<&str> {
+        let name = std::str::from_utf8(line).ok()?.strip_prefix("\u{2014} ")?.split(' ').next()?;
+        name.strip_suffix("/mirror")?.rsplit('/').next()
+    }
+    note.split(|byte| *byte == b'\n').filter_map(signer).collect()
 }

@@ -253,6 +253,12 @@ impl Log {
         Some(())
     }
 
+    /// Whether anything is known of that was not taken yet: nothing needs to be asked of anybody otherwise.
+    pub(super) fn may_lack(&self) -> bool {
+        let newest = self.known.last_key_value().map_or(Size::ZERO, |(size, _)| *size);
+        newest > self.replica.taken() || self.eras.pending_base().is_some()
+    }
+
     /// The checkpoint of at most this size under which to fetch what comes after `from`: the newest, or where much is
     /// lacking of it the newest with its quorum, since what is fetched under that is certified as it comes. Of a log that
     /// forked nothing else is fetched, and up to a base nothing but what stands under that.

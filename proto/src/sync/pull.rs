@@ -121,7 +121,7 @@ impl Engine {
 
     /// The partner with the most of a log, the author first, and the checkpoint to take it under.
     fn source(&self, unit: &UnitId, now_ms: u64) -> Option<(StreamId, Size, Hash)> {
-        let log = self.logs.get(unit).filter(|log| !log.rewinding)?;
+        let log = self.logs.get(unit).filter(|log| !log.rewinding && log.may_lack())?;
         let usable = |session: &&Session| {
             session.active && session.answered && session.distrusted.get(unit).is_none_or(|until| *until <= now_ms)
         };

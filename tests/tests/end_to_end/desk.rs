@@ -1,5 +1,6 @@
 //! What stands between an officer and the log, and the life of a target behind it.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use entente_tests::network::{Network, Node};
@@ -138,6 +139,30 @@ fn what_a_guard_list_names_goes_in_only_with_a_second_officer() {
     assert!(warned.contains("wiki.json") && warned.contains("stays in force"), "{warned}");
     fs::remove_file(guard.join("wiki.json")).unwrap();
     let _ = refer(be, "de.wiki.example", &[]).ended(0);
+}
+
+#[test]
+fn many_lines_are_answered_in_their_order_though_several_calls_are_under_way() {
+    let network = Network::running(PROGRAM, &["BE", "FR"]);
+    let be = network.node("BE");
+    let answers = |args: &[&str], lines: &[String]| {
+        let said = be.call_with(args, lines.join("\n").as_bytes()).ended(1).documents();
+        let inputs: Vec<&str> = said.iter().map(|said| said["input"].as_str().unwrap()).collect();
+        assert_eq!(inputs, (1..=lines.len()).map(|n| format!("line {n}")).collect::<Vec<_>>());
+        said
+    };
+    // The node refuses the one, the program itself the other.
+    let amiss = |n: usize, bad: &str, good: String| if n % 1_100 == 1_099 { bad.to_owned() } else { good };
+    let targets: Vec<String> = (0..3_300).map(|n| amiss(n, "no target", format!("bad-{n}.example"))).collect();
+    let said = answers(&["refer", "--from", "-", "--category", "incites"], &targets);
+    let ids: Vec<String> = said.iter().filter_map(|said| Some(said["id"].as_str()?.to_owned())).collect();
+    let different: BTreeSet<&String> = ids.iter().collect();
+    assert!(ids.len() == 3_297 && different.len() == 3_297, "{}", different.len());
+    assert!((0..3_300).all(|n| said[n]["refused"].is_null() == (n % 1_100 != 1_099)));
+    assert_eq!(said[1_500]["target"], "domain:bad-1500.example");
+    let ids: Vec<String> = ids.into_iter().enumerate().map(|(n, id)| amiss(n, "no id", id)).collect();
+    let said = answers(&["withdraw", "--from", "-", "--reason", "by mistake"], &ids);
+    assert!((0..3_297).all(|n| said[n]["refused"].is_null() == (n % 1_100 != 1_099)));
 }
 
 #[test]

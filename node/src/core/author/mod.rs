@@ -191,11 +191,13 @@ impl Author {
         if self.next == 0 || !self.outbox.is_empty() {
             self.drain(group);
         }
-        let answers = submit.drafts.into_iter().map(|draft| self.enter(draft, group)).collect();
+        // Once for all: each look takes its turn with the engine.
+        let runs = self.runs();
+        let answers = submit.drafts.into_iter().map(|draft| self.enter(draft, runs, group)).collect();
         group.replies.push((submit.reply, answers));
     }
 
-    fn enter(&mut self, mut draft: Draft, group: &mut Group) -> Answer {
+    fn enter(&mut self, mut draft: Draft, runs: Option<()>, group: &mut Group) -> Answer {
         if let Some(answer) = self.repeated(&draft) {
             return answer;
         }
@@ -213,7 +215,7 @@ impl Author {
         if let Some(second) = draft.second.take() {
             return self.propose(draft, second, group);
         }
-        if self.runs().is_none() || !self.outbox.is_empty() {
+        if runs.is_none() || !self.outbox.is_empty() {
             return self.wait(draft, group);
         }
         let (target, kind) = (draft.unless_referred, draft.kind);

@@ -73,7 +73,8 @@ impl Author {
             second: None,
             unjudged: false,
         };
-        self.enter(draft, group)
+        let runs = self.runs();
+        self.enter(draft, runs, group)
     }
 
     /// Lets a statement wait for a second officer.

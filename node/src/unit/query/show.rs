@@ -10,7 +10,6 @@ use entente_proto::wire;
 use entente_proto::wire::record::Body;
 use tonic::Status as Answer;
 
-use super::super::submit::covering;
 use super::super::withheld::{Withheld, erasure};
 use super::super::words::{record_ref, unreadable};
 use super::family::family;
@@ -124,7 +123,9 @@ pub(in crate::unit) fn shown(core: &Core, state: &State, id: &RecordId) -> Resul
         Standing::NotThere if state.pending.withdrawn(&id.unit, id.index) => "taken back, not yet certified".to_owned(),
         Standing::NotThere => String::new(),
     };
-    let cosigned_by = covering(core, id).map(|head| head.cosignatures().keys().map(ToString::to_string).collect());
+    let log = core.log(&id.unit);
+    let covering = log.as_ref().and_then(|log| log.covering(id.index));
+    let cosigned_by = covering.map(|head| head.cosignatures().keys().map(ToString::to_string).collect());
     Ok(Some(wire::ShownRecord {
         id: Some(record_ref(id)),
         time_ms: entry.header().time_ms,

@@ -15,11 +15,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use entente_proto::checkpoint::CosignedCheckpoint;
 use entente_proto::hash::Hash;
 use entente_proto::ids::RecordId;
 use entente_proto::record::{self, Target};
+use entente_proto::sync::LogView;
 use entente_proto::wire;
+use entente_proto::wire::operation_step::Step;
 use entente_proto::wire::record::Body;
 use entente_proto::wire::submit_result::Result as Outcome;
 use tonic::Status;
@@ -154,13 +155,12 @@ async fn repeated_are_stored(core: &Core, submissions: &[wire::Submission]) {
     let _ = tokio::time::timeout(STORED_WAIT, stored).await;
 }
 
-/// A step of an operation is judged by what the unit said a moment ago too, which the list learns a moment later.
+/// A step of an operation is judged by what the unit said a moment ago too, which the list learns a moment later. A report is
+/// not: what it is judged by is certified.
 async fn own_steps_are_read(core: &Core, submissions: &[wire::Submission]) {
-    let is_step = |one: &wire::Submission| {
-        matches!(
-            one.record.as_ref().and_then(|record| record.body.as_ref()),
-            Some(wire::record::Body::OperationStep(_))
-        )
+    let is_step = |one: &wire::Submission| match one.record.as_ref().and_then(|record| record.body.as_ref()) {
+        Some(Body::OperationStep(said)) => !matches!(said.step, Some(Step::Executed(_))),
+        _ => false,
     };
     if !submissions.iter().any(is_step) {
         return;
@@ -262,21 +262,23 @@ async fn certified(core: &Core, answers: &[Answer], wait: wire::Wait) {
 /// An answer for each: refusals where they were made, and what the log's author said of the others.
 fn pair(core: &Core, prepared: Vec<Result<Prepared, Refusal>>, answers: Vec<Answer>) -> Vec<wire::SubmitResult> {
     let mut answers = answers.into_iter();
+    // One look for all, which takes its turn with the engine.
+    let own = core.log(&core.unit);
     let answered = prepared.into_iter().map(|prepared| match prepared {
         Err(refused) => Outcome::Refused(wire::Refused { code: refused.code.into(), message: refused.message }),
         Ok(prepared) => match answers.next() {
-            Some(answer) => outcome(core, prepared, answer),
+            Some(answer) => outcome(core, own.as_ref(), prepared, answer),
             None => Outcome::Refused(wire::Refused { code: "stopping".into(), message: "the node is stopping".into() }),
         },
     });
     answered.map(|result| wire::SubmitResult { result: Some(result) }).collect()
 }
 
-fn outcome(core: &Core, prepared: Prepared, answer: Answer) -> Outcome {
+fn outcome(core: &Core, own: Option<&LogView>, prepared: Prepared, answer: Answer) -> Outcome {
     let target = prepared.target.as_ref().map(ToString::to_string).unwrap_or_default();
     let id = |index| RecordId { unit: core.unit.clone(), index };
     let accepted = |id: Option<RecordId>| {
-        let covering = id.as_ref().and_then(|id| covering(core, id));
+        let covering = id.as_ref().and_then(|id| own?.covering(id.index));
         let certified = id.as_ref().is_some_and(|id| *core.certified().borrow() > id.index);
         Outcome::Accepted(wire::Accepted {
             submission: prepared.draft.submission.to_vec(),
@@ -306,13 +308,6 @@ fn outcome(core: &Core, prepared: Prepared, answer: Answer) -> Outcome {
         }),
         Answer::Refused(message) => Outcome::Refused(wire::Refused { code: "not-possible".into(), message }),
     }
-}
-
-/// The newest checkpoint known that covers a record.
-pub(super) fn covering(core: &Core, id: &RecordId) -> Option<CosignedCheckpoint> {
-    let log = core.log(&id.unit)?;
-    let covers = |head: &CosignedCheckpoint| head.checkpoint().size.get() > id.index;
-    log.certified.filter(covers).or_else(|| log.newest.filter(covers))
 }
 
 /// What waits, for whoever asks.

@@ -124,6 +124,8 @@ pub(super) struct World {
     ends: BTreeMap<(usize, StreamId), (usize, StreamId)>,
     next_stream: StreamId,
     seed: u64,
+    /// How many events a node takes in at the most before it concludes what follows from them; a tick is always the last.
+    pub(super) together: usize,
     /// A node that signs without asking anybody.
     pub(super) reckless: Option<usize>,
     /// What a node sends to everybody in the place of its heads.
@@ -282,6 +284,7 @@ impl World {
             ends: BTreeMap::new(),
             next_stream: 1,
             seed: seed.wrapping_mul(2).wrapping_add(1),
+            together: 1,
             reckless: None,
             inject: None,
             meddle: None,
@@ -462,12 +465,17 @@ impl World {
 
     pub(super) fn event(&mut self, at: usize, event: Event) {
         let now = self.now_ms;
+        let concludes = self.together == 1 || matches!(event, Event::Tick) || self.random(self.together) == 0;
         let node = &mut self.nodes[at];
         let Some(engine) = &mut node.engine else { return };
         if node.dishonest {
             engine.be_dishonest();
         }
-        let actions = engine.handle(now, event, &node.disk);
+        engine.take_in(now, event, &node.disk);
+        if !concludes {
+            return;
+        }
+        let actions = engine.conclude(now, &node.disk);
         for action in actions {
             match action {
                 Action::Close { stream, fault } => {

@@ -313,9 +313,11 @@ impl At<'_> {
     fn executed(&self, board: &Board, executed: &OperationExecuted) -> Result<Found, Refusal> {
         let on = self.named(executed.target.as_ref(), "a report names the referral on which the unit acted")?;
         let unit = board.units.iter().find(|unit| unit.unit == self.core.unit.as_str());
-        let key = |target: &BoardTarget| target.referral.as_ref().map(|id| (id.unit.clone(), id.index));
-        let place = Some((on.unit.to_string(), on.index));
-        let target = board.targets.binary_search_by(|target| key(target).cmp(&place)).ok();
+        let place = |target: &BoardTarget| {
+            let id = target.referral.as_ref();
+            id.map(|id| (id.unit.as_str(), id.index)).cmp(&Some((on.unit.as_str(), on.index)))
+        };
+        let target = board.targets.binary_search_by(place).ok();
         let target = target.and_then(|at| board.targets.get(at));
         let closed = board.phase() == entente_proto::wire::Phase::Closed;
         let fault = match unit.map(|unit| unit.part()) {
