@@ -68,7 +68,7 @@ fn a_witness_that_is_asked_for_must_have_cosigned_as_much_of_the_exporting_units
         let enough = Enough { size: at.map(size), since_s: since };
         let expected = if met { vec![] } else { vec![little.clone()] };
         assert_eq!(asking(&[1], enough), expected, "{enough:?}");
-        assert_eq!(asking(&[3], enough), [lacking.clone()]);
+        assert_eq!(asking(&[3], enough), std::slice::from_ref(&lacking));
     }
 }
 
