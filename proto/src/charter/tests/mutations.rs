@@ -64,17 +64,99 @@ fn signers<'a>(note: &'a str, lines: &[usize]) -> Vec<&'a str> {
     lines.iter().filter_map(of).collect()
 }
 
-/// Whether these words name what was altered. In a text, which is signed as a whole, that is the rule which it breaks, or the
-/// first signature that does not hold over it; in the signatures the key, or the line or one behind it.
-fn names(words: &str, note: &str, lines: &[usize]) -> bool {
+/// The key of the TOML line that stands there, or that the line goes on with.
+fn key_of(text: &str, line: usize) -> Option<&str> {
+    let lines: Vec<&str> = text.split_inclusive('\n').take(line + 1).collect();
+    lines.iter().rev().find_map(|line| Some(line.split_once(" = ")?.0.trim()))
+}
+
+/// Whether a fault is one that an alteration of these lines, from 0, makes, and says where. In a text, which is signed as a whole,
+/// that is the rule which the line breaks, or a signature that does not hold over it; in the signatures the key, or the line or
+/// one behind it.
+fn is_meant(fault: &CharterError, note: &str, altered: &[u8], lines: &[usize]) -> bool {
+    let altered = String::from_utf8_lossy(altered);
     let near: Vec<usize> = lines.iter().flat_map(|line| [*line, line + 1]).collect();
-    let signers = signers(note, &near);
-    let rules = ["signature", "signed", "line ", "line feed", "TOML", "UTF-8", "unit", "key", "version", "`"];
-    // Where the empty line before them is gone, they are read as lines of the text.
-    let form = ["UTF-8", "U+", "of the signatures", "line feed", "last line", "signature line by", "TOML: line"];
-    let in_text = lines.iter().any(|line| self::signers(note, &[*line]).is_empty());
-    let in_signatures = !signers.is_empty() && signers.iter().chain(&form).any(|place| words.contains(place));
-    in_signatures || in_text && rules.iter().any(|place| words.contains(place))
+    let end = note.split_inclusive('\n').collect::<Vec<_>>().iter().rposition(|line| *line == "\n").unwrap();
+    let in_text = lines.iter().any(|line| *line <= end);
+    let in_signatures = near.iter().any(|line| *line > end);
+    let all: Vec<usize> = (end + 1..note.lines().count()).collect();
+    let signed = |key: &KeyName, lines: &[usize]| signers(note, lines).contains(&key.as_str());
+    // Behind the end of a text that is cut there is no line.
+    let says_line =
+        |line: usize| near.contains(&line) || near.contains(&line.saturating_sub(1)) || line > altered.lines().count();
+    let of_key =
+        |key: &str| near.iter().any(|line| [key_of(note, *line), key_of(&altered, *line)].contains(&Some(key)));
+    let has = |text: &str, part: &str| {
+        lines.iter().any(|line| text.lines().nth(*line).is_some_and(|line| line.contains(part)))
+    };
+    let of_table = has(note, "[[unit]]") || has(&altered, "[[unit]]");
+    // Of a table, or of a text of several lines, a later line is the first that cannot stand there.
+    let opens = of_table || has(note, "\"\"\"");
+    match fault {
+        CharterError::BadSignature { key, .. } => signed(key, if in_text { &all } else { &near }),
+        CharterError::Unsigned(missing) => missing.iter().any(|key| signed(key, &near)),
+        CharterError::Stray(key) => signers(&altered, &near).contains(&key.as_str()),
+        CharterError::Order => in_signatures,
+        CharterError::Note(NoteError::Duplicate(key)) => signed(key, &near),
+        CharterError::Note(NoteError::Line(line) | NoteError::Name(line, _)) => {
+            in_signatures && (says_line(end + line) || in_text)
+        }
+        CharterError::Note(NoteError::SignatureLength { key, .. }) => signed(key, &near),
+        CharterError::NotUtf8 => std::str::from_utf8(altered.as_bytes()).is_ok() && altered.contains('\u{fffd}'),
+        CharterError::Character { line, .. } | CharterError::Ambiguous { line, .. } => says_line(line - 1),
+        CharterError::NoFinalLineFeed => !altered.ends_with('\n') || in_text,
+        CharterError::Toml(words) => {
+            let line = words
+                .split_once("line ")
+                .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<usize>().ok());
+            // Where the empty line before them is gone, signatures are read as lines of the text.
+            let later = |line: usize| opens && lines.iter().any(|at| line > *at);
+            let again = |line| words.contains("duplicate key") && key_of(&altered, line).is_some_and(of_key);
+            line.is_some_and(|line| says_line(line - 1) || later(line) || again(line - 1) || (in_text && line > end))
+        }
+        CharterError::NoUnits => !altered.contains("[[unit]]"),
+        // A key's name has that of the network and of the unit in it.
+        CharterError::Key { fault: Fault::KeyName { .. }, .. } if of_key("network") || of_key("id") => true,
+        CharterError::Key { key, .. } => of_key(key) || of_table || has(&altered, &format!("[[{key}]]")),
+        CharterError::NotFirst(_) => of_key("version"),
+        CharterError::UnitTwice(_) => of_key("id"),
+        CharterError::KeyTwice { .. } => ["charter_key", "log_key", "mirror_key"].iter().any(|key| of_key(key)),
+        CharterError::CaTwice { .. } => of_key("ca"),
+        CharterError::Succession { fault, .. } => match fault {
+            SuccessionFault::Version(_) => of_key("version"),
+            SuccessionFault::Previous { .. } => of_key("previous"),
+            SuccessionFault::Continues { .. } => of_key("continues"),
+            SuccessionFault::Fold { .. } => of_key("fold"),
+            SuccessionFault::Unsigned(missing) => missing.iter().any(|key| signed(key, &near)),
+            SuccessionFault::Votes { open, .. } => open
+                .iter()
+                .any(|unit| signers(note, &near).iter().any(|key| key.ends_with(&format!("/{unit}/charter")))),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+#[test]
+fn a_fault_of_another_place_is_not_taken_for_the_one_that_is_meant() {
+    let notes = versions().notes;
+    let note = std::str::from_utf8(&notes[0]).unwrap();
+    let line_of = |begin: &str| note.lines().position(|line| line.starts_with(begin)).unwrap();
+    let (fold, first) = (line_of("fold = "), line_of("\u{2014} "));
+    let key = |line: usize| -> KeyName { signers(note, &[line])[0].parse().unwrap() };
+    let meant = |fault: &CharterError, line: usize| is_meant(fault, note, note.as_bytes(), &[line]);
+    let bad = |line: usize| CharterError::BadSignature { key: key(line), reason: NoteError::BadSignature(key(line)) };
+    let of_key = |key: &str| CharterError::Key { place: Place::Top, key: key.into(), fault: Fault::Unknown };
+    // In the text any signature does not hold over it; in the signatures only the one that was altered.
+    assert!(meant(&bad(first + 5), fold) && meant(&bad(first), first) && !meant(&bad(first + 5), first));
+    assert!(meant(&of_key("fold"), fold) && !meant(&of_key("addresses"), fold) && !meant(&of_key("fold"), first + 3));
+    assert!(
+        meant(&CharterError::Unsigned(vec![key(first)]), first)
+            && !meant(&CharterError::Unsigned(vec![key(first)]), fold)
+    );
+    assert!(!meant(&CharterError::Order, fold) && !meant(&CharterError::NotFirst(2), fold));
+    assert!(!meant(&CharterError::Toml("line 1: key with no value".into()), fold + 4));
+    assert!(!meant(&CharterError::NoUnits, fold) && !meant(&CharterError::NotUtf8, fold));
 }
 
 #[test]
@@ -88,8 +170,8 @@ fn one_flipped_bit_in_any_version_is_refused_and_named() {
         let (line, how) = flip(&mut bytes, chance);
         match versions.read(which, &bytes) {
             Err(fault) => {
-                let (words, note) = (fault.to_string(), std::str::from_utf8(note).unwrap());
-                assert!(names(&words, note, &[line]), "seed {seed}, note {which}: {how}: {words}");
+                let note = std::str::from_utf8(note).unwrap();
+                assert!(is_meant(&fault, note, &bytes, &[line]), "seed {seed}, note {which}: {how}: {fault}");
             }
             Ok(_) => panic!("seed {seed}, note {which}: {how} is not refused"),
         }
@@ -120,8 +202,7 @@ fn deleted_doubled_swapped_or_cut_lines_are_refused_and_named_but_for_whole_vote
         let note = std::str::from_utf8(&versions.notes[which]).unwrap();
         match versions.read(which, &bytes) {
             Err(fault) => {
-                let words = fault.to_string();
-                assert!(names(&words, note, &lines), "seed {seed}, note {which}: {how}: {words}");
+                assert!(is_meant(&fault, note, &bytes, &lines), "seed {seed}, note {which}: {how}: {fault}");
             }
             Ok(read) => {
                 // The text is what it was, and enough have signed: that somebody else did, too, no signature says.

@@ -18,31 +18,71 @@ fn receipts() -> Vec<UnverifiedReceipt> {
     ]
 }
 
-/// Whether the words of a refusal name what stands in these lines, from 0, or in those behind them.
-fn names(words: &str, text: &str, lines: &[usize]) -> bool {
+/// Whether a fault is one that an alteration of these lines, from 0, makes, and says where: of what stands in one of them, or in
+/// the one behind it.
+fn is_meant(fault: &ReceiptError, text: &str, altered: &[u8], lines: &[usize]) -> bool {
+    let altered = String::from_utf8_lossy(altered);
     let all: Vec<&str> = text.split_inclusive('\n').collect();
     let empty = all.iter().position(|line| *line == "\n").unwrap();
-    let place = |line: usize| -> Vec<&str> {
-        match line {
-            0 => vec!["first line"],
-            1 => vec!["`extra`", "the record in it"],
-            2 => vec!["third line", "the record in it does not stand at index"],
-            line if line <= empty => {
-                vec!["line ", "the record in it does not stand at index", "no empty line", "hashes"]
-            }
-            // The checkpoint's three lines and the empty one: the author's signature holds over no others.
-            line if line <= empty + 4 => vec!["checkpoint", "log", "signature", "origin", "size", "root", "note"],
-            line => {
-                let key = all.get(line).and_then(|line| line.strip_prefix("\u{2014} ")?.split(' ').next());
-                let form = ["of the signatures", "by the key", "one order", "last line"];
-                key.into_iter().chain(form).collect()
-            }
-        }
+    let near: Vec<usize> = lines.iter().flat_map(|line| [*line, line + 1]).collect();
+    let is_near = |places: std::ops::RangeInclusive<usize>| near.iter().any(|line| places.contains(line));
+    let key_in = |text: &str, key: &KeyName| {
+        let of =
+            |line: &str| line.strip_prefix("\u{2014} ").and_then(|line| line.split(' ').next()) == Some(key.as_str());
+        near.iter().any(|line| text.split_inclusive('\n').nth(*line).is_some_and(of))
     };
-    // What a flipped bit can make of any byte.
-    let form = ["UTF-8", "carriage return", "control character"];
-    let near = lines.iter().flat_map(|line| [*line, line + 1]).flat_map(place);
-    near.chain(form).any(|place| words.contains(place))
+    let author = || all[empty + 5].split(' ').nth(1).unwrap();
+    // The record is found by its index, the hashes of the proof, and the size and root of the checkpoint.
+    let proof = 1..=empty;
+    let body = empty..=empty + 4;
+    let signatures = empty + 5..=all.len();
+    match fault {
+        ReceiptError::NotUtf8(at) => {
+            is_near(altered[..*at].matches('\n').count()..=altered[..*at].matches('\n').count())
+        }
+        ReceiptError::CarriageReturn => altered.contains('\r'),
+        ReceiptError::Format => is_near(0..=0),
+        ReceiptError::NoExtra | ReceiptError::ExtraBase64 | ReceiptError::ExtraLength(_) => is_near(1..=1),
+        ReceiptError::Entry(_) | ReceiptError::SetAside(_) => is_near(1..=1),
+        ReceiptError::Index => is_near(2..=2),
+        ReceiptError::Hash(line) => is_near(*line - 1..=*line - 1),
+        ReceiptError::TooManyHashes | ReceiptError::NoCheckpoint => is_near(proof),
+        ReceiptError::NotInLog { .. } => is_near(proof),
+        ReceiptError::UnknownLog(_) => is_near(body),
+        ReceiptError::UnknownSigner(key) => key_in(&altered, key),
+        ReceiptError::SignatureOrder => is_near(signatures),
+        ReceiptError::Checkpoint(CheckpointError::Note(fault)) => match fault {
+            NoteError::BadSignature(key) => key_in(text, key) || key.as_str() == author() && is_near(body),
+            NoteError::Unsigned(key) | NoteError::Duplicate(key) | NoteError::SignatureLength { key, .. } => {
+                key_in(text, key)
+            }
+            NoteError::Line(line) | NoteError::Name(line, _) => is_near(empty + 4 + line..=empty + 4 + line),
+            NoteError::NoSignatureBlock | NoteError::NoSignatures | NoteError::Text => is_near(body),
+            NoteError::Unterminated => !altered.ends_with('\n'),
+            NoteError::Control(_) => altered.bytes().any(|byte| byte < 0x20 && byte != b'\n'),
+            _ => false,
+        },
+        // Its three lines.
+        ReceiptError::Checkpoint(_) => is_near(body),
+        _ => false,
+    }
+}
+
+#[test]
+fn a_fault_of_another_place_is_not_taken_for_the_one_that_is_meant() {
+    let whole = receipt().to_bytes();
+    let text = std::str::from_utf8(&whole).unwrap();
+    let empty = text.lines().position(str::is_empty).unwrap();
+    let key = |line: usize| -> KeyName { text.lines().nth(line).unwrap().split(' ').nth(1).unwrap().parse().unwrap() };
+    let bad = |line: usize| ReceiptError::Checkpoint(CheckpointError::Note(NoteError::BadSignature(key(line))));
+    let meant = |fault: &ReceiptError, line: usize| is_meant(fault, text, &whole, &[line]);
+    let (author, partner) = (empty + 5, empty + 6);
+    // Over other lines of the checkpoint the author's signature does not hold, and that of a partner is not looked at.
+    assert!(meant(&bad(author), empty + 2) && !meant(&bad(partner), empty + 2) && !meant(&bad(author), 1));
+    assert!(meant(&bad(partner), partner) && !meant(&bad(author), partner));
+    assert!(!meant(&ReceiptError::Format, author) && !meant(&ReceiptError::SignatureOrder, 0));
+    assert!(!meant(&ReceiptError::ExtraBase64, empty + 2) && !meant(&ReceiptError::CarriageReturn, 0));
+    assert!(meant(&ReceiptError::Hash(4), 3) && !meant(&ReceiptError::Hash(4), empty + 2));
 }
 
 #[test]
@@ -54,8 +94,8 @@ fn one_flipped_bit_anywhere_is_refused_and_named() {
         let (line, how) = flip(&mut bytes, chance);
         match UnverifiedReceipt::parse(&bytes).and_then(|receipt| receipt.verify(&charter)) {
             Err(fault) => {
-                let (words, text) = (fault.to_string(), std::str::from_utf8(&whole).unwrap());
-                assert!(names(&words, text, &[line]), "seed {seed}: {how}: {words}");
+                let text = std::str::from_utf8(&whole).unwrap();
+                assert!(is_meant(&fault, text, &bytes, &[line]), "seed {seed}: {how}: {fault}");
             }
             Ok(_) => panic!("seed {seed}: {how} is not refused"),
         }
@@ -73,8 +113,7 @@ fn deleted_doubled_swapped_or_cut_lines_are_refused_and_named_but_for_whole_cosi
         let text = std::str::from_utf8(&whole).unwrap();
         match UnverifiedReceipt::parse(&bytes).and_then(|receipt| receipt.verify(&charter)) {
             Err(fault) => {
-                let words = fault.to_string();
-                assert!(names(&words, text, &lines), "seed {seed}: {how}: {words}");
+                assert!(is_meant(&fault, text, &bytes, &lines), "seed {seed}: {how}: {fault}");
             }
             // What the unit said stands by its own signature. That another partner, too, has cosigned no signature tells.
             Ok(read) => {
