@@ -237,6 +237,14 @@ class Note:
 def parse_note(data: bytes, bytes_max: int) -> Note:
     """Reads a signed note in its one form."""
     require(len(data) <= bytes_max, "a note that is too large")
+    text, lines = parse_lines(data)
+    signatures = dict(lines)
+    require(len(signatures) == len(lines), "a key that signs twice")
+    return Note(text, signatures)
+
+
+def parse_lines(data: bytes) -> tuple[str, list[tuple[tuple[str, bytes], bytes]]]:
+    """The text of a note, and in their order the lines under it, of which one key may have several."""
     try:
         note = data.decode()
     except UnicodeDecodeError as error:
@@ -246,15 +254,14 @@ def parse_note(data: bytes, bytes_max: int) -> Note:
     require(blank and block.endswith("\n"), "no blank line, or a last line that is not ended")
     lines = block[:-1].split("\n")
     require(len(lines) <= 512, "too many signatures")
-    signatures: dict[tuple[str, bytes], bytes] = {}
+    read = []
     for line in lines:
         parts = line.split(" ")
         require(len(parts) == 3 and parts[0] == "\u2014" and is_key_name(parts[1]), "not a signature line")
         signature = decode_base64(parts[2])
         require(len(signature) >= 5, "a signature that is too short")
-        require((parts[1], signature[:4]) not in signatures, "a key that signs twice")
-        signatures[parts[1], signature[:4]] = signature[4:]
-    return Note(text + "\n", signatures)
+        read.append(((parts[1], signature[:4]), signature[4:]))
+    return text + "\n", read
 
 
 def verify_signature(note: Note, key: Key) -> int | None:
@@ -315,6 +322,108 @@ def read_checkpoint(data: bytes, log_key: Key, mirrors: dict[str, Key]) -> Check
     require(verify_signature(note, log_key) is not None, "not signed by the author")
     times = {unit: verify_signature(note, key) for unit, key in sorted(mirrors.items())}
     return Checkpoint(int(size), root_hash, {unit: time for unit, time in times.items() if time is not None})
+
+
+# --- Witnesses from outside: C2SP tlog-witness -----------------------------------------------------------------------
+
+REQUEST_BYTES_MAX = NOTE_BYTES_MAX + 63 * 45 + 109
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a witness signed last of a log."""
+
+    size: int
+    root: bytes
+    time: int
+
+
+class Status(Refused):
+    """A call that is answered with this status, and perhaps with the size that is known."""
+
+    def __init__(self, status: int, known: int | None = None) -> None:
+        super().__init__(f"status {status}")
+        self.status, self.known = status, known
+
+
+def read_size(text: str) -> int:
+    require(re.fullmatch("0|[1-9][0-9]{0,12}", text) and int(text) < LOG_SIZE_END, "not a size")
+    return int(text)
+
+
+def read_hash(text: str) -> bytes:
+    value = decode_base64(text)
+    require(len(value) == 32, "not a hash")
+    return value
+
+
+def read_logs(text: str) -> dict[str, list[Key]]:
+    """The logs that a witness knows, a key a line: the origin is the key's name, or follows it after a space."""
+    logs: dict[str, list[Key]] = {}
+    for line in map(str.strip, text.splitlines()):
+        if line and not line.startswith("#"):
+            key_text, _, origin = line.partition(" ")
+            key = parse_key(key_text)
+            logs.setdefault(origin.strip() or key.name, []).append(key)
+    return logs
+
+
+def judge_call(logs: dict[str, list[Key]], known: Known | None, now: int, call: bytes) -> tuple[str, int]:
+    """What a witness that knows this of the log signs, and as of when; otherwise the status with which it answers."""
+    try:
+        require(len(call) <= REQUEST_BYTES_MAX, "a call that is too large")
+        head, blank, data = call.partition(b"\n\n")
+        require(blank, "no empty line")
+        first, *hashes = head.decode().split("\n")
+        require(first.startswith("old "), "no old size")
+        old, proof = read_size(first[4:]), [read_hash(line) for line in hashes]
+        require(len(proof) <= 63, "too many hashes")
+        body, lines = parse_lines(data)
+        parts = body[:-1].split("\n")
+        require(len(parts) >= 3 and all(parts), "not three lines, or an empty one")
+        origin, size, root = parts[0], read_size(parts[1]), read_hash(parts[2])
+    except (Refused, UnicodeDecodeError) as error:
+        raise Status(400) from error
+    if origin not in logs:
+        raise Status(404)
+    by_keys = [(key, signature) for key in logs[origin] for name_id, signature in lines if name_id == (key.name, key.id)]
+    try:
+        for key, signature in by_keys:
+            verify_signature(Note(body, {(key.name, key.id): signature}), key)
+    except Refused as error:
+        raise Status(403) from error
+    if not by_keys:
+        raise Status(403)
+    if old > size:
+        raise Status(400)
+    known = known or Known(0, EMPTY_ROOT, 0)
+    if old != known.size or (size == old and root != known.root):
+        raise Status(409, known.size)
+    try:
+        roots = consistency_roots(old, size, known.root, proof) if old else (EMPTY_ROOT, root)
+        require(old or not proof, "a proof from nothing")
+        require(roots == (known.root, root), "another tree")
+    except (Refused, IndexError) as error:
+        raise Status(422) from error
+    if known.time > now + 300:
+        raise Status(503)
+    again = size == known.size and now < known.time + 60
+    return body, known.time if again else max(now, known.time)
+
+
+def cosignature_line(key: Key, body: str, time: int, sign: Callable[[bytes], bytes]) -> str:
+    """A cosignature as the line of a note."""
+    signature = sign(f"cosignature/v1\ntime {time}\n".encode() + body.encode())
+    encoded = base64.b64encode(key.id + time.to_bytes(8) + signature).decode()
+    return f"\u2014 {key.name} {encoded}\n"
+
+
+def read_witnessed(data: bytes, log_key: Key, witness: Key) -> tuple[int, bytes, int]:
+    """Size, root and time of a checkpoint with a witness's word: the author's line and the witness's, no other."""
+    checkpoint = read_checkpoint(data, log_key, {"": witness})
+    signers = list(parse_note(data, NOTE_BYTES_MAX).signatures)
+    require(signers == [(key.name, key.id) for key in (log_key, witness)], "other lines, or in another order")
+    return checkpoint.size, checkpoint.root, checkpoint.cosigners[""]
 
 
 # --- The charter -----------------------------------------------------------------------------------------------------

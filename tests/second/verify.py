@@ -265,6 +265,39 @@ def check_checkpoints(v: Vectors) -> str:
     return f"{len(said['accepted'])} accepted; refused: {len(said['refused'])}"
 
 
+def check_witness(v: Vectors) -> str:
+    said, logs = v.json("witness/witness.json"), protocol.read_logs(v.read("witness/logs").decode())
+    private = Ed25519PrivateKey.from_private_bytes(sha256(b"witness FR"))
+    witness = Key(f"{NETWORK}/FR/witness", 4, private.public_key().public_bytes_raw())
+    same("the witness's key", witness.text, said["vkey"])
+    for item in said["calls"]:
+        known = item["known"] and protocol.Known(
+            item["known"]["size"], bytes.fromhex(item["known"]["root"]), item["known"]["time"]
+        )
+        try:
+            body, time = protocol.judge_call(logs, known, item["now"], v.read(item["file"]))
+            status, answer = 200, protocol.cosignature_line(witness, body, time, private.sign)
+        except protocol.Status as refusal:
+            status, answer = refusal.status, None if refusal.known is None else f"{refusal.known}\n"
+        same(f"the answer to {item['file']}", [status, answer], [item["status"], item["answer"]])
+    v.same_files("witness/calls", [item["file"] for item in said["calls"]])
+    be = v.charter().units["BE"].keys[1]
+    for item in said["exported"]:
+        key = protocol.parse_key(v.read(item["vkey"]).decode().removesuffix("\n"))
+        size, root, time = protocol.read_witnessed(v.read(item["checkpoint"]), be, key)
+        folder = f"witness/export/logs/BE/witnessed/{key.id.hex()}"
+        computed = {"checkpoint": f"{folder}/checkpoint", "vkey": f"{folder}/vkey", "log": "BE"}
+        computed |= {"root": root.hex(), "size": size, "time": time}
+        same(f"what {item['checkpoint']} says", computed, item)
+        same(f"the lines of {item['vkey']}", v.read(item["vkey"]).decode(), f"{key.text}\n")
+        v.same_files(folder, [item["checkpoint"], item["vkey"]])
+    for file in said["refused"]:
+        refused(file, protocol.read_witnessed, v.read(file), be, witness)
+    v.same_files("witness/refused", said["refused"])
+    words = f"{len(said['exported'])} words exported; refused: {len(said['refused'])}"
+    return f"{len(said['calls'])} calls and their answers, {words}"
+
+
 def check_targets(v: Vectors) -> str:
     said = v.json("records/targets.json")
     for target in said["accepted"]:
@@ -334,6 +367,10 @@ def compute_frontier(v: Vectors, charter: Charter, logs: dict[str, list[Entry]],
     return {**digests, "logs": described, "rows": rows}
 
 
+WITNESSED = [
+    "witness/export/logs/BE/witnessed/*/*",
+    *(f"witness/calls/{name}.request" for name in ("the-first", "a-larger-tree", "all-that-tree-json-has")),
+]
 # By part: its check, and where every alteration must be noticed: in a JSON file under all keys but those below, and in
 # other files. Notes with signatures of unknown keys, which are ignored, are not among them.
 PARTS: dict[str, tuple[Callable[[Vectors], str], str | None, list[str]]] = {
@@ -346,14 +383,15 @@ PARTS: dict[str, tuple[Callable[[Vectors], str], str | None, list[str]]] = {
     "charter": (check_charter, "charter/charter.json", ["charter/1.note", "charter/ca/*"]),
     "succession": (check_succession, "charter/succession.json", ["charter/succession/*.note"]),
     "checkpoints": (check_checkpoints, "checkpoints/checkpoints.json", ["checkpoints/[!o]*.note", "checkpoints/one*"]),
+    "witness": (check_witness, "witness/witness.json", WITNESSED),
     "targets": (check_targets, None, []),
     "payloads": (check_payloads, None, []),
     "network": (check_network, "network/network.json", ["network/*.run", "network/*/*.note"]),
 }
-# What only has to be refused, the reason, after which version, and how much is held before an outline, of which its
-# bundles alone matter.
+# What only has to be refused, the reason, after which version, how much is held before an outline, of which its bundles
+# alone matter, and what a witness knows when it is asked, which matters to some calls alone.
 NOT_COMPARED = {"refused_leaves", "refused_runs", "refused_public_keys", "refused_texts", "refused_signatures"}
-NOT_COMPARED |= {"why", "held", "after"}
+NOT_COMPARED |= {"why", "held", "after", "now", "known"}
 
 
 def flipped(value: bytes, most: int) -> Iterator[bytes]:

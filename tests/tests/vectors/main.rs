@@ -27,6 +27,7 @@ mod records;
 mod set_aside;
 mod succession;
 mod tree;
+mod witness;
 mod world;
 
 use std::collections::BTreeSet;
@@ -89,6 +90,11 @@ fn receipts_are_verified_and_refused_as_the_golden_ones_say() {
 }
 
 #[test]
+fn witnesses_answer_as_the_golden_ones_do_and_their_words_are_exported_so() {
+    check(witness::files());
+}
+
+#[test]
 fn a_networks_history_folds_into_the_golden_lists() {
     check(network::files());
 }
@@ -108,6 +114,7 @@ fn every_committed_file_is_one_that_is_checked() {
         records::files(),
         network::files(),
         receipts::files(),
+        witness::files(),
     ];
     let mut known: BTreeSet<String> = parts.into_iter().flat_map(Files::into_names).collect();
     known.insert("README.md".into());
