@@ -375,7 +375,7 @@ fn own_log(epochs: &[(u64, u64)], entries: u64) -> crate::store::MemoryStore {
         let payload =
             epoch.map(|epoch| encode(&wire::Record { submission: vec![1; 16], body: Some(head(epoch)) }).unwrap());
         let payload = payload.unwrap_or_else(|| vec![1].into());
-        entente_proto::entry::Entry::compose(kind.number(), index * 1_000, [1; 16], payload.into()).unwrap()
+        entente_proto::entry::Entry::compose(kind.number(), index * 1_000, [1; 16], payload).unwrap()
     };
     let store = MemoryStore::default();
     let entries: Vec<_> = (0..entries).map(entry).collect();

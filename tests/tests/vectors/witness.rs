@@ -40,7 +40,7 @@ pub(crate) fn files() -> Files {
         files.put(file, note);
     }
     let words = words();
-    let exported: Vec<Value> = words.iter().map(|word| told(word)).collect();
+    let exported: Vec<Value> = words.iter().map(told).collect();
     for (path, bytes) in witnessed_files(&unit("BE"), &words) {
         files.put(format!("witness/export/{path}"), bytes);
     }
