@@ -259,6 +259,9 @@ impl Objects {
                 "{shown} does not let in who asks ({}): look at the credentials, at what they allow, and at the names",
                 code.unwrap_or("refused")
             )),
+            (_, Some(code)) if code.starts_with('3') => PlaceError::Refused(format!(
+                "{shown} leads elsewhere ({code}), which is not followed: name the place itself"
+            )),
             (_, Some(code)) => PlaceError::Unreachable(format!("{shown} answers with {code}")),
             _ => {
                 let mut cause: &dyn std::error::Error = error;
@@ -273,7 +276,7 @@ impl Objects {
 
 /// What the environment says of storage, as [`AmazonS3Builder::from_env`] reads it; without whose calls they are where that is
 /// said elsewhere: a token of the one beside the key of the other lets nobody in.
-fn settings(said: impl Iterator<Item = (String, String)>, own: bool) -> AmazonS3Builder {
+pub(super) fn settings(said: impl Iterator<Item = (String, String)>, own: bool) -> AmazonS3Builder {
     let whose = |key: &AmazonS3ConfigKey| {
         matches!(
             key,
@@ -317,6 +320,7 @@ struct Straight;
 impl HttpConnector for Straight {
     fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
         let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let builder = builder.user_agent(concat!("entente/", env!("CARGO_PKG_VERSION")));
         let client = builder.timeout(CALL).connect_timeout(CONNECT).build();
         let client = client.map_err(|source| Error::Generic { store: "http", source: Box::new(source) })?;
         Ok(HttpClient::new(client))

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entente_proto::audit::{Part, charter_paths, part};
+use entente_proto::audit::charter_paths;
 use entente_proto::charter::CharterChain;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
-use entente_proto::limits::{BUNDLE_ENTRIES, NOTE_BYTES_MAX};
+use entente_proto::limits::NOTE_BYTES_MAX;
 use entente_proto::note::Note;
 
 use super::round::RoundError;
@@ -62,15 +62,7 @@ fn before<'a>(there: &'a There, unit: &UnitId) -> Before<'a> {
     {
         return Before { size: head.size, head: Some((head.root, note)) };
     }
-    Before { size: named(there, unit), head: None }
-}
-
-/// How large a log is of which the manifest names these bundles.
-fn named(there: &There, unit: &UnitId) -> Size {
-    let names = |number, width| there.manifest.files().contains_key(&part(unit, Part::Entries, number, width));
-    let full = (0..).find(|number| !names(*number, 256)).unwrap_or_default();
-    let rest = (1..256).find(|width| names(full, *width)).unwrap_or_default();
-    Size::new(full.saturating_mul(BUNDLE_ENTRIES).saturating_add(rest.into())).unwrap_or_default()
+    Before { size: there.manifest.size(unit), head: None }
 }
 
 /// Whether a charter says from where the log goes on, the log does so, and what is published was not signed since.

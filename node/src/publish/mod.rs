@@ -63,7 +63,7 @@ pub use address::{Address, AddressError};
 pub use bucket::Objects;
 pub use directory::Directory;
 pub use place::{Place, PlaceError};
-pub use read::{Fetched, Published, ReadError};
+pub use read::{Fetched, Offered, Published, ReadError};
 pub use round::{Done, Progress, RoundError};
 
 use crate::config::PublishConfig;
@@ -107,8 +107,10 @@ pub struct Known {
     pub at_ms: u64,
     /// What the last round did.
     pub done: Done,
-    /// Why the last round failed.
+    /// Why nothing is published now, or why the last round failed.
     pub error: Option<String>,
+    /// Why no round is done now.
+    waits: Option<String>,
 }
 
 /// The handle to what is published.
@@ -147,7 +149,9 @@ impl Publisher {
     /// What is known of it.
     #[must_use]
     pub fn known(&self) -> Known {
-        lock(&self.known).clone()
+        let known = lock(&self.known).clone();
+        let error = known.waits.clone().or(known.error);
+        Known { error, ..known }
     }
 
     /// Asks for a round, which looks at the place anew: what it reports, and at last that it is done or failed. Nothing if too
@@ -239,7 +243,7 @@ pub async fn keep(
             (before, wait) = (None, every);
             let words = why.to_string();
             callers.iter().for_each(|caller| _ = caller.try_send(Report::Failed(words.clone())));
-            lock(&publisher.known).error = Some(words);
+            lock(&publisher.known).waits = Some(words);
             continue;
         }
         let now = state(&core);
@@ -292,6 +296,7 @@ fn backoff() -> ExponentialBackoff {
 /// Keeps what a round came to, and tells the log what is new in it.
 fn note(publisher: &Publisher, core: &Core, result: Result<&Done, &String>) {
     let mut known = lock(&publisher.known);
+    known.waits = None;
     match result {
         Ok(done) => {
             if known.error.take().is_some() {

@@ -1,9 +1,14 @@
-//! A publication, read: nothing enters unless it is what the manifest says.
+//! A publication, read: nothing enters unless it is what the manifest says, and nothing is asked for unless the unit's node signed
+//! that.
 
 use std::collections::BTreeMap;
 
-use entente_proto::audit::{MANIFEST, Manifest, ManifestError, bytes_max};
+use entente_proto::audit::{
+    Fault, MANIFEST, Manifest, ManifestError, Offer, OfferError, bytes_max, checkpoint, foreign, offered_checkpoint,
+};
+use entente_proto::charter::CharterChain;
 use entente_proto::hash::Hash;
+use entente_proto::ids::{Size, UnitId};
 use entente_proto::limits::MANIFEST_BYTES_MAX;
 use futures_util::{StreamExt as _, stream};
 
@@ -13,12 +18,21 @@ use super::{Place, PlaceError};
 /// Files that are read at once. The largest has 16 MiB.
 const AT_ONCE: usize = 8;
 
-/// A publication as its manifest names it.
+/// A publication of which nothing is believed yet.
+#[derive(Debug)]
+pub struct Offered {
+    place: Place,
+    note: Vec<u8>,
+    offer: Offer,
+}
+
+/// A publication as its manifest names it, which the unit's node signed.
 #[derive(Debug)]
 pub struct Published {
     place: Place,
     note: Vec<u8>,
     manifest: Manifest,
+    charters: CharterChain,
 }
 
 /// A file that was asked for.
@@ -45,13 +59,19 @@ pub enum ReadError {
     /// The node has only begun.
     #[error("nothing is published there yet: the node has begun, and has not ended its first round")]
     Begun,
-    /// A name that no file of an export has.
-    #[error("its manifest names {0}, which belongs to no export")]
-    Foreign(String),
+    /// Its charters, or its signature.
+    #[error("what is published there is not taken: {0}")]
+    Offer(#[from] OfferError),
+    /// A file that it names and no export of its logs has.
+    #[error("its manifest names what its logs do not have: {0}")]
+    Foreign(Box<Fault>),
+    /// A file is not what the manifest says: another was published meanwhile, or it is damaged.
+    #[error("{0} is not what the manifest says")]
+    Changed(String),
 }
 
-impl Published {
-    /// Reads the manifest.
+impl Offered {
+    /// Reads who publishes there.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -60,28 +80,64 @@ impl Published {
             PlaceError::Absent(_) => ReadError::Nothing,
             error => error.into(),
         })?;
-        let (manifest, _) = Manifest::read(&note)?;
-        if manifest.files().is_empty() {
+        let offer = Offer::read(&note)?;
+        if offer.charters.is_empty() {
             return Err(ReadError::Begun);
         }
-        // A name is a path in the place and below a directory: only those that an export has are ever asked for.
-        match manifest.files().keys().find(|path| bytes_max(path).is_none()) {
-            Some(path) => Err(ReadError::Foreign(path.clone())),
-            None => Ok(Self { place, note, manifest }),
-        }
+        Ok(Self { place, note, offer })
     }
 
-    /// Reads the manifest again; whether it is another one.
+    /// Who does.
+    #[must_use]
+    pub const fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    /// The manifest's note.
+    #[must_use]
+    pub fn note(&self) -> &[u8] {
+        &self.note
+    }
+
+    /// Verifies that the unit's node signed it, under charters of which all that are `pinned` are among those that it names; and
+    /// that it names no more files than its logs have.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub async fn again(self) -> Result<(Self, bool), ReadError> {
-        let before = self.note;
-        let now = Self::open(self.place).await?;
-        let changed = now.note != before;
-        Ok((now, changed))
+    pub async fn verify(self, pinned: &[(u32, Hash)]) -> Result<Published, ReadError> {
+        let charters = whole(&self.place, &self.offer.charters).await?;
+        let (manifest, charters) = self.offer.verify(&charters, pinned)?;
+        let of =
+            |unit: &UnitId| manifest.files().get_key_value(&checkpoint(unit)).map(|(path, hash)| (path.clone(), *hash));
+        let heads = whole(&self.place, &charters.units().iter().filter_map(of).collect()).await?;
+        let mut sizes: BTreeMap<UnitId, Size> = charters.units().into_iter().map(|unit| (unit, Size::ZERO)).collect();
+        for (unit, size) in &mut sizes {
+            let Some(note) = heads.get(&checkpoint(unit)) else { continue };
+            let fault = |fault| Fault::Checkpoint { path: checkpoint(unit), fault: Box::new(fault) };
+            let head = offered_checkpoint(note, &charters, unit);
+            *size = head.map_err(|error| ReadError::Foreign(Box::new(fault(error.into()))))?.size;
+        }
+        // A name is a path in the place and below a directory: only those that an export has are ever asked for.
+        match foreign(&manifest, &charters, &sizes) {
+            Some(fault) => Err(ReadError::Foreign(Box::new(fault))),
+            None => Ok(Published { place: self.place, note: self.note, manifest, charters }),
+        }
     }
+}
 
+/// All of these files.
+async fn whole(place: &Place, named: &BTreeMap<String, Hash>) -> Result<BTreeMap<String, Vec<u8>>, ReadError> {
+    let mut found = BTreeMap::new();
+    for (path, digest) in named {
+        match file(place, path, digest).await? {
+            Fetched::Whole(path, bytes) => _ = found.insert(path, bytes),
+            Fetched::Changed(path) => return Err(ReadError::Changed(path)),
+        }
+    }
+    Ok(found)
+}
+
+impl Published {
     /// The manifest's note.
     #[must_use]
     pub fn note(&self) -> &[u8] {
@@ -94,6 +150,12 @@ impl Published {
         &self.manifest
     }
 
+    /// The charters that it names.
+    #[must_use]
+    pub const fn charters(&self) -> &CharterChain {
+        &self.charters
+    }
+
     /// Reads files, several at once, and hands over each as it comes, until `take` has enough.
     ///
     /// # Errors
@@ -101,28 +163,36 @@ impl Published {
     pub async fn read<E: From<PlaceError>>(
         &self,
         wanted: &BTreeMap<String, Hash>,
-        mut take: impl FnMut(Fetched) -> Result<(), E>,
+        take: impl FnMut(Fetched) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut files = stream::iter(wanted).map(|(path, digest)| self.file(path, digest)).buffer_unordered(AT_ONCE);
-        while let Some(file) = files.next().await {
-            take(file?)?;
-        }
-        Ok(())
+        files(&self.place, wanted, take).await
     }
+}
 
-    async fn file(&self, path: &str, digest: &Hash) -> Result<Fetched, PlaceError> {
-        let most = bytes_max(path).unwrap_or_default();
-        // Under its digest while it waits for its name.
-        let aside = next(digest);
-        for name in [path, &aside] {
-            match self.place.read(name, most).await {
-                Ok(bytes) if Hash::of(&bytes) == *digest => return Ok(Fetched::Whole(path.to_owned(), bytes)),
-                Ok(_) | Err(PlaceError::Absent(_) | PlaceError::TooLarge(..)) => {}
-                // Storage that may not be listed says of what is not there that it must not be read.
-                Err(PlaceError::Refused(_)) if name == aside => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(Fetched::Changed(path.to_owned()))
+pub(super) async fn files<E: From<PlaceError>>(
+    place: &Place,
+    wanted: &BTreeMap<String, Hash>,
+    mut take: impl FnMut(Fetched) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut files = stream::iter(wanted).map(|(path, digest)| file(place, path, digest)).buffer_unordered(AT_ONCE);
+    while let Some(file) = files.next().await {
+        take(file?)?;
     }
+    Ok(())
+}
+
+async fn file(place: &Place, path: &str, digest: &Hash) -> Result<Fetched, PlaceError> {
+    let most = bytes_max(path).unwrap_or_default();
+    // Under its digest while it waits for its name.
+    let aside = next(digest);
+    for name in [path, &aside] {
+        match place.read(name, most).await {
+            Ok(bytes) if Hash::of(&bytes) == *digest => return Ok(Fetched::Whole(path.to_owned(), bytes)),
+            Ok(_) | Err(PlaceError::Absent(_) | PlaceError::TooLarge(..)) => {}
+            // Storage that may not be listed says of what is not there that it must not be read.
+            Err(PlaceError::Refused(_)) if name == aside => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Fetched::Changed(path.to_owned()))
 }

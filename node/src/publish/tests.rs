@@ -8,9 +8,11 @@ use entente_proto::audit::{MANIFEST, Manifest, Payloads};
 use entente_proto::hash::Hash;
 use entente_proto::note::{Algorithm, KeyName, MemorySigner};
 
-use super::bucket::Credentials;
+use object_store::aws::AmazonS3ConfigKey;
+
+use super::bucket::{Credentials, settings};
 use super::round::next;
-use super::{Address, Fetched, Place, PlaceError, Published, ReadError};
+use super::{Address, Fetched, Offered, Place, PlaceError, ReadError, read};
 
 /// A place whose manifest names these files, with these bytes.
 async fn published(top: &Path, files: &[(&str, &[u8])]) -> (Place, Manifest) {
@@ -25,8 +27,7 @@ async fn published(top: &Path, files: &[(&str, &[u8])]) -> (Place, Manifest) {
     (place, manifest)
 }
 
-async fn read(place: Place) -> Vec<(String, Option<Vec<u8>>)> {
-    let published = Published::open(place).await.unwrap();
+async fn read(place: &Place, manifest: &Manifest) -> Vec<(String, Option<Vec<u8>>)> {
     let mut found = Vec::new();
     let take = |file| {
         found.push(match file {
@@ -35,7 +36,7 @@ async fn read(place: Place) -> Vec<(String, Option<Vec<u8>>)> {
         });
         Ok::<_, PlaceError>(())
     };
-    published.read(published.manifest().files(), take).await.unwrap();
+    read::files(place, manifest.files(), take).await.unwrap();
     found.sort();
     found
 }
@@ -44,18 +45,17 @@ async fn read(place: Place) -> Vec<(String, Option<Vec<u8>>)> {
 async fn a_file_is_found_under_its_digest_until_it_has_its_name() {
     let top = tempfile::tempdir().unwrap();
     let files: [(&str, &[u8]); 2] = [("logs/BE/checkpoint", b"new"), ("logs/BE/log.vkey", b"key")];
-    let (place, _) = published(top.path(), &files).await;
+    let (place, manifest) = published(top.path(), &files).await;
     place.write("logs/BE/checkpoint", "logs/BE/checkpoint", b"old".to_vec()).await.unwrap();
     place.write(&next(&Hash::of(b"new")), "logs/BE/checkpoint", b"new".to_vec()).await.unwrap();
     place.write("logs/BE/log.vkey", "logs/BE/log.vkey", b"key".to_vec()).await.unwrap();
     let whole = files.map(|(path, bytes)| (path.to_owned(), Some(bytes.to_vec())));
-    assert_eq!(read(place).await, whole);
+    assert_eq!(read(&place, &manifest).await, whole);
 
-    let (place, _) = published(top.path(), &files).await;
     place.copy(&next(&Hash::of(b"new")), "logs/BE/checkpoint").await.unwrap();
     place.remove(vec![next(&Hash::of(b"new"))]).await.unwrap();
     assert!(!top.path().join("next").exists());
-    assert_eq!(read(place).await, whole);
+    assert_eq!(read(&place, &manifest).await, whole);
 }
 
 #[tokio::test]
@@ -68,29 +68,27 @@ async fn what_is_not_what_the_manifest_says_does_not_come_back() {
         ("logs/BE/tile/0/000", &large),
         ("logs/BE/witness.vkeys", b"a link"),
     ];
-    let (place, _) = published(top.path(), &files).await;
+    let (place, manifest) = published(top.path(), &files).await;
     place.write("logs/BE/checkpoint", "logs/BE/checkpoint", b"other".to_vec()).await.unwrap();
     place.write("logs/BE/tile/0/000", "logs/BE/tile/0/000", large.clone()).await.unwrap();
     // Longer than any tile: it is not even read to its end, though the manifest names its digest.
-    let found = read(Place::to_read(&Address::Directory(top.path().to_owned())).unwrap()).await;
+    let found = read(&place, &manifest).await;
     assert_eq!(found, files.map(|(path, _)| (path.to_owned(), None)));
     std::os::unix::fs::symlink("checkpoint", top.path().join("logs/BE/witness.vkeys")).unwrap();
-    let published = Published::open(place).await.unwrap();
-    let taken = published.read(published.manifest().files(), |_| Ok::<_, PlaceError>(())).await;
+    let taken = read::files(&place, manifest.files(), |_| Ok::<_, PlaceError>(())).await;
     assert!(matches!(taken, Err(PlaceError::Other(words)) if words.contains("witness.vkeys")));
 }
 
 #[tokio::test]
-async fn only_a_manifest_of_an_export_is_followed() {
+async fn only_the_manifest_of_an_export_is_followed() {
     let top = tempfile::tempdir().unwrap();
-    let open = || Published::open(Place::to_read(&Address::Directory(top.path().to_owned())).unwrap());
+    let open = || Offered::open(Place::to_read(&Address::Directory(top.path().to_owned())).unwrap());
     assert!(matches!(open().await, Err(ReadError::Nothing)));
     published(top.path(), &[]).await;
     assert!(matches!(open().await, Err(ReadError::Begun)));
-    for path in ["keys/log.key", "logs/BE", "logs/BE/other", "next/x", "letter"] {
-        published(top.path(), &[(path, b"x")]).await;
-        assert!(matches!(open().await, Err(ReadError::Foreign(named)) if named == path));
-    }
+    // It names no charter under which anybody could have signed it.
+    published(top.path(), &[("logs/BE/checkpoint", b"x")]).await;
+    assert!(matches!(open().await, Err(ReadError::Begun)));
     fs::write(top.path().join(MANIFEST), b"hello\n").unwrap();
     assert!(matches!(open().await, Err(ReadError::Manifest(_))));
 }
@@ -109,6 +107,25 @@ async fn what_is_removed_takes_its_empty_directories_with_it() {
     assert!(place.is_within(top.path()) && !place.is_within(&top.path().join("logs")));
     let below = Place::to_read(&Address::Directory(top.path().join("not-yet"))).unwrap();
     assert!(below.is_within(top.path()));
+}
+
+#[test]
+fn whose_calls_they_are_is_said_in_one_place_alone() {
+    let said = [
+        ("AWS_ACCESS_KEY_ID", "theirs"),
+        ("AWS_SESSION_TOKEN", "theirs"),
+        ("AWS_ROLE_ARN", "theirs"),
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_NO_SUCH_THING", "x"),
+        ("PATH", "/bin"),
+    ];
+    let said = || said.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let whose = [AmazonS3ConfigKey::AccessKeyId, AmazonS3ConfigKey::Token];
+    for (own, found) in [(false, Some("theirs")), (true, None)] {
+        let built = settings(said(), own);
+        assert_eq!(built.get_config_value(&AmazonS3ConfigKey::Region).as_deref(), Some("eu-west-1"));
+        assert!(whose.iter().all(|key| built.get_config_value(key).as_deref() == found), "{own}");
+    }
 }
 
 #[test]

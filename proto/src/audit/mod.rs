@@ -61,6 +61,7 @@
 //! | `charters.rs` | the charters |
 //! | `log.rs` | one log |
 //! | `witnessed.rs` | what witnesses from outside say of a log |
+//! | `offer.rs` | an [`Offer`]: whose an export is, and whether it goes on from what is held, before it takes that one's place |
 //! | `compare.rs` | two exports against each other |
 //! | `reread.rs` | payloads read again |
 //! | `past.rs` | the list as it was at a moment, and one record by itself |
@@ -75,6 +76,7 @@ mod files;
 mod layout;
 mod log;
 mod manifest;
+mod offer;
 mod past;
 mod payloads;
 mod reread;
@@ -98,6 +100,7 @@ pub use layout::{
 };
 pub use log::VerifiedLog;
 pub use manifest::{FORMAT, FORMAT_WITHHELD, Manifest, ManifestError};
+pub use offer::{NotExtended, Offer, OfferError, chain, extends, foreign, offered_checkpoint};
 pub use past::{Moment, Past, PastError, Visit};
 pub use payloads::Payloads;
 pub use tiles::{tile_bytes, upper_tile_bytes};

@@ -56,7 +56,7 @@ impl<F: Files> LogTree<'_, F> {
         Ok(range(self, Size::ZERO, size)?.root()?)
     }
 
-    fn leaves(&self, bundle: u64) -> Result<Vec<Hash>, Unreadable> {
+    pub(super) fn leaves(&self, bundle: u64) -> Result<Vec<Hash>, Unreadable> {
         let rest = self.size.beyond(self.size.bundled());
         let width = if bundle < self.size.bundles() { BUNDLE_ENTRIES } else { rest };
         let width = u16::try_from(width).map_err(|_| Unreadable::Absent)?;

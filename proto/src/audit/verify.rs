@@ -294,7 +294,7 @@ impl<F: Files, W: Workers> Verifying<'_, F, W> {
     ) -> Option<VerifiedLog> {
         let mut reading = Reading::new(unit, charters, self.register.payloads())?;
         let size = checkpoint.as_ref().map_or(Size::ZERO, |(checkpoint, _)| checkpoint.size);
-        let bridges = bridges_there(there, unit);
+        let bridges = bridges_there(there.iter(), unit);
         let of = Whole { files: self.files, checkpoint, bridges: &bridges };
         let register = &mut self.register;
         read_bundles(self.files, self.workers, unit, size, (size, Wanted::Prepared), |at, bundle| {
@@ -414,20 +414,7 @@ impl<F: Files, W: Workers> Verifying<'_, F, W> {
         if self.register.named == named.len() {
             return;
         }
-        let mut due: BTreeSet<String> = charter_paths(charters).map(|(path, _)| path).collect();
-        for (unit, size) in sizes {
-            due.extend([
-                layout::checkpoint(unit),
-                layout::log_key(unit),
-                layout::witness_keys(unit),
-                layout::fork(unit),
-            ]);
-            due.extend(layout::log_files(unit, *size));
-            due.extend(bridges_there(there, unit).into_iter().map(|size| layout::bridge(unit, size)));
-            for id in witnessed::ids(there.iter().chain(named.keys()), unit) {
-                due.extend([layout::witnessed(unit, &id), layout::witnessed_key(unit, &id)]);
-            }
-        }
+        let due = due(charters, sizes, there.iter(), there.iter().chain(named.keys()));
         let unread: Vec<String> =
             charters.units().iter().filter(|unit| !sizes.contains_key(*unit)).map(layout::log).collect();
         for path in named.keys().filter(|path| !due.contains(*path)) {
@@ -447,14 +434,34 @@ impl<F: Files, W: Workers> Verifying<'_, F, W> {
     }
 }
 
+/// The names of all files that an export of logs of these sizes has: of bridges and of witnesses' words, which it may have, those
+/// that are among these names.
+pub(super) fn due<'a>(
+    charters: &CharterChain,
+    sizes: &BTreeMap<UnitId, Size>,
+    bridges: impl Iterator<Item = &'a String> + Clone,
+    words: impl Iterator<Item = &'a String> + Clone,
+) -> BTreeSet<String> {
+    let mut due: BTreeSet<String> = charter_paths(charters).map(|(path, _)| path).collect();
+    for (unit, size) in sizes {
+        due.extend([layout::checkpoint(unit), layout::log_key(unit), layout::witness_keys(unit), layout::fork(unit)]);
+        due.extend(layout::log_files(unit, *size));
+        due.extend(bridges_there(bridges.clone(), unit).into_iter().map(|size| layout::bridge(unit, size)));
+        for id in witnessed::ids(words.clone(), unit) {
+            due.extend([layout::witnessed(unit, &id), layout::witnessed_key(unit, &id)]);
+        }
+    }
+    due
+}
+
 /// The sizes in the names of a log's bridges.
-fn bridges_there(there: &BTreeSet<String>, unit: &UnitId) -> Vec<Size> {
+fn bridges_there<'a>(there: impl Iterator<Item = &'a String>, unit: &UnitId) -> Vec<Size> {
     let of = |path: &String| {
         let number = path.strip_prefix(&format!("{}bridge/", layout::log(unit)))?;
         let size = number.parse().ok().and_then(|size| Size::new(size).ok())?;
         (size.to_string() == number).then_some(size)
     };
-    let mut sizes: Vec<Size> = there.iter().filter_map(of).collect();
+    let mut sizes: Vec<Size> = there.filter_map(of).collect();
     sizes.sort_unstable();
     sizes
 }

@@ -10,6 +10,7 @@ mod charters;
 mod command_line;
 mod desk;
 mod exchange;
+mod fetch_keeps;
 mod home;
 mod hostile_files;
 mod i1_twin;

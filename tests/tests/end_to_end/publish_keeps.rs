@@ -10,7 +10,7 @@ use entente_proto::note::Signer as _;
 use entente_tests::bucket::{Bucket, KEY, NAME};
 use entente_tests::network::{Network, Node};
 use entente_tests::remains::{copy_directory, put_back};
-use entente_tests::wait::{until, until_so};
+use entente_tests::wait::until_so;
 
 use crate::PROGRAM;
 use crate::publish::{TARGET, UNITS, audit, beside, files, import, publish, publishing, publishing_to, whole};
@@ -71,17 +71,26 @@ fn a_node_that_was_rolled_back_unnoticed_writes_nothing_over_what_is_published()
     be.until_state("running");
     import(be, 20..60);
     publish(be);
-    let before = files(Path::new(&to));
+    let exported = beside(&network, "exported");
+    let _ = be.call(&["audit", "export", &exported]).ended(0);
+    let [before, taken_out] = [&to, &exported].map(|directory| files(Path::new(directory)));
     be.stop();
     put_back(&copy, be.directory());
     be.start();
     be.until_state("running");
     be.call(&["audit", "publish"]).ended(1).says(&["nothing is written over", "61 records of the log of BE"]);
     until_told(be, "61 records of the log of BE");
+    be.call(&["audit", "export", &exported]).ended(4).says(&["SHRANK from 61 records to 21"]);
     // Nor when it has as many again, which are others.
     import(be, 100..200);
     be.call(&["audit", "publish"]).ended(1).says(&["nothing is written over", "61 records of the log of BE"]);
-    assert_eq!(files(Path::new(&to)), before);
+    be.call(&["audit", "export", &exported]).ended(4).says(&["of its first 61 records", "exported.incoming"]);
+    assert_eq!([&to, &exported].map(|directory| files(Path::new(directory))), [before, taken_out]);
+    // Both are evidence: each verifies, and together they prove what happened.
+    let incoming = beside(&network, ".exported.incoming");
+    let compared = audit(&["compare", &exported, &incoming], None).ended(4);
+    compared.says(&["BE"]);
+    assert_eq!(compared.document()["agree"], false);
 }
 
 #[test]
@@ -166,16 +175,16 @@ fn what_a_witness_says_is_published_though_the_log_does_not_grow_and_an_auditor_
     author.refer(&format!("{TARGET}-1.example"), "certified");
     let size = author.status()["logs"][0]["certified"].as_u64().unwrap();
     publish(author);
-    let witnessed = Path::new(&to).join("logs/BE/witnessed");
-    assert!(!witnessed.exists());
+    assert!(!Path::new(&to).join("logs/BE/witnessed").exists());
     // It comes late, to a log that stands still.
     theirs.start();
     until_witnessed(author, &vkey, size);
-    until_so("its word is published", || witnessed.exists());
-    assert_eq!(author.status()["logs"][0]["certified"], size);
-
     let fetched = beside(&ours, "fetched");
-    until("it is fetched", || audit(&["fetch", &fetched, "--from", &to], None).code.filter(|code| *code == 0));
+    until_so("its word is published", || {
+        let said = audit(&["fetch", &fetched, "--from", &to], None);
+        said.code == Some(0) && Path::new(&fetched).join("logs/BE/witnessed").exists()
+    });
+    assert_eq!(author.status()["logs"][0]["certified"], size);
     let verify = |key: &str| audit(&["verify", &fetched, "--withheld", "--witness", key], None);
     let found = verify(&vkey.to_string()).ended(0).document();
     let word = &found["logs"][0]["witnesses"][0];

@@ -6,13 +6,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use entente_proto::audit::{BundleFiles, Manifest, Part, bundles, part};
+use entente_proto::audit::{BundleFiles, Manifest, Offer, Part, bundles, part};
+use entente_proto::charter::CharterChain;
 use entente_proto::entry::Run;
 use entente_proto::hash::Hash;
 use entente_proto::limits::MANIFEST_BYTES_MAX;
 use entente_proto::wire::export_reply::Part as Piece;
 use entente_proto::wire::{BundlesRequest, ExportRequest};
 
+use super::held::Held;
 use super::incoming::{Brought, Incoming, is_head, size};
 use super::verify::bar;
 use crate::cli::client::{Node, misfit};
@@ -31,14 +33,15 @@ const TRIES: usize = 5;
 struct Offered {
     note: Vec<u8>,
     manifest: Manifest,
+    charters: CharterChain,
     small: BTreeMap<String, Vec<u8>>,
 }
 
 /// Brings an export into a directory.
-pub(super) async fn bring(node: &Node, directory: &Path) -> Result<Brought, CliError> {
-    let incoming = Incoming::new(directory)?;
+pub(super) async fn bring(node: &Node, directory: &Path, held: &Held, bytes_max: u64) -> Result<Brought, CliError> {
+    let incoming = Incoming::new(directory, held, bytes_max)?;
     for _ in 0..TRIES {
-        let offered = offered(node).await?;
+        let offered = offered(node, held).await?;
         if let Some(brought) = fill(&incoming, node, &offered).await? {
             return Ok(brought);
         }
@@ -46,7 +49,7 @@ pub(super) async fn bring(node: &Node, directory: &Path) -> Result<Brought, CliE
     Err(CliError::Unreachable("records are erased faster than the export is brought: call again".to_owned()))
 }
 
-async fn offered(node: &Node) -> Result<Offered, CliError> {
+async fn offered(node: &Node, held: &Held) -> Result<Offered, CliError> {
     let bar = bar("the node reads");
     let mut stream = node.client().audit_manifest(node.lasting_request(ExportRequest {})).await?.into_inner();
     let (mut note, mut small, mut bytes) = (Vec::new(), BTreeMap::new(), 0_usize);
@@ -68,10 +71,16 @@ async fn offered(node: &Node) -> Result<Offered, CliError> {
         }
     }
     bar.finish_and_clear();
-    let (manifest, _) = Manifest::read(&note).map_err(|error| misfit(&error.to_string()))?;
+    let offer = Offer::read(&note).map_err(|error| misfit(&error.to_string()))?;
+    held.admit(&offer)?;
+    let of_charters = |path: &String| Some((path.clone(), small.get(path)?.clone()));
+    let charters = offer.charters.keys().filter_map(of_charters).collect();
+    let (manifest, charters) = offer
+        .verify(&charters, held.pinned())
+        .map_err(|error| CliError::Verification(format!("what the node gives is not taken: {error}")))?;
     let named = |(path, content): (&String, &Vec<u8>)| manifest.files().get(path) == Some(&Hash::of(content));
     if small.iter().all(named) {
-        Ok(Offered { note, manifest, small })
+        Ok(Offered { note, manifest, charters, small })
     } else {
         Err(misfit("its files are others than it says"))
     }
@@ -79,7 +88,7 @@ async fn offered(node: &Node) -> Result<Offered, CliError> {
 
 /// Puts everything together beside the directory, and in its place; nothing where what the node has is not what its manifest
 /// said any more.
-async fn fill(incoming: &Incoming, node: &Node, offered: &Offered) -> Result<Option<Brought>, CliError> {
+async fn fill(incoming: &Incoming<'_>, node: &Node, offered: &Offered) -> Result<Option<Brought>, CliError> {
     let named = offered.manifest.files();
     let (mut wanting, mut new_files) = incoming.begin(&offered.manifest)?;
     for (path, content) in &offered.small {
@@ -142,5 +151,5 @@ async fn fill(incoming: &Incoming, node: &Node, offered: &Offered) -> Result<Opt
     if let Some(path) = wanting.keys().next() {
         return Err(misfit(&format!("its manifest names {path}, which belongs to no log")));
     }
-    incoming.conclude(&offered.note, &offered.manifest, new_files).map(Some)
+    incoming.conclude(&offered.note, (&offered.manifest, &offered.charters), new_files).map(Some)
 }

@@ -1,26 +1,30 @@
 //! How an export comes into its directory.
 //!
-//! What the directory has already, by its own manifest, stays: full tiles are never written again, as their links show. All
-//! else is put beside it, in `.NAME.incoming`, and when everything is there and durable the two change places in one step. So
-//! the directory is always one whole export; what was brought when a call broke off is used by the next.
+//! What the directory has already, as far as it is what the new manifest says, stays: full tiles are never written again, as their
+//! links show. All else is put beside it, in `.NAME.incoming`, and when everything is there and durable, and goes on from what the
+//! directory [holds](Held), the two change places in one step. So the directory is always one whole export; what was brought
+//! when a call broke off is used by the next.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use entente_proto::audit::{MANIFEST, Manifest, Payloads, checkpoint};
+use entente_proto::audit::{MANIFEST, Manifest, Payloads, bytes_max, checkpoint};
+use entente_proto::charter::CharterChain;
 use entente_proto::checkpoint::Checkpoint;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{Size, UnitId};
-use entente_proto::limits::{MANIFEST_BYTES_MAX, NOTE_BYTES_MAX};
+use entente_proto::limits::NOTE_BYTES_MAX;
 use entente_proto::note::Note;
 use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
 use serde::Serialize;
 
+use super::held::{Held, belongs};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
-use crate::files::{create_private_directory, read_bounded, sync_directory, walk};
+use crate::files::{create_private_directory, read_bounded, read_plain, sync_directory, walk};
 
 /// What was done.
 #[derive(Debug, Serialize)]
@@ -57,19 +61,24 @@ impl Brought {
 }
 
 /// Where an export is put, and where it is put together.
-pub(super) struct Incoming {
+pub(super) struct Incoming<'a> {
     directory: PathBuf,
     incoming: PathBuf,
+    /// What the directory holds.
+    held: &'a Held,
+    /// How many bytes may still be brought, of how many at first.
+    room: Cell<u64>,
+    bytes_max: u64,
     /// Held while it is put together: nobody else does.
     _lock: File,
 }
 
-impl Incoming {
-    pub(super) fn new(directory: &Path) -> Result<Self, CliError> {
+impl<'a> Incoming<'a> {
+    /// For what takes the place of what the directory holds. At most so many bytes are brought.
+    pub(super) fn new(directory: &Path, held: &'a Held, bytes_max: u64) -> Result<Self, CliError> {
         let name = directory
             .file_name()
             .ok_or_else(|| CliError::Usage(format!("{} names no directory", directory.display())))?;
-        check(directory)?;
         let mut beside = std::ffi::OsString::from(".");
         beside.push(name);
         beside.push(".incoming");
@@ -87,19 +96,20 @@ impl Incoming {
                 directory.display()
             ))
         })?;
-        Ok(Self { directory: directory.to_owned(), incoming, _lock: lock })
+        let (directory, room) = (directory.to_owned(), Cell::new(bytes_max));
+        Ok(Self { directory, incoming, held, room, bytes_max, _lock: lock })
     }
 
     /// Takes over what the directory has, or an earlier call has brought, of what a manifest names. Gives what is lacking
     /// still, and how many files are new so far.
     pub(super) fn begin(&self, manifest: &Manifest) -> Result<(BTreeMap<String, Hash>, usize), CliError> {
-        let before = self.before();
         let (mut lacking, mut brought) = (BTreeMap::new(), 0);
         for (path, digest) in manifest.files() {
-            if before.get(path) == Some(digest) && self.link(path)? {
+            // What rotted since is brought anew.
+            if has(&self.directory, path, digest) && self.link(path)? {
                 continue;
             }
-            if self.has(path, digest) {
+            if has(&self.incoming, path, digest) {
                 brought += 1;
             } else {
                 lacking.insert(path.clone(), *digest);
@@ -108,8 +118,13 @@ impl Incoming {
         Ok((lacking, brought))
     }
 
-    /// All is there: the manifest too, and nothing else. Then it is put in its place.
-    pub(super) fn conclude(&self, note: &[u8], manifest: &Manifest, new_files: usize) -> Result<Brought, CliError> {
+    /// All is there: the manifest too, and nothing else. Then it is put in its place, if it goes on from what is there.
+    pub(super) fn conclude(
+        &self,
+        note: &[u8],
+        (manifest, charters): (&Manifest, &CharterChain),
+        new_files: usize,
+    ) -> Result<Brought, CliError> {
         self.write(MANIFEST, note)?;
         self.tidy(manifest.files())?;
         let heads = manifest.files().keys().filter(|path| is_head(path));
@@ -118,6 +133,7 @@ impl Incoming {
             let note = read_bounded(&self.incoming.join(path), NOTE_BYTES_MAX).unwrap_or_default();
             records += size(path, &note).map_or(0, |(_, size)| size.get());
         }
+        self.held.outgrown(&self.incoming, charters)?;
         self.put()?;
         Ok(Brought {
             directory: self.directory.display().to_string(),
@@ -127,14 +143,6 @@ impl Incoming {
             new_files,
             withheld: manifest.payloads() == Payloads::Withheld,
         })
-    }
-
-    /// What the manifest in the directory names.
-    fn before(&self) -> BTreeMap<String, Hash> {
-        let note = read_bounded(&self.directory.join(MANIFEST), MANIFEST_BYTES_MAX).ok();
-        note.and_then(|note| Manifest::read(&note).ok())
-            .map(|(manifest, _)| manifest.files().clone())
-            .unwrap_or_default()
     }
 
     /// Gives a file of the directory a second name in the new one; `false` if there is no such file.
@@ -154,13 +162,17 @@ impl Incoming {
         Ok(true)
     }
 
-    /// Whether the file was brought already, by a call that broke off.
-    fn has(&self, path: &str, digest: &Hash) -> bool {
-        fs::read(self.incoming.join(path)).is_ok_and(|bytes| Hash::of(&bytes) == *digest)
-    }
-
     pub(super) fn write(&self, path: &str, bytes: &[u8]) -> Result<(), CliError> {
         let to = self.incoming.join(path);
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.room.set(self.room.get().checked_sub(length).ok_or_else(|| {
+            CliError::Refused(format!(
+                "what comes has more than the {} bytes that one call brings: if that is right, say how many it may be with \
+                 --max-bytes. What has come lies in {} and is used then",
+                self.bytes_max,
+                self.incoming.display()
+            ))
+        })?);
         self.make_room(&to)?;
         let fault = |error: io::Error| CliError::file(&to, "write", &error);
         // Never through a link to what lies in the directory. All is made durable at the end, in one go.
@@ -180,21 +192,20 @@ impl Incoming {
     fn tidy(&self, named: &BTreeMap<String, Hash>) -> Result<(), CliError> {
         let mut there = Vec::new();
         walk(&self.incoming, "", &mut there).map_err(|e| CliError::file(&self.incoming, "read", &e))?;
-        for path in there.iter().filter(|path| *path != MANIFEST && !named.contains_key(*path)) {
-            let path = self.incoming.join(path);
-            fs::remove_file(&path).map_err(|e| CliError::file(&path, "remove", &e))?;
-        }
-        Ok(())
+        remove(&self.incoming, there.iter().filter(|path| *path != MANIFEST && !named.contains_key(*path)))
     }
 
     /// Makes all of it durable and puts it in the place of the directory, in one step.
     fn put(&self) -> Result<(), CliError> {
         let fault = |error: io::Error| CliError::file(&self.directory, "write", &error);
         File::open(&self.incoming).and_then(|opened| syncfs(opened).map_err(io::Error::from)).map_err(fault)?;
-        if self.directory.join(MANIFEST).exists() {
+        if self.held.manifest.is_some() {
             renameat_with(CWD, &self.incoming, CWD, &self.directory, RenameFlags::EXCHANGE)
                 .map_err(|error| fault(error.into()))?;
-            fs::remove_dir_all(&self.incoming).map_err(|e| CliError::file(&self.incoming, "remove", &e))?;
+            let mut before = Vec::new();
+            walk(&self.incoming, "", &mut before).map_err(|e| CliError::file(&self.incoming, "read", &e))?;
+            remove(&self.incoming, before.iter())?;
+            remove_empty(&self.incoming).map_err(|e| CliError::file(&self.incoming, "remove", &e))?;
         } else {
             fs::rename(&self.incoming, &self.directory).map_err(fault)?;
         }
@@ -202,21 +213,33 @@ impl Incoming {
     }
 }
 
-/// The directory is not there, empty, or an export.
-fn check(directory: &Path) -> Result<(), CliError> {
-    match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(CliError::file(directory, "read", &error)),
-        Ok(mut there) => match there.next() {
-            None => Ok(()),
-            Some(_) if directory.join(MANIFEST).exists() => Ok(()),
-            Some(_) => Err(CliError::Refused(format!(
-                "{} holds something that is no export: name a directory that is not there yet, or one that an export was \
-                 made into",
-                directory.display()
-            ))),
-        },
+/// Whether a directory has a file with this SHA-256.
+fn has(directory: &Path, path: &str, digest: &Hash) -> bool {
+    let bytes = bytes_max(path).and_then(|most| read_plain(&directory.join(path), most).ok());
+    bytes.is_some_and(|bytes| Hash::of(&bytes) == *digest)
+}
+
+/// Removes files of an export; whatever else is there stays, and is told.
+fn remove<'a>(directory: &Path, paths: impl Iterator<Item = &'a String>) -> Result<(), CliError> {
+    for path in paths {
+        let file = directory.join(path);
+        if !belongs(path) {
+            return Err(CliError::Refused(format!(
+                "{} belongs to no export: move it away, and call again",
+                file.display()
+            )));
+        }
+        fs::remove_file(&file).map_err(|e| CliError::file(&file, "remove", &e))?;
     }
+    Ok(())
+}
+
+/// Removes a directory in which there are directories alone.
+fn remove_empty(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        remove_empty(&entry?.path())?;
+    }
+    fs::remove_dir(directory)
 }
 
 fn parent(path: &Path) -> &Path {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `access` | the access log: taken from the node by its unit's auditors, and verified offline |
 //! | `export`, `bring`, `published` | exports: from the own node, fetched from a unit's, or from where one is published |
-//! | `incoming` | how they come into their directory |
+//! | `incoming`, `held` | how they come into their directory, and what they may take the place of |
 //! | `publish` | the own node publishes now |
 //! | `verify` | an export, verified offline; what an auditor has seen before |
 //! | `compare` | two exports against each other |
@@ -19,6 +19,7 @@ mod compare;
 mod disk;
 mod export;
 mod fork;
+mod held;
 mod incoming;
 mod past;
 mod publish;

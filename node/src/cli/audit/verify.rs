@@ -31,7 +31,8 @@ const EXAMPLES: &str = "Examples:
   entente audit verify export --witness witness.example/w1+c3b5a1f0+BA...     (fails unless that witness has cosigned all of it)
   entente audit verify export --witness witness.example/w1+c3b5a1f0+BA... --witnessed-since 2026-11-25
 
-Without --charter the export is held against its own first charter: compare the digest that is printed with somebody you trust.";
+Without --charter the export is held against its own first charter: compare the digest that is printed with somebody you trust.
+What does not hold may be the fault of this copy: audit fetch into the same directory brings anew what is damaged in it.";
 
 /// Verify an export, without a node, a network or keys
 ///
@@ -184,7 +185,7 @@ fn asked(args: &Args, seen: Option<&Seen>) -> Result<Asked, CliError> {
 }
 
 /// A charter that the auditor has: whatever keeps it from being used ends with exit code 4.
-fn trusted(path: &Path) -> Result<(u32, Hash), CliError> {
+pub(super) fn trusted(path: &Path) -> Result<(u32, Hash), CliError> {
     let fault = |why: String| CliError::Verification(format!("{} cannot be used: {why}", path.display()));
     let bytes = read_bounded(path, CHARTER_BYTES_MAX).map_err(|error| fault(error.to_string()))?;
     let charter = UnverifiedCharter::parse(&bytes).map_err(|error| fault(error.to_string()))?;

@@ -2,6 +2,7 @@
 
 mod faults;
 mod mutations;
+mod offer;
 mod oracle;
 mod past;
 mod seen_before;
