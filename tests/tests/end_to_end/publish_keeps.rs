@@ -8,7 +8,7 @@ use entente_proto::audit::{Manifest, Part, part, tile};
 use entente_proto::hash::Hash;
 use entente_proto::note::Signer as _;
 use entente_tests::bucket::{Bucket, KEY, NAME};
-use entente_tests::network::{Network, Node};
+use entente_tests::network::{Network, Node, run};
 use entente_tests::remains::{copy_directory, put_back};
 use entente_tests::wait::until_so;
 
@@ -85,12 +85,33 @@ fn a_node_that_was_rolled_back_unnoticed_writes_nothing_over_what_is_published()
     import(be, 100..200);
     be.call(&["audit", "publish"]).ended(1).says(&["nothing is written over", "61 records of the log of BE"]);
     be.call(&["audit", "export", &exported]).ended(4).says(&["of its first 61 records", "exported.incoming"]);
-    assert_eq!([&to, &exported].map(|directory| files(Path::new(directory))), [before, taken_out]);
+    assert_eq!([&to, &exported].map(|directory| files(Path::new(directory))), [before, taken_out.clone()]);
     // Both are evidence: each verifies, and together they prove what happened.
     let incoming = beside(&network, ".exported.incoming");
     let compared = audit(&["compare", &exported, &incoming], None).ended(4);
     compared.says(&["BE"]);
     assert_eq!(compared.document()["agree"], false);
+
+    // The way out is a charter that says from where the log goes on, with another key.
+    let _ = be.call(&["charter", "rotate-keys", "--log"]).ended(0);
+    let (from, next) = (be.directory().to_str().unwrap(), beside(&network, "next.note"));
+    let described = be.home.unit_description();
+    let changes = ["--update", described.to_str().unwrap(), "--base", "BE"];
+    let compose = [&["charter", "new", "--from", from, "--out", &next][..], &changes].concat();
+    let _ = run(PROGRAM, &compose, b"").ended(0);
+    let _ = be.call(&["charter", "sign", &next]).ended(0);
+    let _ = be.call(&["charter", "adopt", &next]).ended(0);
+    until_so("the log goes on with its new key", || {
+        let status = be.try_status();
+        status.is_some_and(|status| {
+            status["charter"]["version"] == 2 && status["logs"][0]["certified"].as_u64() > Some(121)
+        })
+    });
+    publish(be);
+    assert!(whole(&to, &beside(&network, "anew"), None) > 121);
+    // What was published once is not taken from whoever holds it.
+    be.call(&["audit", "export", &exported]).ended(4).says(&["of its first 61 records", "into another directory"]);
+    assert_eq!(files(Path::new(&exported)), taken_out);
 }
 
 #[test]

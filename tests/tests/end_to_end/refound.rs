@@ -15,6 +15,9 @@ fn refound_drill_two_units_found_their_network_anew_when_the_third_is_gone_for_e
         node.refer(target, "certified");
     }
     network.until_agreed(&["BE", "FR", "NL"]);
+    let export = network.directory().join("export");
+    let export = export.to_str().unwrap();
+    let _ = be.call(&["audit", "export", export]).ended(0);
     nl.kill();
     fs::remove_dir_all(nl.directory()).unwrap();
 
@@ -108,8 +111,9 @@ fn refound_drill_two_units_found_their_network_anew_when_the_third_is_gone_for_e
     }
     // An auditor sees all of it, from the first founding on.
     network.until_agreed(&["BE", "FR"]);
-    let export = network.directory().join("export");
-    let export = export.to_str().unwrap();
+    // That it was founded anew, an auditor who holds an export is told by hand.
+    be.call(&["audit", "export", export]).ended(4).says(&["founded anew", "--charter"]);
+    let _ = be.call(&["audit", "export", export, "--charter", again]).ended(0);
     let _ = be.call(&["audit", "export", export]).ended(0);
     let found = run(PROGRAM, &["audit", "verify", "--json", export], b"").ended(0).document();
     assert_eq!(found["charters"].as_array().unwrap().len(), 3, "{found}");

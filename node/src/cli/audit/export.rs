@@ -37,6 +37,10 @@ pub(crate) struct ExportArgs {
     /// The directory: it is created
     #[arg(value_name = "DIR")]
     directory: PathBuf,
+    /// A charter of the network, from somebody you trust: the export must have this very text. Needed once where the network was
+    /// founded anew since DIR was written. May be given again
+    #[arg(long, value_name = "FILE")]
+    charter: Vec<PathBuf>,
     /// Most bytes to write
     #[arg(long, value_name = "BYTES", default_value_t = BYTES_MAX)]
     max_bytes: u64,
@@ -79,7 +83,7 @@ pub(crate) struct FetchArgs {
 }
 
 pub(super) async fn export(args: ExportArgs, global: &Global) -> Result<(), CliError> {
-    let held = Held::read(&args.directory, &[])?;
+    let held = Held::read(&args.directory, &args.charter)?;
     let node = Node::connect(global, Deadline { timeout: None }).await?;
     bring(&node, &args.directory, &held, args.max_bytes).await?.tell(global.json)
 }
