@@ -1,7 +1,8 @@
 //! Publications: what is certified, brought to a place from which any number of auditors read it without touching a node.
 //!
 //! A place is a directory, which any web server can give out, or S3-compatible storage. What lies there is an
-//! [export](entente_proto::audit), so `<place>/logs/<unit>/` is a prefix for any client of C2SP `tlog-tiles`. Unless
+//! [export](entente_proto::audit), and partial tiles of earlier sizes until the full ones are there, so `<place>/logs/<unit>/` is a
+//! prefix for any client of C2SP `tlog-tiles`. Unless
 //! `publish.payloads` in `node.toml` is `"all"` it [withholds](entente_proto::audit::Payloads) what records say: a public place
 //! must not hold targets and persons. `entente audit fetch` takes it from there into a directory, which then verifies like any
 //! other.

@@ -13,7 +13,8 @@ use crate::cli::words::plain;
 /// Bring what this node publishes up to date now
 ///
 /// The node does so by itself, `publish.every_s` seconds after something was certified, to the place that `publish.to` in its
-/// node.toml names. The command looks at the place anew, and puts back what is missing there.
+/// node.toml names. The command reads all that lies there anew, and mends what is missing, damaged or left over. A node that waits
+/// for its partners or recovers publishes nothing, and no log there ever becomes smaller.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: entente audit publish --as operator/anna
 
@@ -22,7 +23,8 @@ In node.toml:
   to = \"s3://bucket/prefix\"      # or a directory, such as one that a web server gives out
   payloads = \"none\"              # targets and persons are withheld; the logs verify all the same
 
-Whoever reads it: entente audit fetch DIR --from s3://bucket/prefix, then entente audit verify DIR --withheld")]
+Whoever reads it: entente audit fetch DIR --from s3://bucket/prefix, then entente audit verify DIR --withheld
+(also of a directory: beside what an export has, there are tiles of earlier sizes in it for those who read it just then)")]
 pub(super) struct Args {}
 
 pub(super) async fn run(_args: Args, global: &Global) -> Result<(), CliError> {
