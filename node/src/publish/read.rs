@@ -17,6 +17,8 @@ use super::{Place, PlaceError};
 
 /// Files that are read at once. The largest has 16 MiB.
 const AT_ONCE: usize = 8;
+/// Bytes of all charters, and of all checkpoints, at most: these are read before, or while, it is found out who publishes.
+const NOTES_BYTES_MAX: usize = 64 << 20;
 
 /// A publication of which nothing is believed yet.
 #[derive(Debug)]
@@ -105,11 +107,12 @@ impl Offered {
     /// # Errors
     /// [`ReadError`].
     pub async fn verify(self, pinned: &[(u32, Hash)]) -> Result<Published, ReadError> {
-        let charters = whole(&self.place, &self.offer.charters).await?;
+        let charters = whole(&self.place, &self.offer.charters, NOTES_BYTES_MAX).await?;
         let (manifest, charters) = self.offer.verify(&charters, pinned)?;
         let of =
             |unit: &UnitId| manifest.files().get_key_value(&checkpoint(unit)).map(|(path, hash)| (path.clone(), *hash));
-        let heads = whole(&self.place, &charters.units().iter().filter_map(of).collect()).await?;
+        let heads = charters.units().iter().filter_map(of).collect();
+        let heads = whole(&self.place, &heads, NOTES_BYTES_MAX).await?;
         let mut sizes: BTreeMap<UnitId, Size> = charters.units().into_iter().map(|unit| (unit, Size::ZERO)).collect();
         for (unit, size) in &mut sizes {
             let Some(note) = heads.get(&checkpoint(unit)) else { continue };
@@ -125,12 +128,22 @@ impl Offered {
     }
 }
 
-/// All of these files.
-async fn whole(place: &Place, named: &BTreeMap<String, Hash>) -> Result<BTreeMap<String, Vec<u8>>, ReadError> {
-    let mut found = BTreeMap::new();
+/// All of these files, which have at most so many bytes together.
+pub(super) async fn whole(
+    place: &Place,
+    named: &BTreeMap<String, Hash>,
+    bytes_max: usize,
+) -> Result<BTreeMap<String, Vec<u8>>, ReadError> {
+    let (mut found, mut bytes_all) = (BTreeMap::new(), 0_usize);
     for (path, digest) in named {
         match file(place, path, digest).await? {
-            Fetched::Whole(path, bytes) => _ = found.insert(path, bytes),
+            Fetched::Whole(path, bytes) => {
+                bytes_all = bytes_all.saturating_add(bytes.len());
+                if bytes_all > bytes_max {
+                    return Err(PlaceError::TooLarge(format!("{path}, with those before it,"), bytes_max).into());
+                }
+                found.insert(path, bytes);
+            }
             Fetched::Changed(path) => return Err(ReadError::Changed(path)),
         }
     }

@@ -75,6 +75,17 @@ async fn what_is_not_what_the_manifest_says_does_not_come_back() {
     let found = read(&place, &manifest).await;
     assert_eq!(found, files.map(|(path, _)| (path.to_owned(), None)));
     std::os::unix::fs::symlink("checkpoint", top.path().join("logs/BE/witness.vkeys")).unwrap();
+    // Nor more than there may be of all together, before it is known whose it is.
+    let two: [(&str, &[u8]); 2] = [("charter/1.note", b"12345"), ("charter/2.note", b"67890")];
+    for (path, bytes) in two {
+        place.write(path, path, bytes.to_vec()).await.unwrap();
+    }
+    let named = two.map(|(path, bytes)| (path.to_owned(), Hash::of(bytes))).into();
+    assert_eq!(read::whole(&place, &named, 10).await.unwrap().len(), 2);
+    let refused = read::whole(&place, &named, 9).await;
+    assert!(
+        matches!(refused, Err(ReadError::Place(PlaceError::TooLarge(words, 9))) if words.contains("charter/2.note"))
+    );
     let taken = read::files(&place, manifest.files(), |_| Ok::<_, PlaceError>(())).await;
     assert!(matches!(taken, Err(PlaceError::Other(words)) if words.contains("witness.vkeys")));
 }

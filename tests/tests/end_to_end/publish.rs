@@ -13,6 +13,7 @@ use entente_proto::hash::Hash;
 use entente_proto::ids::Size;
 use entente_tests::bucket::{Bucket, ECHO, KEY, Mood, NAME, SECRET};
 use entente_tests::network::{Network, Node, run};
+use entente_tests::remains::flip;
 use entente_tests::said::Said;
 use entente_tests::wait::{until, until_so};
 use serde_json::Value;
@@ -144,7 +145,9 @@ fn a_directory_is_published_without_targets_and_a_round_writes_only_what_changed
     audit(&["fetch", &beside(&network, "other"), "--from", &to], None)
         .ended(4)
         .says(&["logs/BE/tile/0/000", "damaged"]);
-    assert_eq!(publish(be)["written_files"], 1);
+    // So is what somebody altered, though it has its name.
+    flip(&Path::new(&to).join("logs/BE/tile/entries/000"), 400);
+    assert_eq!(publish(be)["written_files"], 2);
     assert_eq!(whole(&to, &beside(&network, "other"), None), 341);
     import(be, 340..520);
     network.until_agreed(&UNITS);
