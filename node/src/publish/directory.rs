@@ -84,14 +84,17 @@ impl Directory {
     pub(super) fn copy(&self, from: &str, to: &str) -> Result<(), PlaceError> {
         let (from, to) = (self.0.join(from), self.make_room(to)?);
         let beside = self.make_room(&format!("{NEXT}name"))?;
+        let clear = || match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
         let copy = || {
-            match fs::remove_file(&beside) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            clear()?;
             // A second name; not every file system has them.
             fs::hard_link(&from, &beside).or_else(|_| fs::copy(&from, &beside).map(drop))?;
-            fs::rename(&beside, &to)
+            fs::rename(&beside, &to)?;
+            // Where both are names of one file already, renaming does nothing.
+            clear()
         };
         copy().map_err(|error| fault("write", &to, &error))
     }

@@ -105,6 +105,25 @@ async fn only_the_manifest_of_an_export_is_followed() {
 }
 
 #[tokio::test]
+async fn what_waits_is_found_under_all_its_names_and_leaves_nothing() {
+    let top = tempfile::tempdir().unwrap();
+    let place = Place::to_read(&Address::Directory(top.path().to_owned())).unwrap();
+    let waits = next(&Hash::of(b"new"));
+    place.write(&waits, "logs/BE/payload/000", b"new".to_vec()).await.unwrap();
+    place.write("logs/BE/payload/001", "logs/BE/payload/001", b"old".to_vec()).await.unwrap();
+    // The last one again, as after a round that was broken off.
+    for path in ["logs/BE/payload/000", "logs/BE/payload/001", "logs/BE/payload/001"] {
+        place.copy(&waits, path).await.unwrap();
+        assert_eq!(place.read(path, 3).await.unwrap(), b"new");
+    }
+    // Neither is the other's file: what is written to the one is not found under the other.
+    place.remove(vec![waits]).await.unwrap();
+    place.write("logs/BE/payload/000", "logs/BE/payload/000", b"newer".to_vec()).await.unwrap();
+    assert_eq!(place.read("logs/BE/payload/001", 3).await.unwrap(), b"new");
+    assert!(!top.path().join("next").exists());
+}
+
+#[tokio::test]
 async fn what_is_removed_takes_its_empty_directories_with_it() {
     let top = tempfile::tempdir().unwrap();
     let place = Place::to_read(&Address::Directory(top.path().to_owned())).unwrap();
