@@ -34,9 +34,7 @@ pub async fn keep(core: Arc<Core>, access: AccessLog, every: Duration) {
             looked_ms = Some(now_ms);
             tidy(&core, &access).await;
         }
-        // A clock that was set back leaves a call behind it in the future: that one is due, too.
-        let due = access.writer.uncovered_ms().is_some_and(|since| now_ms.abs_diff(since) >= every_ms);
-        if !due || core.store_has_room().is_err() {
+        if !is_due(access.writer.uncovered_ms(), now_ms, every_ms) || core.store_has_room().is_err() {
             continue;
         }
         let state = access.state();
@@ -45,6 +43,11 @@ pub async fn keep(core: Arc<Core>, access: AccessLog, every: Duration) {
             Err(why) => tracing::warn!(why, "the head of the access log cannot be recorded yet"),
         }
     }
+}
+
+/// Whether the oldest call under no head is so old. A clock that was set back leaves one in the future: that one is due, too.
+pub(super) fn is_due(uncovered_ms: Option<u64>, now_ms: u64, every_ms: u64) -> bool {
+    uncovered_ms.is_some_and(|since| now_ms.abs_diff(since) >= every_ms)
 }
 
 /// What is known of the time: the store is read.

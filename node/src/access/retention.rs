@@ -28,18 +28,27 @@ impl Time {
     /// Reads a few entries.
     pub(super) fn of(core: &Core) -> Self {
         let charter = core.charter();
-        let sound = core.standing() == Standing::Running && core.clock_off_ms().is_none();
         let newest = |unit| {
             let last = core.log(unit)?.certified?.checkpoint().size.get().checked_sub(1)?;
             // What cannot be read says nothing, and is fetched again.
             let entry = core.store.entry(unit, last).ok()??;
             Some(entry.header().time_ms)
         };
-        Self {
-            now_ms: core.clock.now_ms(),
-            certified_ms: charter.units().keys().filter(|_| sound).filter_map(newest).max(),
-            has_partners: charter.units().len() > 1,
-        }
+        let times = charter.units().keys().filter_map(newest);
+        Self::known(core.clock.now_ms(), &core.standing(), core.clock_off_ms(), charter.units().len(), times)
+    }
+
+    /// By the own clock, how the node stands, how far its clock is off, the number of units, and the newest certified time in
+    /// each log.
+    pub(super) fn known(
+        now_ms: u64,
+        standing: &Standing,
+        clock_off_ms: Option<i64>,
+        units: usize,
+        times_ms: impl Iterator<Item = u64>,
+    ) -> Self {
+        let sound = *standing == Standing::Running && clock_off_ms.is_none();
+        Self { now_ms, certified_ms: times_ms.filter(|_| sound).max(), has_partners: units > 1 }
     }
 
     /// A time that has passed, whatever the own clock says.

@@ -281,6 +281,38 @@ async fn epochs_are_deleted_once_that_is_written_down_and_the_newest_never() {
     assert_eq!((place.files(), read(&log, third, 4)), (vec![second, third], vec![body("c.example")]));
 }
 
+#[tokio::test]
+async fn what_cannot_be_written_down_as_deleted_is_not_deleted() {
+    let place = Place::new();
+    note(&place.open_with(&Known::default(), Keeping::days(0), 500_000), 1).await;
+    let newest = place.epochs().next(500, 1_000_000, None).unwrap();
+    let clock = Arc::new(ManualClock::at(3_000_000));
+    let writer = Writer::start(newest.read_only().unwrap(), 0, place.epochs(), clock).unwrap();
+    writer.tidy(500, 365);
+    assert!(writer.note(body("after.example")).await.is_err());
+    assert_eq!(place.files(), [500, 1_000]);
+}
+
+#[test]
+fn a_call_under_no_head_is_due_by_its_age_and_where_it_lies_in_the_future() {
+    use heads::is_due;
+    assert!(!is_due(None, 10_000, 1_000));
+    assert!(!is_due(Some(9_001), 10_000, 1_000) && is_due(Some(9_000), 10_000, 1_000));
+    assert!(!is_due(Some(10_999), 10_000, 1_000) && is_due(Some(2_000_000), 10_000, 1_000));
+}
+
+#[test]
+fn a_time_is_certified_only_for_a_node_that_runs_with_the_clock_of_its_partners() {
+    use entente_proto::sync::Standing;
+    let known = |standing: &Standing, off, units| Time::known(9, standing, off, units, [3, 5, 4].into_iter());
+    let running = Time { now_ms: 9, certified_ms: Some(5), has_partners: true };
+    assert_eq!(known(&Standing::Running, None, 2), running);
+    assert_eq!(known(&Standing::Running, None, 1), Time { has_partners: false, ..running });
+    assert_eq!(known(&Standing::Running, Some(120_001), 2).certified_ms, None);
+    let waiting = Standing::Waiting { needed: 1, answered: Default::default(), fetching: None };
+    assert_eq!(known(&waiting, None, 2).certified_ms, None);
+}
+
 /// The times of partners, by which things are due.
 fn agreed(now_ms: u64, certified_ms: u64) -> Time {
     Time { now_ms, certified_ms: Some(certified_ms), has_partners: true }

@@ -42,12 +42,9 @@ use crate::files::Looks;
 const CONNECTIONS: usize = 128;
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// How long the head of a call may take.
-const HEAD: Duration = Duration::from_secs(5);
-/// How long its body may take.
-const BODY: Duration = Duration::from_secs(10);
-/// How long a connection lasts.
-const AGE: Duration = Duration::from_secs(30);
+/// How long a call may take.
+pub(super) const PATIENCE: Patience =
+    Patience { head: Duration::from_secs(5), body: Duration::from_secs(10), whole: Duration::from_secs(30) };
 /// How long calls that are under way may go on at the end.
 const DRAIN: Duration = Duration::from_secs(2);
 /// How long to rest when the system has no file descriptors left.
@@ -103,6 +100,17 @@ fn settings(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, String>
     Ok(Arc::new(config))
 }
 
+/// How long whoever calls is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// Until the head of the call is there.
+    pub(super) head: Duration,
+    /// Until its body is.
+    pub(super) body: Duration,
+    /// Until the answer is taken.
+    pub(super) whole: Duration,
+}
+
 /// What judges the calls.
 pub(super) trait Judges: Clone + Send + Sync + 'static {
     /// The body of a call to the signature line that answers it, which is durable when this returns.
@@ -123,7 +131,7 @@ pub async fn serve(
     share: usize,
     shutdown: impl Future<Output = ()>,
 ) {
-    serve_by(tcp, keeper, tls, share, shutdown).await;
+    serve_by(tcp, keeper, tls, share, PATIENCE, shutdown).await;
 }
 
 pub(super) async fn serve_by(
@@ -131,6 +139,7 @@ pub(super) async fn serve_by(
     judge: impl Judges,
     tls: Option<Tls>,
     share: usize,
+    patience: Patience,
     shutdown: impl Future<Output = ()>,
 ) {
     let crowd = Crowd::new(CONNECTIONS, share);
@@ -150,10 +159,11 @@ pub(super) async fn serve_by(
                     debug!(%remote, "turned away: every place is that of a call that is being answered");
                     continue;
                 };
-                let (judge, tls, stopped) = (judge.clone(), tls.clone(), stopped.clone());
+                let caller = Caller { place: Arc::new(place), judge: judge.clone(), patience };
+                let (tls, stopped) = (tls.clone(), stopped.clone());
                 open.spawn(async move {
                     let ended = tokio::select! {
-                        ended = connection(stream, Arc::new(place), judge, tls, stopped) => ended,
+                        ended = connection(stream, caller, tls, stopped) => ended,
                         Ok(()) = wanted => Err("it was silent, and its place is wanted".to_owned()),
                     };
                     if let Err(error) = ended {
@@ -174,41 +184,48 @@ pub(super) async fn serve_by(
     let _ = timeout(2 * DRAIN, async { while open.join_next().await.is_some() {} }).await;
 }
 
+/// Whoever is connected, and who answers.
+#[derive(Clone)]
+struct Caller<J> {
+    place: Arc<Place>,
+    judge: J,
+    patience: Patience,
+}
+
 async fn connection(
     stream: TcpStream,
-    place: Arc<Place>,
-    judge: impl Judges,
+    caller: Caller<impl Judges>,
     tls: Option<Arc<Tls>>,
     stop: watch::Receiver<()>,
 ) -> Result<(), String> {
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
-    let Some(tls) = tls else { return talk(stream, place, judge, stop).await };
+    let Some(tls) = tls else { return talk(stream, caller, stop).await };
     let shaken = async {
         // It looks at files.
         let acceptor = tokio::task::spawn_blocking(move || tls.now()).await.map_err(io::Error::other)?;
         acceptor.accept(stream).await
     };
     let stream = timeout(HANDSHAKE, shaken).await.map_err(|_| "no TLS handshake in time")?;
-    talk(stream.map_err(|error| error.to_string())?, place, judge, stop).await
+    talk(stream.map_err(|error| error.to_string())?, caller, stop).await
 }
 
 async fn talk(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    place: Arc<Place>,
-    judge: impl Judges,
+    caller: Caller<impl Judges>,
     mut stop: watch::Receiver<()>,
 ) -> Result<(), String> {
+    let patience = caller.patience;
     let service = service_fn(move |request| {
-        let (judge, place) = (judge.clone(), place.clone());
-        async move { Ok::<_, Infallible>(answer(request, &judge, &place).await) }
+        let caller = caller.clone();
+        async move { Ok::<_, Infallible>(answer(request, &caller).await) }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES).max_headers(HEADERS);
+    http.timer(TokioTimer::new()).header_read_timeout(patience.head).max_buf_size(HEAD_BYTES).max_headers(HEADERS);
     http.keep_alive(false);
     let mut talking = pin!(http.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         ended = &mut talking => return ended.map_err(|error| error.to_string()),
-        () = sleep(AGE) => {}
+        () = sleep(patience.whole) => {}
         // An error means that the listener is gone.
         _ = stop.changed() => {}
     }
@@ -219,7 +236,7 @@ async fn talk(
     }
 }
 
-async fn answer(request: Request<Incoming>, judge: &impl Judges, place: &Place) -> Response<Full<Bytes>> {
+async fn answer(request: Request<Incoming>, caller: &Caller<impl Judges>) -> Response<Full<Bytes>> {
     if request.uri().path() != "/add-checkpoint" {
         return said(StatusCode::NOT_FOUND, "this witness answers at /add-checkpoint alone\n".into());
     }
@@ -228,12 +245,12 @@ async fn answer(request: Request<Incoming>, judge: &impl Judges, place: &Place) 
         refused.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return refused;
     }
-    let body = match body(request.into_body()).await {
+    let body = match body(request.into_body(), caller.patience.body).await {
         Ok(body) => body,
         Err((status, why)) => return said(status, why.into()),
     };
-    place.is_read();
-    match judge.add(body).await {
+    caller.place.is_read();
+    match caller.judge.add(body).await {
         Ok(line) => said(StatusCode::OK, line),
         Err(NotSigned::Refused(refusal)) => {
             debug!(%refusal, "refused as a witness");
@@ -253,12 +270,12 @@ async fn answer(request: Request<Incoming>, judge: &impl Judges, place: &Place) 
     }
 }
 
-async fn body(body: Incoming) -> Result<Vec<u8>, (StatusCode, &'static str)> {
+async fn body(body: Incoming, patience: Duration) -> Result<Vec<u8>, (StatusCode, &'static str)> {
     let too_large = (StatusCode::PAYLOAD_TOO_LARGE, "no call is so long\n");
     if body.size_hint().lower() > WITNESS_REQUEST_BYTES_MAX as u64 {
         return Err(too_large);
     }
-    match timeout(BODY, Limited::new(body, WITNESS_REQUEST_BYTES_MAX).collect()).await {
+    match timeout(patience, Limited::new(body, WITNESS_REQUEST_BYTES_MAX).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large),
         Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "the call broke off\n")),

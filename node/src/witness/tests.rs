@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::call::{Answer, Caller};
 use super::keeper::NotSigned;
 use super::logs::Logs;
-use super::server::{Judges, serve_by};
+use super::server::{Judges, PATIENCE, Patience, serve_by};
 use crate::config::Ask;
 
 /// A witness that answers each connection with these bytes, again and again if they are to have no end, and tells what it
@@ -131,10 +131,18 @@ impl Judges for Echo {
 /// A listener that answers what it is asked as long as there are permits, with so many connections for one address; tells of
 /// each call that it was given.
 async fn echoing(share: usize, permits: usize) -> (SocketAddr, Arc<Semaphore>, UnboundedReceiver<()>) {
+    echoing_with(PATIENCE, share, permits).await
+}
+
+async fn echoing_with(
+    patience: Patience,
+    share: usize,
+    permits: usize,
+) -> (SocketAddr, Arc<Semaphore>, UnboundedReceiver<()>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, semaphore) = (listener.local_addr().unwrap(), Arc::new(Semaphore::new(permits)));
     let (told, calls) = unbounded_channel();
-    tokio::spawn(serve_by(listener, Echo(semaphore.clone(), told), None, share, std::future::pending()));
+    tokio::spawn(serve_by(listener, Echo(semaphore.clone(), told), None, share, patience, std::future::pending()));
     (address, semaphore, calls)
 }
 
@@ -207,4 +215,22 @@ async fn a_connection_carries_one_call_and_whoever_is_being_answered_is_not_cut_
     let mut stream = from(1, address, &[post("first"), post("second")].concat()).await;
     let answer = answered(&mut stream).await;
     assert!(answer.ends_with("first") && answer.to_lowercase().contains("connection: close"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_caller_who_is_too_slow_is_cut_off() {
+    let short = Duration::from_millis(100);
+    let head = "POST /add-checkpoint HTTP/1.1\r\nHost: w\r\nContent-Length: 9\r\n\r\n";
+    let begun = [head, "all of"].concat();
+    for (patience, bytes, told) in [
+        (Patience { head: short, ..PATIENCE }, "", None),
+        (Patience { head: short, ..PATIENCE }, &head[..20], None),
+        (Patience { body: short, ..PATIENCE }, &begun, Some("408")),
+        (Patience { whole: short, ..PATIENCE }, &begun, None),
+        (Patience { whole: short, ..PATIENCE }, "", None),
+    ] {
+        let (address, _permits, _calls) = echoing_with(patience, 16, 1).await;
+        let answer = answered(&mut from(1, address, bytes).await).await;
+        assert_eq!(answer.split(' ').nth(1), told, "{bytes:?}: {answer}");
+    }
 }
