@@ -46,9 +46,39 @@ pub enum NotSigned {
     NotNow(String),
 }
 
+/// What a witness asks of its node.
+trait Ground: Send + Sync {
+    /// The clock, Unix milliseconds.
+    fn now_ms(&self) -> u64;
+    /// How the node stands.
+    fn standing(&self) -> Standing;
+    /// How far its clock is off its partners', if that is too far.
+    fn clock_off_ms(&self) -> Option<i64>;
+    /// As [`Core::journal`].
+    fn journal(&self, records: &[JournalRecord], then: journal::Callback) -> Result<(), AppendError>;
+}
+
+impl Ground for Core {
+    fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    fn standing(&self) -> Standing {
+        self.standing()
+    }
+
+    fn clock_off_ms(&self) -> Option<i64> {
+        self.clock_off_ms()
+    }
+
+    fn journal(&self, records: &[JournalRecord], then: journal::Callback) -> Result<(), AppendError> {
+        self.journal(records, then)
+    }
+}
+
 /// The witness.
 pub struct Keeper {
-    core: Arc<Core>,
+    node: Arc<dyn Ground>,
     logs: Logs,
     signer: Option<Arc<dyn Signer>>,
     /// The journal has refused the key since: something of what it signed is lost.
@@ -60,7 +90,7 @@ pub struct Keeper {
 
 impl fmt::Debug for Keeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keeper({})", self.core.unit)
+        write!(f, "Keeper({:?})", self.signer.as_ref().map(|signer| signer.key().name()))
     }
 }
 
@@ -71,8 +101,11 @@ impl Keeper {
     pub fn new(core: Arc<Core>, home: &Home, word: Word, signers: Vec<Arc<dyn Signer>>) -> Self {
         let own = KeyName::log(core.charter().network(), &core.unit).as_str().parse().ok();
         let signer = word.key.and_then(|key| signers.into_iter().find(|signer| *signer.key() == key));
-        let logs = Logs::new(home.witness_logs(), own);
-        Self { core, logs, signer, void: AtomicBool::new(false), witness: Mutex::new(Witness::new(word.known)) }
+        Self::on(core, Logs::new(home.witness_logs(), own), signer, word.known)
+    }
+
+    fn on(node: Arc<dyn Ground>, logs: Logs, signer: Option<Arc<dyn Signer>>, known: BTreeMap<Origin, Known>) -> Self {
+        Self { node, logs, signer, void: AtomicBool::new(false), witness: Mutex::new(Witness::new(known)) }
     }
 
     /// The body of a call to the signature line that answers it, which is durable when this returns.
@@ -99,7 +132,7 @@ impl Keeper {
         let signer = self.ready().map_err(NotSigned::NotNow)?;
         let by = Some(*signer.key().public());
         let mut witness = lock(&self.witness);
-        let accepted = witness.judge(&logs, &call, self.core.clock.now_ms() / 1_000).inspect_err(|refusal| {
+        let accepted = witness.judge(&logs, &call, self.node.now_ms() / 1_000).inspect_err(|refusal| {
             if let Refusal::OtherRoot(_) | Refusal::Inconsistent(_) = refusal {
                 let (origin, size, root) = (call.checkpoint.origin(), call.checkpoint.size(), call.checkpoint.root());
                 tracing::warn!(origin, %size, %root, %refusal, "a log's own key signed what is not shown to extend it");
@@ -113,7 +146,7 @@ impl Keeper {
         let record = Witnessed { origin: accepted.origin.clone(), known: accepted.known, by };
         let records = if accepted.is_new { vec![JournalRecord::Witnessed(record)] } else { Vec::new() };
         // Without a record it is told when all before it is durable: what was accepted before may not be yet.
-        self.core.journal(&records, Box::new(move || _ = told.send(()))).map_err(|error| {
+        self.node.journal(&records, Box::new(move || _ = told.send(()))).map_err(|error| {
             if let AppendError::Contradiction(Contradiction::WitnessKey) = error {
                 self.void.store(true, Ordering::Relaxed);
             }
@@ -131,7 +164,7 @@ impl Keeper {
             "it has no key of which its journal knows everything that it signed; stop the node and make a new one with \
              `entente witness key --renew`",
         )?;
-        match self.core.standing() {
+        match self.node.standing() {
             Standing::Running => {}
             Standing::Waiting { .. } => {
                 return Err("it has just started and has not heard from its partners yet".into());
@@ -140,7 +173,7 @@ impl Keeper {
                 return Err("it does not know all that it signed, and makes up for that first".into());
             }
         }
-        match self.core.clock_off_ms() {
+        match self.node.clock_off_ms() {
             None => Ok(signer),
             Some(_) => Err("its clock is not that of its partners".into()),
         }
@@ -149,7 +182,7 @@ impl Keeper {
     /// What an operator has to look at, in words: the list of logs cannot be used; what was signed says a time to come.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let now = self.core.clock.now_ms() / 1_000;
+        let now = self.node.now_ms() / 1_000;
         self.logs.fault().into_iter().chain(ahead(lock(&self.witness).known(), now)).collect()
     }
 
@@ -190,20 +223,4 @@ fn ahead(known: &BTreeMap<Origin, Known>, now: u64) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use entente_proto::hash::Hash;
-
-    use super::*;
-
-    #[test]
-    fn what_was_signed_at_a_time_to_come_is_told_with_what_to_do() {
-        let known = |time| Known { size: Size::ZERO, root: Hash::EMPTY_ROOT, time };
-        let all = |times: [u64; 2]| {
-            BTreeMap::from([("a".parse().unwrap(), known(times[0])), ("b".parse().unwrap(), known(times[1]))])
-        };
-        assert_eq!(ahead(&all([1_000, 1_300]), 1_000), None);
-        let words = ahead(&all([1_000, 2_000]), 1_000).unwrap();
-        assert!(words.contains("for 1 logs") && words.contains("for b 1000 s from now"), "{words}");
-        assert!(words.contains("entente witness key --renew"), "{words}");
-    }
-}
+mod tests;

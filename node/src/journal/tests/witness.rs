@@ -46,6 +46,8 @@ fn a_witness_never_contradicts_itself() {
     let back = |found| Contradiction::WitnessBack { origin: origin("log.example"), before: 7, found };
     let roots = |of, size| Contradiction::WitnessRoots { origin: origin(of), size };
     assert_eq!(refused(&mut journal, &[witnessed("log.example", 6, 6, 1)]), back(6));
+    let smaller = witnessed_at("log.example", known(6, 6, 200), 1);
+    assert_eq!(refused(&mut journal, &[smaller]), back(6), "a smaller tree as of a later time");
     assert_eq!(refused(&mut journal, &[witnessed("log.example", 7, 8, 1)]), roots("log.example", 7));
     let earlier = witnessed_at("log.example", known(8, 8, 106), 1);
     assert_eq!(refused(&mut journal, &[earlier]), back(8), "a larger tree as of an earlier time");

@@ -130,6 +130,8 @@ pub(super) struct World {
     pub(super) reckless: Option<usize>,
     /// What a node sends to everybody in the place of its heads.
     pub(super) inject: Option<(usize, wire::frame::Frame)>,
+    /// A node's clock, and by how much it is ahead, milliseconds.
+    pub(super) skew: Option<(usize, i64)>,
     /// Changes a frame on its way from one node to another.
     pub(super) meddle: Option<fn(usize, usize, &mut wire::Frame)>,
 }
@@ -287,6 +289,7 @@ impl World {
             together: 1,
             reckless: None,
             inject: None,
+            skew: None,
             meddle: None,
         };
         for unit in &units {
@@ -438,13 +441,14 @@ impl World {
 
     /// An officer submits at a node that signs.
     pub(super) fn submit(&mut self, at: usize, count: usize) {
+        let now = self.clock(at);
         let node = &mut self.nodes[at];
         let Some(engine) = &node.engine else { return };
         if *engine.standing() != Standing::Running || engine.waits_at_base().is_some() {
             node.waiting += count as u32;
             return;
         }
-        let time_ms = engine.next_time_ms(self.now_ms);
+        let time_ms = engine.next_time_ms(now);
         let (unit, queued) = (node.unit.clone(), node.todo.len());
         let base = node.disk.logs.get(&unit).map_or(0, Vec::len);
         let entries: Vec<Entry> = (0..count)
@@ -463,8 +467,14 @@ impl World {
         }
     }
 
+    /// What a node's clock says.
+    fn clock(&self, at: usize) -> u64 {
+        let ahead = self.skew.filter(|(of, _)| *of == at).map_or(0, |(_, ahead)| ahead);
+        self.now_ms.saturating_add_signed(ahead)
+    }
+
     pub(super) fn event(&mut self, at: usize, event: Event) {
-        let now = self.now_ms;
+        let now = self.clock(at);
         let concludes = self.together == 1 || matches!(event, Event::Tick) || self.random(self.together) == 0;
         let node = &mut self.nodes[at];
         let Some(engine) = &mut node.engine else { return };
@@ -669,7 +679,7 @@ impl World {
 
     /// A stream carries what it should carry next.
     fn send(&mut self, at: usize, stream: StreamId) {
-        let now = self.now_ms;
+        let now = self.clock(at);
         let Some(&(to, theirs)) = self.ends.get(&(at, stream)) else { return };
         let node = &mut self.nodes[at];
         let Some(engine) = &mut node.engine else { return };

@@ -186,6 +186,13 @@ fn lines_that_an_operator_deletes_and_calls_old_are_missing() {
         // By the record, and by the beginning of the second.
         assert_eq!(missing.len(), 2, "{missing:?}");
     }
+    // A record of years later, when the time has come, makes no earlier one true.
+    let three = Three::telling(&[(wire::Deleted { epoch: 1, days: 30 }, 100 * DAY_MS)]);
+    std::fs::remove_file(three.files.entries(1)).unwrap();
+    let mut heads = BTreeMap::from([three.record(5, 1, 4, 0), three.record(9, 3, 2, 71)]);
+    heads.get_mut(&3).unwrap().extend(three.record(11, 3, 2, 400).1);
+    let (found, _) = three.verify_with(heads, 1);
+    assert!(found.deleted.is_none() && found.undue[0].contains("its time is"), "{:?}", found.undue);
     // What was called old wrongly is a fault where the files are still there, too.
     let three = Three::new();
     assert_eq!(three.verify(true).0.undue.len(), 1);

@@ -468,3 +468,28 @@ fn an_item_goes_from_hand_to_hand_where_both_sides_say_so() {
     assert_eq!((custody(&world).holder.as_str(), custody(&world).open.len()), ("NL", 2));
     assert_eq!(world.fold.custody(&id("FR/0"), &world.logs).unwrap(), None);
 }
+
+#[test]
+fn only_who_holds_an_item_gives_it_and_only_from_the_holder_is_it_taken() {
+    let mut world = World::new(&["BE", "FR", "NL"]);
+    let item = wire::EvidenceItem { sha256: vec![5; 32], ..Default::default() };
+    let of = world.say("BE", Body::Evidence(wire::Evidence { item: Some(item), ..Default::default() }));
+    let hand = |step, other: &str| {
+        let (item, other) = (reference(&of), other.to_owned());
+        Body::Custody(wire::Custody { item, step, other, at_ms: 1, sha256: vec![5; 32], text: String::new() })
+    };
+    let custody = |world: &World| {
+        let custody = world.fold.custody(&id(&of), &world.logs).unwrap().unwrap();
+        (custody.holder, custody.chain.len(), custody.open.len())
+    };
+    // FR gives what BE holds, to NL, who says that it has it from BE.
+    world.say("FR", hand(1, "NL"));
+    world.say("NL", hand(2, "BE"));
+    assert_eq!(custody(&world), ("BE".into(), 0, 2));
+    // BE gives it to FR, who says that it has it from NL.
+    world.say("BE", hand(1, "FR"));
+    world.say("FR", hand(2, "NL"));
+    assert_eq!(custody(&world), ("BE".into(), 0, 4));
+    world.say("FR", hand(2, "BE"));
+    assert_eq!(custody(&world), ("FR".into(), 1, 3));
+}
