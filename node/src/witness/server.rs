@@ -43,7 +43,7 @@ const CONNECTIONS: usize = 128;
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long a call may take.
-pub(super) const PATIENCE: Patience =
+const PATIENCE: Patience =
     Patience { head: Duration::from_secs(5), body: Duration::from_secs(10), whole: Duration::from_secs(30) };
 /// How long calls that are under way may go on at the end.
 const DRAIN: Duration = Duration::from_secs(2);
