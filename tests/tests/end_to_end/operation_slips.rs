@@ -4,12 +4,19 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 
-use entente_tests::network::Network;
+use entente_tests::network::{Network, Node};
 use entente_tests::wait::until_so;
 use serde_json::{Value, json};
 
 use crate::PROGRAM;
 use crate::operation::{refused, show, step, target, until_shown};
+
+/// What a watch says to people, to its end.
+fn watched(node: &Node, id: &str, seconds: &str) -> Vec<String> {
+    let home = node.directory().to_str().unwrap();
+    let said = entente_tests::network::run(PROGRAM, &["operation", "watch", id, "--timeout", seconds, "--home", home], b"");
+    said.ended(0).out.lines().map(str::to_owned).collect()
+}
 
 /// BE leads FR on two targets.
 fn begun(network: &Network) -> String {
@@ -130,7 +137,7 @@ fn only_who_holds_an_item_gives_it_away_and_a_changed_one_is_told() {
     let path = file.to_str().unwrap();
     let item = be.call(&["evidence", path, "--wait", "certified"]).ended(0).document()["id"].clone();
     let item = item.as_str().unwrap();
-    let hand = |node: &entente_tests::network::Node, step: &str, other: &str, more: &[&str]| {
+    let hand = |node: &Node, step: &str, other: &str, more: &[&str]| {
         node.call(&[&["custody", step, item, "--unit", other, "--wait", "certified"], more].concat())
     };
     network.until_agreed(&["BE", "FR", "NL"]);
@@ -170,4 +177,29 @@ fn a_freeze_leaves_nothing_out_that_the_unit_added_a_moment_ago() {
     let page = until_shown(fr, &id, "what is fixed", |page| page["phase"] == "frozen");
     assert_eq!(page["targets"].as_array().unwrap().len(), 3);
     let _ = target(&page, "domain:mirror.example");
+}
+
+#[test]
+fn whoever_watches_is_never_told_to_act_on_what_was_called_off_or_closed() {
+    let network = Network::running(PROGRAM, &["BE", "FR"]);
+    let (be, fr) = (network.node("BE"), network.node("FR"));
+    let id = begun(&network);
+    step(be, &["freeze", &id]);
+    step(be, &["ready", &id]);
+    // The moment has come when somebody begins to watch.
+    step(be, &["go", &id]);
+    assert!(watched(be, &id, "1").last().unwrap().ends_with("NOW: act. 2 targets are open, 0 done"));
+    step(be, &["abort", &id, "--reason", "a leak"]);
+    until_shown(fr, &id, "that it is called off", |page| page["phase"] == "aborted");
+    let ends = |words: &str| {
+        for node in [be, fr] {
+            let lines = watched(node, &id, "20");
+            assert!(!lines.iter().any(|line| line.contains("NOW: act")), "{lines:#?}");
+            assert!(lines.last().unwrap().ends_with(words), "{lines:#?}");
+        }
+    };
+    ends("CALLED OFF (a leak): do not act");
+    step(be, &["close", &id]);
+    until_shown(fr, &id, "that it is closed", |page| page["phase"] == "closed");
+    ends("CALLED OFF (a leak): do not act");
 }

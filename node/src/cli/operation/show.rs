@@ -136,11 +136,11 @@ pub(super) fn head(told: &Told, at: Moment) -> Vec<String> {
 /// What people must know now.
 pub(super) fn warnings(told: &Told) -> Vec<String> {
     let board = &told.board;
-    let mut lines = Vec::new();
+    let mut lines: Vec<String> = over(told).into_iter().collect();
     let away =
         |unit: &&BoardUnit| unit.part() != Part::Declined && told.peer(&unit.unit).is_some_and(|peer| !peer.connected);
     let away: Vec<&str> = board.units.iter().filter(away).map(|unit| unit.unit.as_str()).collect();
-    if !away.is_empty() && board.phase() != Phase::Closed {
+    if !away.is_empty() && over(told).is_none() {
         lines.push(format!("CANNOT BE REACHED: {}", away.join(" ")));
     }
     for (unit, ahead_ms) in told.clocks() {
@@ -154,6 +154,20 @@ pub(super) fn warnings(told: &Told) -> Vec<String> {
     }
     lines.extend(told.holds.iter().filter(|hold| hold.late || !hold.certified).map(hold_words));
     lines
+}
+
+/// That an operation is over, and nobody is to act in it; nothing while it goes on.
+pub(super) fn over(told: &Told) -> Option<String> {
+    let steps = &told.board.steps;
+    // Also where it was closed since.
+    let called_off = steps.iter().find(|step| step.step == ABORT && step.fault() == StepFault::Unspecified);
+    match (called_off, told.board.phase()) {
+        (Some(step), _) if step.text.is_empty() => Some("CALLED OFF: do not act".into()),
+        (Some(step), _) => Some(format!("CALLED OFF ({}): do not act", plain(&step.text))),
+        (None, Phase::Aborted) => Some("CALLED OFF: do not act".into()),
+        (None, Phase::Closed) => Some("CLOSED: do not act, it is over".into()),
+        _ => None,
+    }
 }
 
 fn ready(told: &Told) -> impl Iterator<Item = &BoardUnit> {
@@ -320,6 +334,9 @@ pub(super) const fn part_word(part: Part) -> &'static str {
         Part::Unspecified => "-",
     }
 }
+
+/// The number of the arm of the step that calls an operation off.
+const ABORT: u32 = 10;
 
 /// A step by the number of its arm, as the command line calls it.
 pub(super) fn step_word(step: u32) -> &'static str {

@@ -15,6 +15,7 @@ use super::board::{Follow, Seen, Told};
 use super::facts::{Facts, countdown, facts};
 use super::outcome::{Moment, WITHIN_MINUTES};
 use super::screen;
+use super::show::over;
 use super::steps::Of;
 use crate::clock::{Clock, SystemClock};
 
@@ -27,7 +28,8 @@ const MARKS: [u64; 17] = [86_400, 43_200, 21_600, 10_800, 3_600, 1_800, 600, 300
 ///
 /// On a terminal it is a board (q ends it); elsewhere, or with --lines, a line for all that is new. Warns of units that
 /// cannot be reached, of clocks that differ by more than a second, and of holds that come late. It goes on while the own node
-/// is restarted. Lines end when the operation is closed or called off, or after --timeout.
+/// is restarted. Lines end when the operation is closed or called off, which the last one says, or after
+/// --timeout.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -74,18 +76,23 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
             }
             before = now;
         }
+        if let Some(over) = over(&told) {
+            // The last line, whatever the clock says: nobody counts down to what will not be, or acts on what is over.
+            print(&mut out, &over, at_ms)?;
+            return out.flush();
+        }
         if let Some(at_ms) = at_ms {
             let now_ms = SystemClock.now_ms();
             let next = at_ms.saturating_sub(now_ms).div_ceil(1_000);
             if let Some(mark) = passed(left, next) {
                 let moment = Moment { now_ms, within_ms };
                 let line = if mark == 0 { the_moment(&told, moment) } else { countdown(now_ms, at_ms) };
-                print(&mut out, &line, Some(at_ms))?;
+                print_at(&mut out, now_ms, &line, Some(at_ms))?;
             }
             left = next;
         }
         out.flush()?;
-        if is_over(&told) || end.is_some_and(|end| Instant::now() >= end) {
+        if end.is_some_and(|end| Instant::now() >= end) {
             return Ok(());
         }
         news = false;
@@ -112,12 +119,6 @@ pub(super) fn moment_of(told: &Told) -> Option<u64> {
     said.or(Some(told.board.go_ms).filter(|planned| *planned != 0))
 }
 
-/// Whether nothing is to come.
-fn is_over(told: &Told) -> bool {
-    use entente_proto::wire::Phase;
-    matches!(told.board.phase(), Phase::Closed | Phase::Aborted)
-}
-
 /// What is told at the moment itself.
 fn the_moment(told: &Told, at: Moment) -> String {
     let binding = told.board.go.as_ref().is_some_and(|go| go.waits.is_empty());
@@ -134,18 +135,36 @@ fn passed(before: u64, left: u64) -> Option<u64> {
 }
 
 fn print(out: &mut Output, line: &str, at_ms: Option<u64>) -> Result<(), CliError> {
-    let now_ms = SystemClock.now_ms();
+    print_at(out, SystemClock.now_ms(), line, at_ms)
+}
+
+fn print_at(out: &mut Output, now_ms: u64, line: &str, at_ms: Option<u64>) -> Result<(), CliError> {
     if out.is_json() {
         let after = at_ms.map(|at_ms| i64::try_from(i128::from(now_ms) - i128::from(at_ms)).unwrap_or_default());
         return out.document(&LineJson { time: moment(now_ms), after_ms: after, line });
     }
-    let left = at_ms.map(|at_ms| format!("{}  ", countdown(now_ms, at_ms))).unwrap_or_default();
-    out.line(format_args!("{}  {left}{line}", moment(now_ms)))
+    out.line(stamped(now_ms, line, at_ms))
+}
+
+/// A line with its time and the time that is left; a line that tells just that tells it once.
+fn stamped(now_ms: u64, line: &str, at_ms: Option<u64>) -> String {
+    let left = at_ms.map(|at_ms| countdown(now_ms, at_ms)).filter(|left| left != line);
+    let parts = [Some(moment(now_ms)), left, Some(line.to_owned())];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::passed;
+    use super::{passed, stamped};
+
+    #[test]
+    fn the_time_that_is_left_is_told_once_a_line() {
+        let now_ms = 1_524_650_390_000;
+        let line = |line: &str, at_ms| stamped(now_ms, line, at_ms);
+        assert_eq!(line("T-00:00:10", Some(now_ms + 10_000)), "2018-04-25T09:59:50Z  T-00:00:10");
+        assert_eq!(line("FR joined", Some(now_ms + 10_000)), "2018-04-25T09:59:50Z  T-00:00:10  FR joined");
+        assert_eq!(line("FR joined", None), "2018-04-25T09:59:50Z  FR joined");
+    }
 
     #[test]
     fn each_mark_is_told_once_and_the_last_of_several() {

@@ -9,7 +9,7 @@ use ratatui::widgets::{Block, Paragraph, Row, Table};
 use super::super::super::words::{plain, record_id};
 use super::super::facts::countdown;
 use super::super::outcome::{Moment, Outcome};
-use super::super::show::{head, part_word, reported, warnings};
+use super::super::show::{head, over, part_word, reported, warnings};
 use super::super::watch::{AWAY, moment_of};
 use super::Screen;
 
@@ -74,7 +74,8 @@ impl Screen {
         // What people must know stands last on the page; here the last lines are the first to be cut off.
         let warnings = lines.split_off(lines.len().saturating_sub(warnings(&self.told).len()));
         lines.splice(0..0, warnings);
-        if let Some(at_ms) = moment_of(&self.told) {
+        // What is over has no moment to which one counts down.
+        if let Some(at_ms) = moment_of(&self.told).filter(|_| over(&self.told).is_none()) {
             lines.insert(0, countdown(at.now_ms, at_ms));
         }
         if let Some(why) = &self.away {
@@ -202,7 +203,7 @@ fn wide(text: &str) -> usize {
 
 /// What must not be overlooked is red.
 fn loud(line: &str) -> Style {
-    let words = ["CANNOT BE REACHED", "CLOCKS DIFFER", "LATE", "NOT YET CERTIFIED"];
+    let words = ["CALLED OFF", "CLOSED", "CANNOT BE REACHED", "CLOCKS DIFFER", "LATE", "NOT YET CERTIFIED"];
     if words.iter().any(|word| line.contains(word)) { Style::new().fg(Color::Red) } else { Style::new() }
 }
 

@@ -1,7 +1,7 @@
 use std::time::Instant as Stopwatch;
 
 use entente_proto::wire::{
-    AgainstKind, Board, BoardAgainst, BoardExecuted, BoardGo, BoardTarget, BoardUnit, ExecutedResult, Part, PeerStatus,
+    AgainstKind, Board, BoardAgainst, BoardExecuted, BoardGo, BoardStep, BoardTarget, BoardUnit, ExecutedResult, Part, PeerStatus,
     Phase, RecordRef,
 };
 use ratatui::Terminal;
@@ -154,6 +154,25 @@ fn a_late_hold_and_who_is_cut_off_and_whose_clock_is_wrong_stand_on_top_in_red()
     // A clock that differs less is no warning.
     screen.told.peers.get_mut("FR").unwrap().clock_ahead_ms = 1_000;
     assert!(!drawn(&screen, (80, 24), GO_MS).0.concat().contains("CLOCKS DIFFER"));
+}
+
+#[test]
+fn of_what_is_called_off_or_closed_the_board_never_tells_a_time_to_act() {
+    let mut screen = screen(&["BE", "FR"], vec![target(0, &[])]);
+    let abort = BoardStep { id: id("BE", 51), step: 10, text: "a leak".into(), ..BoardStep::default() };
+    for (phase, steps, words) in [
+        (Phase::Aborted, vec![abort.clone()], "CALLED OFF (a leak): do not act"),
+        (Phase::Closed, vec![abort], "CALLED OFF (a leak): do not act"),
+        (Phase::Closed, Vec::new(), "CLOSED: do not act"),
+    ] {
+        screen.told.board.phase = phase.into();
+        screen.told.board.steps = steps;
+        for now_ms in [GO_MS - 5_000, GO_MS + 5_000] {
+            let (rows, red) = drawn(&screen, (80, 24), now_ms);
+            assert!(rows[1].contains(words) && red.contains(&1), "{rows:#?}");
+            assert!(!rows.concat().contains("T-00:") && !rows.concat().contains("T+00:"), "{rows:#?}");
+        }
+    }
 }
 
 #[test]
