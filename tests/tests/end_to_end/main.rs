@@ -28,6 +28,7 @@ mod i8_bad_input;
 mod newer_rules;
 mod operation;
 mod operation_slips;
+mod operation_words;
 mod publish;
 mod publish_keeps;
 mod receipts;

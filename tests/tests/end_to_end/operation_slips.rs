@@ -14,12 +14,18 @@ use crate::operation::{refused, show, step, target, until_shown};
 /// What a watch says to people, to its end.
 fn watched(node: &Node, id: &str, seconds: &str) -> Vec<String> {
     let home = node.directory().to_str().unwrap();
-    let said = entente_tests::network::run(PROGRAM, &["operation", "watch", id, "--timeout", seconds, "--home", home], b"");
+    let said =
+        entente_tests::network::run(PROGRAM, &["operation", "watch", id, "--timeout", seconds, "--home", home], b"");
     said.ended(0).out.lines().map(str::to_owned).collect()
 }
 
+/// Whether an answer has such a notice.
+pub(crate) fn noted(answer: &Value, words: &str) -> bool {
+    answer["notices"].as_array().unwrap().iter().any(|notice| notice.as_str().unwrap().contains(words))
+}
+
 /// BE leads FR on two targets.
-fn begun(network: &Network) -> String {
+pub(crate) fn begun(network: &Network) -> String {
     let be = network.node("BE");
     for name in ["https://news.example/a", "files.example"] {
         let _ = be.refer(name, "certified");
@@ -82,7 +88,7 @@ fn holds_around_a_target_keep_it_out_of_a_go_and_come_late_to_everybodys_eyes() 
     assert!(page.contains("LATE: domain:files.example: url:https://files.example/x, below it, is held"), "{page}");
     // A report of what was done before the moment is taken, and whoever enters it is told.
     let early = fr.call(&["operation", "executed", &id, "files.example"]).ended(0).document();
-    assert!(early["notices"][0].as_str().unwrap().contains("before the moment of the go"), "{early}");
+    assert!(noted(&early, "before the moment of the go"), "{early}");
 }
 
 #[test]
@@ -95,10 +101,29 @@ fn a_line_that_cannot_be_meant_keeps_no_other_report_back() {
     step(be, &["go", &id]);
     until_shown(fr, &id, "the go", |page| page["phase"] == "go");
     let file = network.directory().join("done.txt");
-    fs::write(&file, "filse.example done\nhttps://news.example/a done\n").unwrap();
-    let said = fr.call(&["operation", "executed", &id, "--from", file.to_str().unwrap(), "--wait", "certified"]);
-    said.ended(1).says(&["filse.example", "is not a target of this operation"]);
+    let lines = "filse.example done\n# a remark\nhttps://news.example/a done\nfiles.example faild\nBE/99 done\n";
+    fs::write(&file, lines).unwrap();
+    let said =
+        fr.call(&["operation", "executed", &id, "--from", file.to_str().unwrap(), "--wait", "certified"]).ended(1);
+    said.says(&[
+        "line 1 (filse.example)",
+        "line 4 (files.example)",
+        "line 5 (BE/99)",
+        "is not a target of this operation",
+    ]);
+    said.says(&["faild", "done, failed, skipped", "a remark needs a result before it"]);
     until_shown(be, &id, "the report of the other", |page| page["total"]["done"] == 1);
+    // Of two words on one target neither is entered.
+    let page = show(be, &id);
+    let referral = |name: &str| target(&page, name)["referral"].as_str().unwrap().to_owned();
+    let (page_id, files_id) = (referral("url:https://news.example/a"), referral("domain:files.example"));
+    let lines = format!("files.example done\n{files_id} failed\nhttps://news.example/a failed\n{page_id} failed\n");
+    fs::write(&file, lines).unwrap();
+    let said =
+        fr.call(&["operation", "executed", &id, "--from", file.to_str().unwrap(), "--wait", "certified"]).ended(1);
+    said.says(&[&format!("line 1 (files.example) and line 2 ({files_id}) say different things")]);
+    let page = until_shown(be, &id, "the report that is meant", |page| page["total"]["refused"] == 1);
+    assert_eq!(target(&page, "domain:files.example")["executed"], json!([]));
     // As many as there are, what no unit refers is told at once.
     let new = ["operation", "new", "--title", "Amaq", "one.example", "files.example", "two.example"];
     be.call(&new).ended(1).says(&["one.example: no unit refers it", "two.example: no unit refers it"]);
@@ -146,8 +171,13 @@ fn only_who_holds_an_item_gives_it_away_and_a_changed_one_is_told() {
     let _ = hand(be, "give", "FR", &[]).ended(0);
     network.until_agreed(&["BE", "FR", "NL"]);
     fs::write(&file, b"another disk").unwrap();
-    let taken = hand(fr, "take", "BE", &["--file", path]).ended(0).document();
-    assert!(taken["notices"][0].as_str().unwrap().contains("THE HASHES DIFFER"), "{taken}");
+    hand(fr, "take", "BE", &["--file", path]).ended(1).says(&["THE HASHES DIFFER", "say with --text"]);
+    let again = hand(be, "give", "NL", &[]).ended(0).document();
+    assert!(noted(&again, "this unit gave it to FR before"), "{again}");
+    let unasked = hand(network.node("NL"), "take", "FR", &[]).ended(0).document();
+    assert!(noted(&unasked, "FR has not said that it gives"), "{unasked}");
+    let taken = hand(fr, "take", "BE", &["--file", path, "--text", "the seal is broken"]).ended(0).document();
+    assert!(noted(&taken, "THE HASHES DIFFER") && !noted(&taken, "has not said"), "{taken}");
     network.until_agreed(&["BE", "FR", "NL"]);
     hand(be, "give", "NL", &[]).ended(1).says(&["FR holds"]);
     let _ = hand(fr, "give", "NL", &[]).ended(0);

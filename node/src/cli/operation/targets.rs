@@ -1,6 +1,6 @@
 //! Targets of an operation: what people name, as referrals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entente_proto::limits::CHECKS_MAX;
 use entente_proto::list::operation::referrals;
@@ -217,15 +217,19 @@ fn all_named(told: &Told, names: &[String]) -> Result<Vec<RecordRef>, CliError> 
 }
 
 /// The targets of an operation, to be named by their ids or by what they refer.
-pub(super) struct OnBoard<'a>(BTreeMap<&'a str, Vec<&'a RecordRef>>);
+pub(super) struct OnBoard<'a> {
+    ids: BTreeSet<(&'a str, u64)>,
+    by_target: BTreeMap<&'a str, Vec<&'a RecordRef>>,
+}
 
 impl<'a> OnBoard<'a> {
     pub(super) fn of(told: &'a Told) -> Self {
-        let mut by_target: BTreeMap<&str, Vec<&RecordRef>> = BTreeMap::new();
+        let mut board = Self { ids: BTreeSet::new(), by_target: BTreeMap::new() };
         for target in &told.board.targets {
-            by_target.entry(target.target.as_str()).or_default().extend(&target.referral);
+            board.ids.extend(target.referral.as_ref().map(|id| (id.unit.as_str(), id.index)));
+            board.by_target.entry(target.target.as_str()).or_default().extend(&target.referral);
         }
-        Self(by_target)
+        board
     }
 
     /// The referrals that are meant by a name.
@@ -233,11 +237,12 @@ impl<'a> OnBoard<'a> {
     /// # Errors
     /// Why it can mean none.
     pub(super) fn named(&self, name: &str) -> Result<Vec<RecordRef>, String> {
+        const NO_TARGET: &str = "is not a target of this operation";
         if let Ok(id) = parse_id(name) {
-            return Ok(vec![id]);
+            return if self.ids.contains(&(id.unit.as_str(), id.index)) { Ok(vec![id]) } else { Err(NO_TARGET.into()) };
         }
         let understood = record::from_input(name).map_err(|error| error.to_string())?;
-        let found = self.0.get(understood.target.as_str()).ok_or("is not a target of this operation")?;
+        let found = self.by_target.get(understood.target.as_str()).ok_or(NO_TARGET)?;
         Ok(found.iter().map(|id| (*id).clone()).collect())
     }
 }

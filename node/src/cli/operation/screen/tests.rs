@@ -1,8 +1,8 @@
 use std::time::Instant as Stopwatch;
 
 use entente_proto::wire::{
-    AgainstKind, Board, BoardAgainst, BoardExecuted, BoardGo, BoardStep, BoardTarget, BoardUnit, ExecutedResult, Part, PeerStatus,
-    Phase, RecordRef,
+    AgainstKind, Board, BoardAgainst, BoardExecuted, BoardGo, BoardStep, BoardTarget, BoardUnit, ExecutedResult, Part,
+    PeerStatus, Phase, RecordRef,
 };
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;

@@ -83,6 +83,12 @@ impl At<'_> {
             let id = self.own(index);
             notices.push(format!("this unit refers it itself, as {id}: `entente withdraw {id}` if that is over"));
         }
+        if target.parts().0 == record::target::TargetType::Url
+            && let Some(site) = record::parents(&target).next().filter(|site| !self.state.is_held(site))
+        {
+            let site = site.parts().1;
+            notices.push(format!("this protects that one address only: `entente hold {site}` protects the whole site"));
+        }
         Ok(Found { target: Some(target), notices, ..Found::default() })
     }
 
@@ -220,18 +226,16 @@ impl At<'_> {
         if custody.sha256.is_empty() {
             custody.sha256.clone_from(&named);
         }
-        let notices = if self.again { Vec::new() } else { self.hand_over(&item, custody, &other, &named)? };
+        let mut notices = Vec::new();
+        if !self.again {
+            notices.extend(is_the_item(&item, custody, &named)?);
+            notices.extend(self.hand_over(&item, custody, &other)?);
+        }
         Ok(Found { notices, ..Found::about(self.target_of(&item)) })
     }
 
     /// Refuses a hand-over of what neither side holds; gives what an officer should know of it.
-    fn hand_over(
-        &self,
-        item: &RecordId,
-        custody: &wire::Custody,
-        other: &UnitId,
-        named: &[u8],
-    ) -> Result<Vec<String>, Refusal> {
+    fn hand_over(&self, item: &RecordId, custody: &wire::Custody, other: &UnitId) -> Result<Vec<String>, Refusal> {
         let known = self.state.fold.custody(item, &Stored(&*self.core.store));
         let known = known.map_err(|error| refusal("unreadable", error.to_string()))?;
         // An item or a hand-over that is not yet certified is in no chain yet.
@@ -253,8 +257,26 @@ impl At<'_> {
         if custody.step() == wire::CustodyStep::Take && known.holder != other.as_str() {
             notices.push(format!("{} holds {item}, as far as is known here", known.holder));
         }
-        if custody.sha256 != named {
-            notices.push(format!("THE HASHES DIFFER: this is not the item that {item} names"));
+        let gives = |by: &str, to: Option<&str>| {
+            known.open.iter().filter(|id| id.unit.as_str() == by).find_map(|id| {
+                match self.statement(id).ok()?.into_body() {
+                    Body::Custody(said) if said.step() == wire::CustodyStep::Give => {
+                        to.is_none_or(|to| said.other == to).then_some((id, said.other))
+                    }
+                    _ => None,
+                }
+            })
+        };
+        match custody.step() {
+            wire::CustodyStep::Give => {
+                if let Some((id, to)) = gives(own, None) {
+                    notices.push(format!("this unit gave it to {to} before, {id}, which has not said that it took it"));
+                }
+            }
+            _ if gives(other.as_str(), Some(own)).is_none() => {
+                notices.push(format!("{other} has not said that it gives {item} to this unit: until then it holds it"));
+            }
+            _ => {}
         }
         Ok(notices)
     }
@@ -270,4 +292,17 @@ impl At<'_> {
         }
         Ok(())
     }
+}
+
+/// Refuses a hand-over of something else than the item, unless the officer says what it is.
+fn is_the_item(item: &RecordId, custody: &wire::Custody, named: &[u8]) -> Result<Option<String>, Refusal> {
+    if custody.sha256 == named {
+        return Ok(None);
+    }
+    let words = format!("THE HASHES DIFFER: this is not the item that {item} names");
+    if custody.text.trim().is_empty() {
+        let way = "If it is handed over nevertheless, say with --text what is wrong with it; every unit reads that";
+        return Err(refusal("hashes-differ", format!("{words}. {way}")));
+    }
+    Ok(Some(words))
 }

@@ -6,8 +6,12 @@
 //! | `kinds` | what each kind needs |
 //! | `known` | what this node knows of the records that a statement names |
 //! | `operation` | operations and their steps |
+//! | `executed` | reports of what was done, and the end of an operation |
+//! | `against` | what speaks against acting on a target of an operation |
 //! | `keep` | what a repeated call keeps of what was stored |
 
+mod against;
+mod executed;
 mod keep;
 mod kinds;
 mod known;

@@ -6,12 +6,12 @@ use std::sync::{Arc, PoisonError};
 
 use entente_proto::ids::{RecordId, UnitId};
 use entente_proto::list::operation::{Further, frozen_digest, referrals};
-use entente_proto::record::{self, Target};
+use entente_proto::record;
 use entente_proto::wire::operation_step::Step;
 use entente_proto::wire::record::Body;
 use entente_proto::wire::{
-    AgainstKind, Board, BoardTarget, Operation, OperationClose, OperationExecuted, OperationFreeze, OperationGo,
-    OperationReady, OperationStep, Part, RecordRef, StepFault,
+    AgainstKind, Board, BoardTarget, BoardUnit, Operation, OperationAssign, OperationFreeze, OperationGo,
+    OperationReady, OperationStep, Part, Phase, RecordRef, StepFault,
 };
 
 use prost::Message as _;
@@ -61,6 +61,7 @@ impl At<'_> {
             return self.executed(&*self.board_once(&of)?, executed);
         }
         let board = self.board(&of, None)?;
+        self.may(&of, step)?;
         let notices = match step {
             Step::Invite(invite) => {
                 sort(&mut invite.units);
@@ -71,12 +72,25 @@ impl At<'_> {
             Step::Freeze(freeze) => self.freeze(&of, &board, freeze)?,
             Step::Ready(ready) => self.ready(&board, ready)?,
             Step::Go(go) => self.go(&board, go)?,
-            Step::Close(close) => self.close(close)?,
+            Step::Close(close) => self.close(&of, &board, close)?,
+            Step::Assign(assign) => declined(&board, assign).into_iter().collect(),
+            Step::Join(_) => joins_late(&board).into_iter().collect(),
             _ => Vec::new(),
         };
         self.judged(&of, step)?;
         says_something(&board, &self.core.unit, step)?;
         Ok(Found { notices, ..Found::default() })
+    }
+
+    /// Refuses at once what only the lead can do: another unit would be told what the lead has to do first.
+    fn may(&self, of: &RecordId, step: &Step) -> Result<(), Refusal> {
+        use Step::{Abort, Assign, Close, Freeze, Go, Invite};
+        let of_lead = matches!(step, Invite(_) | Assign(_) | Freeze(_) | Go(_) | Abort(_) | Close(_));
+        if of_lead && of.unit != self.core.unit {
+            let words = format!("only {}, which leads {of}, can do that", of.unit);
+            return Err(refusal(StepFault::NotLead.code(), words));
+        }
+        Ok(())
     }
 
     /// The board with the unit's own steps that are not yet certified, and one that is only thought of.
@@ -132,18 +146,9 @@ impl At<'_> {
         let judged = board.steps.iter().find(|step| step.id.as_ref() == Some(&place));
         match judged.map(|step| step.fault()) {
             None | Some(StepFault::Unspecified) => Ok(()),
-            Some(StepFault::NoQuorum) => Err(self.no_quorum(&board)),
+            Some(StepFault::NoQuorum) => Err(no_quorum(of, &board)),
             Some(fault) => Err(refusal(fault.code(), fault.words())),
         }
-    }
-
-    fn no_quorum(&self, board: &Board) -> Refusal {
-        let ready = board.units.iter().filter(|unit| unit.ready.is_some()).count();
-        let missing = board.units.iter().filter(|unit| unit.ready.is_none() && unit.part() != Part::Declined);
-        let missing: Vec<&str> = missing.map(|unit| unit.unit.as_str()).collect();
-        let words =
-            format!("{} units must be ready, {ready} are. Not ready: {}", board.ready_quorum, missing.join(" "));
-        refusal(StepFault::NoQuorum.code(), words)
     }
 
     fn units(&self, invited: &[String]) -> Result<(), Refusal> {
@@ -186,8 +191,12 @@ impl At<'_> {
         freeze.frontier.clone_from(&self.judge.frontier);
         let mut notices = vec![format!("fixes {} targets, digest {digest}", board.targets.len())];
         notices.extend(self.unreachable(board));
-        let against = board.targets.iter().filter(|target| !self.stays(target, &BTreeSet::new()));
-        notices.extend(clip(against.map(|target| format!("{} would be left out by a go now", name(target))).collect()));
+        let against = board.targets.iter().map(|target| (target, self.against(target, &BTreeSet::new())));
+        let against = against.filter(|(_, why)| !why.is_empty());
+        let words = |(target, why): (&BoardTarget, Vec<String>)| {
+            format!("{} would be left out by a go now: {}", name(target), why.join(", "))
+        };
+        notices.extend(clip(against.map(words).collect()));
         Ok(notices)
     }
 
@@ -247,19 +256,25 @@ impl At<'_> {
             .filter_map(|of| Some((of.unit.parse::<UnitId>().ok()?, &of.indexes)))
             .flat_map(|(unit, indexes)| indexes.iter().map(move |index| RecordId { unit: unit.clone(), index: *index }))
             .collect();
-        let out = |target: &&BoardTarget| {
+        let out = |target| {
+            let mut why = self.against(target, &overrides);
             let id = target.referral.as_ref().and_then(|id| self.named(Some(id), "").ok());
-            id.is_some_and(|id| named.contains(&id)) || !self.stays(target, &overrides)
+            why.extend(id.filter(|id| named.contains(id)).map(|_| "left out by --without".to_owned()));
+            (!why.is_empty()).then_some((target, why))
         };
-        let left_out: Vec<&BoardTarget> = board.targets.iter().filter(out).collect();
-        if let Some(stray) = named.iter().find(|id| !left_out.iter().any(|t| t.referral == Some(record_ref(id)))) {
+        let left_out: Vec<(&BoardTarget, Vec<String>)> = board.targets.iter().filter_map(out).collect();
+        if let Some(stray) = named.iter().find(|id| !left_out.iter().any(|(t, _)| t.referral == Some(record_ref(id)))) {
             return Err(refusal("not-frozen", format!("{stray} is not among the targets that are fixed")));
         }
+        let reasons =
+            || left_out.iter().map(|(target, why)| format!("{} is left out: {}", name(target), why.join(", ")));
         if left_out.len() == board.targets.len() {
-            return Err(refusal("nothing", "every target would be left out: there is nothing to act on"));
+            let reasons = clip(reasons().collect()).join("; ");
+            let way = way_past_objections(board);
+            return Err(refusal("nothing", format!("there is nothing to act on. {reasons}{way}")));
         }
-        go.excluded = referrals(left_out.iter().filter_map(|target| target.referral.as_ref()));
-        let mut notices = clip(left_out.iter().map(|target| format!("{} is left out", name(target))).collect());
+        go.excluded = referrals(left_out.iter().filter_map(|(target, _)| target.referral.as_ref()));
+        let mut notices = clip(reasons().collect());
         notices.extend(self.unreachable(board));
         Ok(notices)
     }
@@ -281,65 +296,14 @@ impl At<'_> {
         }
     }
 
-    /// Whether nothing speaks against a target that is not overridden: also what is not yet certified, and holds above and
-    /// below it.
-    fn stays(&self, target: &BoardTarget, overrides: &BTreeSet<(&str, u64)>) -> bool {
-        let over = |id: &RecordRef| overrides.contains(&(id.unit.as_str(), id.index));
-        let certified = target.against.iter().all(|against| {
-            !against.stands || against.kind() == AgainstKind::Objection && against.id.as_ref().is_some_and(over)
-        });
-        let taken_back = target.referral.as_ref().and_then(|id| self.named(Some(id), "").ok());
-        let taken_back = taken_back.is_some_and(|id| self.state.pending.withdrawn(&id.unit, id.index));
-        let held = target.target.parse::<Target>().is_ok_and(|target| !holds(self.state, &target, false).is_empty());
-        certified && !taken_back && !held
-    }
-
     /// The units that take part or are asked, and cannot be reached now.
     fn unreachable(&self, board: &Board) -> Vec<String> {
-        let away = |unit: &&entente_proto::wire::BoardUnit| {
+        let away = |unit: &&BoardUnit| {
             let id = unit.unit.parse::<UnitId>().ok();
             id.is_some_and(|id| id != self.core.unit && !self.core.connected(&id)) && unit.part() != Part::Declined
         };
         let away: Vec<&str> = board.units.iter().filter(away).map(|unit| unit.unit.as_str()).collect();
         if away.is_empty() { Vec::new() } else { vec![format!("cannot be reached now: {}", away.join(" "))] }
-    }
-
-    fn close(&self, close: &mut OperationClose) -> Result<Vec<String>, Refusal> {
-        close.frontier.clone_from(&self.judge.frontier);
-        Ok(Vec::new())
-    }
-
-    /// Reports may be many, so each is judged by one board.
-    fn executed(&self, board: &Board, executed: &OperationExecuted) -> Result<Found, Refusal> {
-        let on = self.named(executed.target.as_ref(), "a report names the referral on which the unit acted")?;
-        let unit = board.units.iter().find(|unit| unit.unit == self.core.unit.as_str());
-        let place = |target: &BoardTarget| {
-            let id = target.referral.as_ref();
-            id.map(|id| (id.unit.as_str(), id.index)).cmp(&Some((on.unit.as_str(), on.index)))
-        };
-        let target = board.targets.binary_search_by(place).ok();
-        let target = target.and_then(|at| board.targets.get(at));
-        let closed = board.phase() == entente_proto::wire::Phase::Closed;
-        let fault = match unit.map(|unit| unit.part()) {
-            None => StepFault::NotInvited,
-            _ if closed => StepFault::Closed,
-            Some(Part::Invited | Part::Declined) => StepFault::NotJoined,
-            _ if board.go.as_ref().is_none_or(|go| !go.waits.is_empty()) || self.is_pending(board) => {
-                StepFault::NotGone
-            }
-            _ if !target.is_some_and(|target| target.covered) => StepFault::NotCovered,
-            _ => {
-                let about = Found::about(target.and_then(|target| target.target.parse().ok()));
-                return Ok(Found { notices: early(board, executed).into_iter().collect(), ..about });
-            }
-        };
-        Err(refusal(fault.code(), fault.words()))
-    }
-
-    /// Whether the go, which is this unit's own, is not yet certified.
-    fn is_pending(&self, board: &Board) -> bool {
-        let id = board.go.as_ref().and_then(|go| go.id.as_ref()).and_then(|id| self.named(Some(id), "").ok());
-        id.is_some_and(|id| self.state.pending.holds(&id))
     }
 }
 
@@ -368,11 +332,57 @@ fn says_something(board: &Board, own: &UnitId, step: &Step) -> Result<(), Refusa
     Err(refusal("already", words))
 }
 
-/// A report of something that was done before the moment, told to who enters it: it is true, or a slip of the pen.
-fn early(board: &Board, executed: &OperationExecuted) -> Option<String> {
-    let at_ms = board.go.as_ref()?.at_ms;
-    let before_ms = at_ms.checked_sub(executed.at_ms).filter(|before_ms| *before_ms > 0)?;
-    Some(format!("that is {}.{} s before the moment of the go", before_ms / 1_000, before_ms % 1_000 / 100))
+/// Why fewer units are ready than must be, and what can be done.
+fn no_quorum(of: &RecordId, board: &Board) -> Refusal {
+    let (ready, others): (Vec<_>, Vec<_>) = board.units.iter().partition(|unit| unit.ready.is_some());
+    let (declined, missing): (Vec<_>, Vec<_>) = others.into_iter().partition(|unit| unit.part() == Part::Declined);
+    let names = |units: &[&BoardUnit]| units.iter().map(|unit| unit.unit.as_str()).collect::<Vec<_>>().join(" ");
+    let mut words = format!("{} units must be ready, {} are", board.ready_quorum, ready.len());
+    if !missing.is_empty() {
+        words = format!("{words}. Not ready: {}", names(&missing));
+    }
+    if !declined.is_empty() {
+        words = format!("{words}. Declined: {}", names(&declined));
+    }
+    if ready.len() + missing.len() < board.ready_quorum as usize {
+        words = format!(
+            "{words}. So there can be no go: `entente operation invite {of} UNIT` asks another unit, which joins and says \
+             that it is ready, a unit that declined can join after all, and `entente operation abort {of}` calls it off"
+        );
+    }
+    refusal(StepFault::NoQuorum.code(), words)
+}
+
+/// How objections can be overridden; nothing where there are none.
+fn way_past_objections(board: &Board) -> String {
+    let against = board.targets.iter().flat_map(|target| &target.against);
+    let objections = against.filter(|against| against.stands && against.kind() == AgainstKind::Objection);
+    let ids: BTreeSet<(&str, u64)> =
+        objections.filter_map(|against| against.id.as_ref()).map(|id| (id.unit.as_str(), id.index)).collect();
+    let options: Vec<String> =
+        ids.iter().take(NAMED_MAX).map(|(unit, index)| format!("--override {unit}/{index}")).collect();
+    if options.is_empty() {
+        return String::new();
+    }
+    format!(". The lead can act despite an objection: {}", options.join(" "))
+}
+
+/// That a unit does not take part that is to act.
+fn declined(board: &Board, assign: &OperationAssign) -> Option<String> {
+    let unit = board.units.iter().find(|unit| unit.unit == assign.unit && unit.part() == Part::Declined)?;
+    (!assign.targets.is_empty()).then(|| format!("{} has declined: it acts only if it joins after all", unit.unit))
+}
+
+/// That a unit joins when the lead has said go.
+fn joins_late(board: &Board) -> Option<String> {
+    match board.phase() {
+        Phase::Gone => Some(
+            "the lead has said go already, and did not count on this unit: agree with it before anybody acts"
+                .to_owned(),
+        ),
+        Phase::Aborted => Some("the operation was called off: there is nothing to act on".to_owned()),
+        _ => None,
+    }
 }
 
 fn sort(units: &mut Vec<String>) {
