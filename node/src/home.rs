@@ -7,7 +7,7 @@
 //!                        charter-2.key and the like: keys that replace those before, when a charter names them
 //!                        publish.toml: credentials of the storage that the node publishes to
 //!   certs/               ca.pem node.pem officer-<name>.pem operator-<name>.pem auditor-<name>.pem; ca-next.pem and ca-old.pem
-//!                        while the authority is exchanged
+//!                        while the authority is exchanged; issued: all that were given out, which are good until they expire
 //!   charter/<version>.note (r1-<version>.note once it was founded anew)
 //!                                                             journal     what the node has put its name to
 //!   guard/               names that must not be referred by mistake
@@ -239,6 +239,12 @@ impl Home {
     #[must_use]
     pub fn certificates(&self) -> PathBuf {
         self.0.join("certs")
+    }
+
+    /// What the unit's authority gave out: a line for each certificate.
+    #[must_use]
+    pub fn issued(&self) -> PathBuf {
+        self.certificates().join("issued")
     }
 
     /// The unit's CA certificate: PEM.

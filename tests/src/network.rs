@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use entente_certs::identity::Role;
 use entente_node::home::Home;
 use entente_node::membership;
 use entente_proto::charter::Charter;
@@ -27,6 +28,8 @@ pub const NAME: &str = "takedown.example";
 const PEER_PORT: u16 = 7443;
 /// Where nodes listen for officers.
 const API_PORT: u16 = 7444;
+/// Who keeps a node running, where a test needs somebody to.
+const OPERATOR: &str = "operator/otto";
 /// How much of a node's log a failed test shows, in lines.
 const LOG_LINES_SHOWN: usize = 25;
 
@@ -85,6 +88,26 @@ impl Node {
     /// Runs a command of this unit, with `--json`.
     pub fn call(&self, args: &[&str]) -> Said {
         self.call_with(args, b"")
+    }
+
+    /// Runs a command of this unit's operator, who is given a certificate first.
+    pub fn operate(&self, args: &[&str]) -> Said {
+        self.operator();
+        self.call(&[args, &["--as", OPERATOR]].concat())
+    }
+
+    /// Begins one, with `--json`, that goes on beside the test.
+    #[must_use]
+    pub fn begin_to_operate(&self, args: &[&str]) -> Child {
+        self.operator();
+        self.begin(&[args, &["--as", OPERATOR]].concat())
+    }
+
+    fn operator(&self) {
+        if !self.home.holder_certificate(&OPERATOR.parse::<Role>().unwrap()).exists() {
+            let (_, name) = OPERATOR.split_once('/').unwrap();
+            let _ = self.call(&["cert", "issue", "--operator", name]).ended(0);
+        }
     }
 
     /// Runs a command of this unit, with `--json` and the home directory before its other arguments, the last of which may

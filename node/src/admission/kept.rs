@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use entente_proto::hash::Hash;
 use entente_proto::ids::UnitId;
@@ -27,23 +27,23 @@ impl Kept {
         path: PathBuf,
         stored: impl IntoIterator<Item = (UnitId, Hash)>,
     ) -> io::Result<(Self, BTreeSet<(UnitId, Hash)>)> {
-        let bytes = match read_bounded(&path, BYTES_MAX) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        let line = |line: &str| {
-            let (unit, key) = line.split_once(' ')?;
-            Some((unit.parse().ok()?, Hash::from_hex(key)?))
-        };
-        let written = String::from_utf8_lossy(&bytes);
-        let mut known: BTreeSet<(UnitId, Hash)> = written.lines().filter_map(line).collect();
+        let bytes = bytes(&path)?;
+        let mut known = parse(&bytes);
         known.extend(stored);
         let whole: String = known.iter().map(|(unit, key)| format!("{unit} {key}\n")).collect();
-        if whole.as_bytes() != bytes {
+        // One that is not there yet is made now, too: later lines are added to it.
+        if whole.as_bytes() != bytes || !path.try_exists()? {
             replace_file(&path, whole.as_bytes(), 0o600)?;
         }
         Ok((Self(path), known))
+    }
+
+    /// What the file of a home directory says, whose node may be at work.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn read(path: &Path) -> io::Result<BTreeSet<(UnitId, Hash)>> {
+        bytes(path).map(|bytes| parse(&bytes))
     }
 
     /// Adds keys, durably.
@@ -56,6 +56,21 @@ impl Kept {
         file.write_all(lines.as_bytes())?;
         file.sync_data()
     }
+}
+
+fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    match read_bounded(path, BYTES_MAX) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read,
+    }
+}
+
+fn parse(bytes: &[u8]) -> BTreeSet<(UnitId, Hash)> {
+    let line = |line: &str| {
+        let (unit, key) = line.split_once(' ')?;
+        Some((unit.parse().ok()?, Hash::from_hex(key)?))
+    };
+    String::from_utf8_lossy(bytes).lines().filter_map(line).collect()
 }
 
 #[cfg(test)]
@@ -76,5 +91,16 @@ mod tests {
         let (_, known) = Kept::open(path.clone(), []).unwrap();
         assert!(known.contains(&(be, keys[0])) && known.len() == 2, "{known:?}");
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
+    }
+
+    #[test]
+    fn the_first_key_is_kept_where_no_file_was_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("revoked");
+        let (kept, known) = Kept::open(path.clone(), []).unwrap();
+        assert!(known.is_empty());
+        let (be, key) = ("BE".parse::<UnitId>().unwrap(), Hash::of(b"1"));
+        kept.add(&be, &[key]).unwrap();
+        assert_eq!(Kept::read(&path).unwrap(), BTreeSet::from([(be, key)]));
     }
 }

@@ -12,6 +12,7 @@
 
 mod deny;
 mod expiry;
+pub(crate) mod issued;
 pub mod pair;
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use entente_proto::ids::UnitId;
 use entente_proto::limits::SUBMISSIONS_MAX;
 use entente_proto::wire::record::Body;
 use entente_proto::wire::submit_result::Result as Answer;
-use entente_proto::wire::{Accepted, Proposed, RecordRef, Submission, SubmitResult};
+use entente_proto::wire::{Accepted, Known, Proposed, RecordRef, Submission, SubmitResult};
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use prost::Message;
@@ -330,20 +330,44 @@ impl Told {
         match answer {
             Answer::Accepted(accepted) => self.accept(name, accepted),
             Answer::Refused(refused) => self.refuse(name, &refused.code, &refused.message),
-            Answer::Known(known) => {
-                let id = known.id.as_ref().map(record_id).unwrap_or_default();
-                let note =
-                    format!("this unit refers it already, by {id}: nothing was entered (--again refers it anew)");
-                let known = Accepted {
-                    id: known.id.clone(),
-                    target: known.target.clone(),
-                    notices: vec![note],
-                    ..Accepted::default()
-                };
-                self.accept(name, &known)
-            }
+            Answer::Known(known) => self.know(name, known),
             Answer::Proposed(proposed) => self.propose(name, proposed),
         }
+    }
+
+    /// Nothing was entered; what the unit said before is told as it stands.
+    fn know(&mut self, name: &str, known: &Known) -> Result<(), CliError> {
+        let id = known.id.as_ref().map(record_id);
+        let note = match &id {
+            Some(id) => format!("this unit refers it already, by {id}: nothing was entered (--again refers it anew)"),
+            None => format!("{}: nothing was entered", known.note),
+        };
+        if self.out.is_json() {
+            return self.out.document(&AnswerJson {
+                id,
+                target: (!known.target.is_empty()).then_some(known.target.as_str()),
+                durable: true,
+                cosigned_by: &known.cosigned_by,
+                certified: known.certified,
+                submission: None,
+                notices: &[note],
+                input: name,
+                proposed: None,
+                refused: None,
+            });
+        }
+        match &id {
+            Some(id) => self.stands(id, &known.target, known.certified, &known.cosigned_by)?,
+            None => self.out.line(plain(name))?,
+        }
+        self.out.line(format_args!("    note: {}", plain(&note)))
+    }
+
+    /// A line about a record of this unit.
+    fn stands(&mut self, id: &str, target: &str, certified: bool, by: &[String]) -> Result<(), CliError> {
+        let state = if certified { "certified" } else { "durable, not yet certified" };
+        let by = if by.is_empty() { String::new() } else { format!(", cosigned by {}", plain(&by.join(" "))) };
+        self.out.line(format_args!("{id}  {}  {state}{by}", plain(target)))
     }
 
     fn propose(&mut self, name: &str, proposed: &Proposed) -> Result<(), CliError> {
@@ -390,15 +414,14 @@ impl Told {
                 refused: None,
             });
         }
-        let target = if accepted.target.is_empty() { plain(name) } else { plain(&accepted.target) };
-        let state = match (accepted.certified, &id) {
-            (true, _) => "certified".to_owned(),
-            (false, Some(_)) => "durable, not yet certified".to_owned(),
-            (false, None) => format!("durable; waits in the outbox as {}", submission.unwrap_or_default()),
-        };
-        let by = accepted.cosigned_by.join(" ");
-        let by = if by.is_empty() { by } else { format!(", cosigned by {}", plain(&by)) };
-        self.out.line(format_args!("{}  {target}  {state}{by}", id.unwrap_or_default()))?;
+        let target = if accepted.target.is_empty() { name } else { &accepted.target };
+        match (id, submission) {
+            (Some(id), _) => self.stands(&id, target, accepted.certified, &accepted.cosigned_by)?,
+            (None, id) => {
+                let (target, id) = (plain(target), id.unwrap_or_default());
+                self.out.line(format_args!("  {target}  durable; waits in the outbox as {id}"))?;
+            }
+        }
         accepted.notices.iter().try_for_each(|notice| self.out.line(format_args!("    note: {}", plain(notice))))
     }
 

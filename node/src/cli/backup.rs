@@ -16,10 +16,12 @@ use super::output::Output;
 /// machine. It goes on meanwhile. The backup holds the unit's keys, and records that are erased later: keep it like the home
 /// directory, and destroy old ones.
 ///
+/// For operators alone (`entente cert issue --operator NAME`): an officer has no use for the unit's keys.
+///
 /// Never put its files back by hand under a running network: `entente restore` makes a node of it that asks its partners
 /// what it signed since.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: entente backup /srv/backup/be-2026-11-25 --home be")]
+#[command(after_help = "Example: entente backup /srv/backup/be-2026-11-25 --as operator/anna --home be")]
 pub(crate) struct Args {
     /// The directory, which must not exist yet
     #[arg(value_name = "DIR")]

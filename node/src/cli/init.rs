@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use entente_certs::authority::{Authority, CERTIFICATE_DAYS, Issued, Validity};
-use entente_certs::identity::{Identity, Role};
+use entente_certs::identity::{Described, Identity, Role};
 use entente_certs::keyfile::create_secret;
 use entente_certs::signer::KeyFileSigner;
 use entente_proto::charter::{UnitDescription, UnitDraft, split_address};
@@ -16,6 +16,7 @@ use entente_proto::note::{Algorithm, KeyName, Signer};
 use super::Global;
 use super::error::CliError;
 use super::output::Output;
+use crate::certificates::issued::remember;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::files::{create_file, create_private_directory, sync_directory};
@@ -132,6 +133,10 @@ fn build(args: &Args, home: &Home, clock: &dyn Clock) -> Result<(), CliError> {
     keep(&node, &home.node_certificate(), &home.node_key())?;
     let identity = Identity { unit: unit.clone(), role: Role::Officer(args.officer.clone()) };
     let officer = authority.issue(&identity, &[], validity).map_err(refused)?;
+    for issued in [&node, &officer] {
+        let described = Described::of_pem(issued.certificate_pem.as_bytes(), network).map_err(refused)?;
+        remember(home, [described.into()]).map_err(CliError::Refused)?;
+    }
     keep(&officer, &home.officer_certificate(&args.officer), &home.officer_key(&args.officer))?;
 
     let draft = UnitDraft {

@@ -92,6 +92,19 @@ impl UnitService {
         Ok(())
     }
 
+    /// For operators alone.
+    fn keep_running<T>(&self, request: &Request<T>, what: &str) -> Result<(), Status> {
+        self.admit(request, false)?;
+        let operator = |info: &PeerInfo| matches!(info.identity().role, Role::Operator(_));
+        if request.extensions().get::<PeerInfo>().is_some_and(operator) {
+            return Ok(());
+        }
+        Err(Status::permission_denied(format!(
+            "{what}, so it is for this unit's operators alone: call with --as operator/NAME; entente cert issue --operator NAME \
+             makes somebody one"
+        )))
+    }
+
     /// A turn among those who are read out much.
     fn turn(&self) -> Result<OwnedSemaphorePermit, Status> {
         let busy = |_| Status::resource_exhausted("too many lists are being read out: try again");
@@ -250,7 +263,7 @@ impl Unit for UnitService {
     }
 
     async fn backup(&self, request: Request<wire::BackupRequest>) -> Result<Response<wire::BackupReply>, Status> {
-        self.operate(&request, "a backup")?;
+        self.keep_running(&request, "a backup holds all keys of the unit")?;
         let directory = PathBuf::from(request.into_inner().directory);
         let (core, home) = (self.core.clone(), self.home.clone());
         let made = tokio::task::spawn_blocking(move || backup::make(&home, &core, &directory)).await;
@@ -314,8 +327,7 @@ impl Unit for UnitService {
     }
 
     async fn publish(&self, request: Request<wire::PublishRequest>) -> Result<Response<Self::PublishStream>, Status> {
-        // What is published where is the operator's decision, made in node.toml; that it be up to date, anybody's wish.
-        self.admit(&request, false)?;
+        self.keep_running(&request, "what is published, and when, is decided in node.toml")?;
         publish::reports(self.publisher.as_ref()).map(Response::new)
     }
 

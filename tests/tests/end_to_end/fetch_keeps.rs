@@ -48,7 +48,7 @@ fn nothing_is_replaced_but_an_export_of_the_same_unit_that_shows_no_more() {
     let from = ["--from", &to];
     // A backup has a manifest too.
     let backup = beside(&network, "backup");
-    let _ = be.call(&["backup", &backup]).ended(0);
+    let _ = be.operate(&["backup", &backup]).ended(0);
     refused(&from, &backup, 1, &["no export"]);
     let before = files(Path::new(&backup));
     be.call(&["audit", "export", &backup]).ended(1).says(&["no export"]);

@@ -1,13 +1,17 @@
 //! I5: a revoked certificate is cut off in the middle of a stream, everywhere, and does not come in again.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
+use entente_certs::identity::Role;
 use entente_proto::hash::Hash;
+use entente_proto::wire::StatusRequest;
 use entente_tests::caller::{Caller, DAY_MS, authority, node_of, now_ms, valid_from};
-use entente_tests::network::{Network, Node, certificate_of, peer_of};
+use entente_tests::network::{Network, Node, certificate_of, log_of, peer_of};
 use entente_tests::tcp::connections;
 use entente_tests::wait::{until, until_so};
+use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -174,4 +178,64 @@ fn a_certificate_in_a_file_can_be_revoked_that_no_node_has_ever_seen() {
     refused(&network, &Caller::issued(&issued), fr, "revoked by a record of its unit");
     let again = be.call(&["cert", "revoke", "--certificate", file, "--reason", "lost"]).ended(0).document();
     assert!(again["notices"].to_string().contains("revoked already"), "{again}");
+}
+
+#[test]
+fn who_is_revoked_by_name_keeps_no_certificate_that_was_given_out() {
+    let network = Network::running(PROGRAM, &["BE", "FR"]);
+    let be = network.node("BE");
+    let role = Role::Officer("second".into());
+    let files = || Caller::files(&be.home.holder_certificate(&role), &be.home.holder_key(&role));
+    let _ = be.call(&["cert", "issue", "--officer", "second"]).ended(0);
+    let first = files();
+    let _ = be.call(&["cert", "renew", "second"]).ended(0);
+    let second = files();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let calls = |caller: &Caller| {
+        runtime.block_on(async {
+            let status = caller.unit(&network, "BE").await.ok()?.status(StatusRequest {}).await;
+            status.ok()
+        })
+    };
+    assert!([&first, &second].into_iter().all(|caller| calls(caller).is_some()), "the one before is good as well");
+    let of_second = || {
+        let lines = be.call(&["cert", "list"]).ended(0).documents();
+        let of_second = lines.into_iter().filter(|line| line["holder"] == "officer/second");
+        of_second.map(|line| (line["spki_sha256"].clone(), line["replaced"].clone(), line["revoked"].clone())).collect()
+    };
+    let (old, new) = (first.spki().to_string(), second.spki().to_string());
+    let listed: Vec<_> = of_second();
+    assert_eq!(listed, [(json!(new), json!(false), json!(null)), (json!(old), json!(true), json!(null))]);
+
+    let revoked = be.call(&["cert", "revoke", "second", "--reason", "left the unit"]).ended(0);
+    let keys: BTreeSet<String> = revoked.documents().iter().map(|one| one["input"].as_str().unwrap().into()).collect();
+    assert_eq!(keys, BTreeSet::from([old.clone(), new.clone()]));
+    for caller in [&first, &second] {
+        until_so("it is out", || calls(caller).is_none());
+    }
+    let by = json!("by a record of its unit");
+    until_so("both are listed as revoked", || {
+        let listed: Vec<_> = of_second();
+        listed == [(json!(new), json!(false), by.clone()), (json!(old), json!(true), by.clone())]
+    });
+
+    // Once more enters nothing.
+    let size = log_of(&be.status(), "BE")["size"].clone();
+    let again = be.call(&["cert", "revoke", "second", "--reason", "left the unit"]).ended(0).documents();
+    assert!(again.iter().all(|one| one["id"].is_null() && one["notices"].to_string().contains("revoked already")));
+    assert_eq!((again.len(), &log_of(&be.status(), "BE")["size"]), (2, &size));
+
+    // Whoever gets a certificate again is told what became of the one before.
+    let renewed = be.call(&["cert", "renew", "second"]).ended(0).document();
+    assert_eq!(renewed["before"]["revoked"], by);
+    // Of another the files went to another machine.
+    let _ = be.call(&["cert", "issue", "--officer", "third"]).ended(0);
+    let role = Role::Officer("third".into());
+    for file in [be.home.holder_certificate(&role), be.home.holder_key(&role)] {
+        fs::remove_file(file).unwrap();
+    }
+    assert_eq!(be.call(&["cert", "revoke", "third", "--reason", "left"]).ended(0).documents().len(), 1);
+    for verb in [&["cert", "revoke", "officer/ghost", "--reason", "x"][..], &["cert", "renew", "officer/ghost"]] {
+        be.call(verb).ended(1).says(&["no certificate of officer/ghost", "cert list"]);
+    }
 }

@@ -189,6 +189,24 @@ async fn an_auditor_reads_and_changes_nothing() {
 }
 
 #[test]
+fn the_unit_s_keys_and_what_is_published_are_the_operator_s_alone() {
+    let network = a_node();
+    let node = network.node(HOST);
+    let _ = node.call(&["cert", "issue", "--auditor", "ada"]).ended(0);
+    let copy = network.directory().join("copy");
+    let copy = copy.to_str().unwrap();
+    for command in [&["backup", copy][..], &["audit", "publish"]] {
+        for who in ["officer", "auditor/ada"] {
+            let said = node.call(&[command, &["--as", who]].concat()).ended(1);
+            said.says(&["operators alone", "--as operator/NAME", "cert issue --operator"]);
+        }
+    }
+    assert!(!std::path::Path::new(copy).exists());
+    let _ = node.operate(&["backup", copy]).ended(0);
+    node.operate(&["audit", "publish"]).ended(1).says(&["publish.to"]);
+}
+
+#[test]
 fn an_operator_scrubs_and_submits_nothing() {
     let network = a_node();
     let node = network.node(HOST);

@@ -274,11 +274,11 @@ fn a_backup_made_while_officers_work_is_whole_and_a_node_restored_from_it_recove
     let lines = network.directory().join("lines");
     fs::write(&lines, (0..3_000).map(|number| format!("during{number}.example\n")).collect::<String>()).unwrap();
     let mut working = uk.begin(&["import", lines.to_str().unwrap(), "--category", "incites"]);
-    let made = uk.call(&["backup", at]).ended(0).document();
+    let made = uk.operate(&["backup", at]).ended(0).document();
     assert!(made["files"].as_u64() > Some(8), "{made}");
     assert!(working.wait().unwrap().success());
     // Never over anything.
-    uk.call(&["backup", at]).ended(1).says(&["does not exist yet"]);
+    uk.operate(&["backup", at]).ended(1).says(&["does not exist yet"]);
     refer_many(uk, "late", 50);
     let digest = network.until_agreed(&FOUR);
     uk.stop();

@@ -49,7 +49,7 @@ fn a_rotten_entry_of_any_log_is_fetched_again_and_no_reader_sees_it() {
     assert_eq!(list, network.node("FR").call(&["list"]).ended(0).out);
     let _ = be.call(&["receipt", "UK/600", "--out", network.directory().join("receipt").to_str().unwrap()]).ended(0);
     // Every entry is read back and checked by these.
-    let _ = be.call(&["backup", network.directory().join("copy").to_str().unwrap()]).ended(0);
+    let _ = be.operate(&["backup", network.directory().join("copy").to_str().unwrap()]).ended(0);
     let _ = uk.call(&["scrub"]).ended(0);
     assert_eq!(uk.refer("after.example", "certified")["id"], "UK/901");
     network.until_agreed(&FOUR);
@@ -72,7 +72,7 @@ fn a_backup_meets_what_nobody_had_read_and_is_whole_all_the_same() {
     uk.start();
     uk.until_state("running");
     let at = network.directory().join("copy");
-    let _ = uk.call(&["backup", at.to_str().unwrap()]).ended(0);
+    let _ = uk.operate(&["backup", at.to_str().unwrap()]).ended(0);
     uk.until_logged(since, &FETCHED);
     assert!(at.join("manifest").exists());
 }
@@ -93,7 +93,7 @@ fn damage_found_by_a_running_node_that_no_partner_can_mend_is_rebuilt_and_the_ou
     let since = uk.log().len();
     spoil_file(uk);
     // A backup reads everything, also what nobody has since the start.
-    let said = uk.call(&["backup", network.directory().join("copy").to_str().unwrap()]);
+    let said = uk.operate(&["backup", network.directory().join("copy").to_str().unwrap()]);
     assert_ne!(said.code, Some(0), "{said:?}");
     uk.until_logged(since, &["begins anew"]);
     uk.until_logged(since, &["is rebuilt from the journal and from partners"]);
@@ -110,5 +110,5 @@ fn damage_found_by_a_running_node_that_no_partner_can_mend_is_rebuilt_and_the_ou
     network.until_agreed(&FOUR);
     network.node("BE").until_status_of("kept.example", "listed");
     assert_eq!(log_of(&uk.status(), "UK")["certified"], 1_803);
-    let _ = uk.call(&["backup", network.directory().join("again").to_str().unwrap()]).ended(0);
+    let _ = uk.operate(&["backup", network.directory().join("again").to_str().unwrap()]).ended(0);
 }

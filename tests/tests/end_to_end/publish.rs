@@ -43,7 +43,7 @@ pub(crate) fn import(node: &Node, lines: std::ops::Range<u32>) {
 
 #[track_caller]
 pub(crate) fn publish(node: &Node) -> Value {
-    node.call(&["audit", "publish"]).ended(0).document()
+    node.operate(&["audit", "publish"]).ended(0).document()
 }
 
 /// As somebody who has no node and no certificate, with the right word to storage if there is one.
@@ -275,7 +275,7 @@ fn a_node_killed_in_the_middle_of_a_round_leaves_a_whole_publication() {
         end += 300;
         network.until_agreed(&UNITS);
         let before = look();
-        let mut asked = be.begin(&["audit", "publish"]);
+        let mut asked = be.begin_to_operate(&["audit", "publish"]);
         entente_tests::wait::until_every(std::time::Duration::ZERO, moment, || (look() != before).then_some(()));
         be.kill();
         let _ = asked.wait();
@@ -304,9 +304,9 @@ fn what_is_not_this_nodes_is_not_written_over() {
         fr.start();
         fr.until_state("running");
     };
-    fr.call(&["audit", "publish"]).ended(1).says(&["publish.to"]);
+    fr.operate(&["audit", "publish"]).ended(1).says(&["publish.to"]);
     configure("[publish]\n", &format!("[publish]\nto = \"{to}\"\n"));
-    fr.call(&["audit", "publish"]).ended(1).says(&["not this node's", "takedown.example/BE"]);
+    fr.operate(&["audit", "publish"]).ended(1).says(&["not this node's", "takedown.example/BE"]);
     assert_eq!(files(Path::new(&to)), before);
     let status = fr.status();
     assert!(status["published"]["error"].as_str().unwrap().contains("not this node's"), "{status}");
@@ -315,14 +315,14 @@ fn what_is_not_this_nodes_is_not_written_over() {
     fs::create_dir(&letters).unwrap();
     fs::write(Path::new(&letters).join("letter.txt"), "mine").unwrap();
     configure(&to, &letters);
-    fr.call(&["audit", "publish"]).ended(1).says(&["no publication"]);
+    fr.operate(&["audit", "publish"]).ended(1).says(&["no publication"]);
     let home = fr.directory().join("public").to_str().unwrap().to_owned();
     configure(&letters, &home);
-    fr.call(&["audit", "publish"]).ended(1).says(&["home directory"]);
+    fr.operate(&["audit", "publish"]).ended(1).says(&["home directory"]);
     assert_eq!(files(Path::new(&letters)).len(), 1);
     let missing = place.path().join("not/there").to_str().unwrap().to_owned();
     configure(&home, &missing);
-    fr.call(&["audit", "publish"]).ended(1).says(&["cannot create", "not/there"]);
+    fr.operate(&["audit", "publish"]).ended(1).says(&["cannot create", "not/there"]);
     assert_eq!(fr.status()["state"], "running");
 }
 
@@ -405,7 +405,7 @@ fn whichever_write_was_the_last_the_publication_is_whole() {
         bucket.set(Mood::Writes(0));
         bucket.restore(begun.clone());
         bucket.set(Mood::Writes(writes));
-        let said = be.call(&["audit", "publish"]);
+        let said = be.operate(&["audit", "publish"]);
         // A round that the node begins by itself meanwhile has no more writes than this one.
         bucket.set(Mood::Writes(0));
         sizes.push(whole(&from, &beside(&network, &format!("after-{writes}")), Some(&bucket)));
@@ -466,7 +466,7 @@ fn i7_what_is_withheld_from_now_on_leaves_storage_wherever_a_round_breaks_off() 
         bucket.set(Mood::Writes(0));
         bucket.restore(begun.clone());
         bucket.set(Mood::Writes(writes));
-        let said = be.call(&["audit", "publish"]);
+        let said = be.operate(&["audit", "publish"]);
         if said.code == Some(0) {
             break;
         }

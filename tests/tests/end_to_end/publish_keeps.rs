@@ -40,7 +40,7 @@ fn a_node_that_waits_for_its_partners_publishes_nothing_and_takes_nothing_back()
     be.start();
     be.until_state("waiting");
     until_told(be, "does not sign");
-    be.call(&["audit", "publish"]).ended(1).says(&["does not sign", "waits"]);
+    be.operate(&["audit", "publish"]).ended(1).says(&["does not sign", "waits"]);
     assert_eq!(files(Path::new(&to)), before);
     // It recovers what it held, and goes on by itself.
     fr.start();
@@ -78,12 +78,12 @@ fn a_node_that_was_rolled_back_unnoticed_writes_nothing_over_what_is_published()
     put_back(&copy, be.directory());
     be.start();
     be.until_state("running");
-    be.call(&["audit", "publish"]).ended(1).says(&["nothing is written over", "61 records of the log of BE"]);
+    be.operate(&["audit", "publish"]).ended(1).says(&["nothing is written over", "61 records of the log of BE"]);
     until_told(be, "61 records of the log of BE");
     be.call(&["audit", "export", &exported]).ended(4).says(&["SHRANK from 61 records to 21"]);
     // Nor when it has as many again, which are others.
     import(be, 100..200);
-    be.call(&["audit", "publish"]).ended(1).says(&["nothing is written over", "61 records of the log of BE"]);
+    be.operate(&["audit", "publish"]).ended(1).says(&["nothing is written over", "61 records of the log of BE"]);
     be.call(&["audit", "export", &exported]).ended(4).says(&["of its first 61 records", "exported.incoming"]);
     assert_eq!([&to, &exported].map(|directory| files(Path::new(directory))), [before, taken_out.clone()]);
     // Both are evidence: each verifies, and together they prove what happened.
@@ -147,7 +147,7 @@ fn two_nodes_of_one_unit_that_publish_to_one_bucket_are_told_of_each_other() {
     let before = bucket.objects();
     bucket.change_once("be/manifest", before["be/logs/BE/checkpoint"].clone());
     be.refer(&format!("{TARGET}-more.example"), "certified");
-    be.call(&["audit", "publish"]).ended(1).says(&["was changed by somebody else"]);
+    be.operate(&["audit", "publish"]).ended(1).says(&["was changed by somebody else"]);
     assert_eq!(bucket.objects()["be/manifest"], before["be/logs/BE/checkpoint"], "nothing is written over it");
     bucket.restore(before);
     // Storage that knows no such conditions is written to all the same.

@@ -258,7 +258,7 @@ fn a_witness_whose_journal_was_lost_or_restored_signs_nothing_until_it_has_a_new
     network.start();
     assert_eq!(log.add(&listen, &way("one"), 0, 5).status, 200);
     let backup = network.directory().join("backup");
-    let _ = witness.call(&["backup", backup.to_str().unwrap()]).ended(0);
+    let _ = witness.operate(&["backup", backup.to_str().unwrap()]).ended(0);
     assert_eq!(log.add(&listen, &way("one"), 5, 8).status, 200);
     let refuses = || {
         witness.until_state("running");

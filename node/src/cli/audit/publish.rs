@@ -14,7 +14,7 @@ use crate::cli::words::plain;
 ///
 /// The node does so by itself, `publish.every_s` seconds after something was certified, to the place that `publish.to` in its
 /// node.toml names. The command reads all that lies there anew, and mends what is missing, damaged or left over. A node that waits
-/// for its partners or recovers publishes nothing, and no log there ever becomes smaller.
+/// for its partners or recovers publishes nothing, and no log there ever becomes smaller. For operators alone.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: entente audit publish --as operator/anna
 

@@ -7,11 +7,13 @@ use super::super::Global;
 use super::super::error::CliError;
 use super::super::output::Output;
 use super::{AuthorityAt, Lifetime, identity, keep, lock, open, refused};
+use crate::certificates::issued::remember;
 use crate::clock::{Clock, SystemClock};
 
 /// Issue a certificate to an officer, an operator or an auditor, with a key of its own
 ///
-/// Officers refer, check and hold. Operators keep the node running: they see everything and scrub, and submit nothing.
+/// Officers refer, check and hold. Operators keep the node running: they see everything, scrub, back up and publish, and submit
+/// nothing.
 /// Auditors only read. Names are of lower-case letters, digits, hyphens and dots.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -54,8 +56,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
     let authority = args.authority.load(&home, &config)?;
     let validity = Validity::days(SystemClock.now_ms(), args.lifetime.of(role)).map_err(refused)?;
     let issued = authority.issue(&identity(&config, role), &[], validity).map_err(refused)?;
-    keep(&home, role, &issued)?;
     let described = Described::of_pem(issued.certificate_pem.as_bytes(), &config.network).map_err(refused)?;
+    remember(&home, [described.clone().into()]).map_err(CliError::Refused)?;
+    keep(&home, role, &issued)?;
     let (path, key_path, expires) =
         (home.holder_certificate(role), home.holder_key(role), moment(described.not_after_s));
     let mut out = Output::new(global.json);

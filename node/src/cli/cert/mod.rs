@@ -136,17 +136,24 @@ pub(super) fn holder(home: &Home, text: &str) -> Result<Role, CliError> {
         .iter()
         .map(|role| parse(&format!("{role}/{text}")))
         .collect::<Result<_, _>>()?;
-    let mut here = roles.into_iter().filter(|role| home.holder_certificate(role).exists());
-    match (here.next(), here.next()) {
-        (Some(role), None) => Ok(role),
-        (Some(one), Some(other)) => {
-            Err(CliError::Usage(format!("there are both {one} and {other}: name one of them so")))
-        }
-        (None, _) => Err(CliError::Refused(format!(
-            "there is no certificate of {text} in {}: `entente cert list` shows those that are",
-            home.certificates().display()
-        ))),
-    }
+    one_of(roles.into_iter().filter(|role| home.holder_certificate(role).exists()))
+        .unwrap_or_else(|| Err(nobody(home, text)))
+}
+
+/// The one who is meant, if anybody is.
+fn one_of(mut roles: impl Iterator<Item = Role>) -> Option<Result<Role, CliError>> {
+    let one = roles.next()?;
+    Some(match roles.next() {
+        None => Ok(one),
+        Some(other) => Err(CliError::Usage(format!("there are both {one} and {other}: name one of them so"))),
+    })
+}
+
+fn nobody(home: &Home, text: impl std::fmt::Display) -> CliError {
+    CliError::Refused(format!(
+        "there is no certificate of {text} in {}: `entente cert list` shows those that are",
+        home.certificates().display()
+    ))
 }
 
 /// Keeps a certificate and its key where nobody has one yet.

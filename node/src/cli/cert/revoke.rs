@@ -1,8 +1,9 @@
 //! `entente cert revoke`: a `Revoke` record.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use entente_certs::identity::{Described, spki_sha256};
+use entente_certs::identity::{Described, Role, moment, spki_sha256};
 use entente_proto::hash::Hash;
 use entente_proto::wire::Revoke;
 use entente_proto::wire::record::Body;
@@ -15,7 +16,10 @@ use super::super::client::{Node, caller};
 use super::super::error::CliError;
 use super::super::inputs::inputs;
 use super::super::output::say;
-use super::{FILE_BYTES_MAX, holder, open};
+use super::{FILE_BYTES_MAX, holder, nobody, one_of, open};
+use crate::certificates::issued;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
 use crate::files::read_bounded;
 use crate::home::Home;
 use crate::import::{Fault, Format, Item};
@@ -28,8 +32,8 @@ use crate::import::{Fault, Format, Item};
 /// While the node does not sign (entente status) the record waits, as every statement does. To keep a key out at once, at this
 /// node alone, write it into the file `deny` of the home directory.
 ///
-/// For a person's or the node's certificate in the home directory a name is enough. After `cert renew` the one before is
-/// named by its public key.
+/// A name ends every certificate of its holder that this home directory gave out and that is good still: those before a
+/// `cert renew`, too. `--spki` ends a single one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  entente cert revoke second --reason \"left the unit\"\n  \
                   entente cert revoke --spki 2f1e...90ab --reason \"laptop stolen\"")]
@@ -52,31 +56,71 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     let (home, config) = open(global)?;
-    let key = match (&args.holder, args.spki, &args.certificate) {
-        (_, Some(key), _) => Some(key),
-        (Some(text), ..) => Some(key_of(&home.holder_certificate(&holder(&home, text)?))?),
-        (.., Some(path)) => Some(key_of(path)?),
-        (None, None, None) => None,
-    };
+    let keys = keys(&args, &home, &config)?;
     let own = Described::of_pem(&file(&home.node_certificate())?, &config.network).ok().map(|node| node.spki);
     let calls = key_of(&home.holder_certificate(&caller(&home, &config, global)?))?;
-    if key == Some(calls) {
+    if keys.contains(&calls) {
         return Err(CliError::Refused(
             "that is the certificate with which this call is made, so the node would cut the call off: make it with another \
              officer's (entente cert issue --officer NAME, then --as NAME)"
                 .into(),
         ));
     }
-    let keys = key.iter().map(ToString::to_string).collect();
-    let inputs = inputs(keys, args.entering.from.as_deref(), Some(Format::Lines))?;
-    let node = Node::connect(global, args.entering.deadline).await.map_err(|error| elsewhere(error, key, &home))?;
-    if key.is_some() && key == own {
+    let named = keys.iter().map(ToString::to_string).collect();
+    let inputs = inputs(named, args.entering.from.as_deref(), Some(Format::Lines))?;
+    let node = Node::connect(global, args.entering.deadline).await.map_err(|error| elsewhere(error, &keys, &home))?;
+    if own.is_some_and(|own| keys.contains(&own)) {
         say(
             "this is the certificate that the node itself has: partners end its connections now, until it has another one \
              (entente cert renew node)",
         );
     }
     enter(node, inputs, |item| revocation(&item, &args.reason), &args.entering, global).await
+}
+
+/// The public keys that are named.
+fn keys(args: &Args, home: &Home, config: &Config) -> Result<Vec<Hash>, CliError> {
+    match (&args.holder, args.spki, &args.certificate) {
+        (_, Some(key), _) => Ok(vec![key]),
+        (Some(holder), ..) => keys_of(holder, home, config),
+        (.., Some(path)) => Ok(vec![key_of(path)?]),
+        (None, None, None) => Ok(Vec::new()),
+    }
+}
+
+/// Those of every certificate of a holder that is good still, each told of.
+fn keys_of(text: &str, home: &Home, config: &Config) -> Result<Vec<Hash>, CliError> {
+    let given = issued::given(home, &config.network)
+        .map_err(|why| CliError::Refused(format!("{why}. A single key is revoked with --spki")))?;
+    let role = if text == "node" || text.contains('/') {
+        holder(home, text)?
+    } else {
+        // Whoever has given the files away is known by what was given out.
+        let known: BTreeSet<&Role> = given.iter().map(|given| &given.role).filter(|role| name(role) == text).collect();
+        one_of(known.into_iter().cloned()).unwrap_or_else(|| Err(nobody(home, text)))?
+    };
+    let now_s = i64::try_from(SystemClock.now_ms() / 1_000).unwrap_or(i64::MAX);
+    let (good, ended): (Vec<_>, Vec<_>) =
+        given.into_iter().filter(|given| given.role == role).partition(|given| given.not_after_s >= now_s);
+    if good.is_empty() {
+        return Err(match ended.is_empty() {
+            true => nobody(home, role),
+            false => CliError::Refused(format!(
+                "every certificate of {role} that this home directory gave out has expired, so there is nothing to revoke"
+            )),
+        });
+    }
+    for given in &good {
+        say(format_args!("{role}: {}, good until {}", given.spki, moment(given.not_after_s)));
+    }
+    Ok(good.into_iter().map(|given| given.spki).collect())
+}
+
+fn name(role: &Role) -> &str {
+    match role {
+        Role::Node => "node",
+        Role::Officer(name) | Role::Operator(name) | Role::Auditor(name) => name,
+    }
 }
 
 fn revocation(item: &Item, reason: &str) -> Result<Body, Fault> {
@@ -86,13 +130,15 @@ fn revocation(item: &Item, reason: &str) -> Result<Body, Fault> {
 }
 
 /// What to do while no record can be made.
-fn elsewhere(error: CliError, key: Option<Hash>, home: &Home) -> CliError {
+fn elsewhere(error: CliError, keys: &[Hash], home: &Home) -> CliError {
+    let named: Vec<String> = keys.iter().map(ToString::to_string).collect();
     match error {
         CliError::Unreachable(why) => CliError::Unreachable(format!(
             "{why}. Nothing was revoked. Until it is, call the partners: each keeps the key out at once by a line in the file \
-             `deny` of its node's home directory, as this node does by one in {}{}",
+             `deny` of its node's home directory, as this node does by one in {}{}{}",
             home.deny().display(),
-            key.map(|key| format!(": {key}")).unwrap_or_default()
+            if named.is_empty() { "" } else { ": " },
+            named.join(", ")
         )),
         error => error,
     }

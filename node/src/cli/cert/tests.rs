@@ -117,6 +117,36 @@ fn a_person_is_named_by_the_name_alone_unless_two_have_it() {
 }
 
 #[test]
+fn every_certificate_that_is_given_out_is_remembered() {
+    let unit = Unit::init();
+    let network = "takedown.example".parse().unwrap();
+    let given = || crate::certificates::issued::given(&unit.home(), &network).unwrap();
+    let mut expected = vec![unit.described(&Role::Node), unit.described(&Role::Officer("officer".into()))];
+    for words in ["cert issue --officer anna", "cert renew anna", "cert renew anna --same-key --days 400"] {
+        unit.call(words).unwrap();
+        expected.push(unit.described(&Role::Officer("anna".into())));
+    }
+    // Of a key with two certificates the one that is good for longer counts.
+    let same = expected.remove(3);
+    assert_eq!(expected[3].spki, same.spki);
+    let (file, text) =
+        (unit.home().issued(), |described: &Described| format!("{} {}", described.spki, described.not_after_s));
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert!(expected.iter().all(|described| written.contains(&text(described))), "{written}");
+    let key = |described: Described| (described.identity.role, described.spki, described.not_after_s);
+    let mut expected: Vec<_> = expected.into_iter().map(key).collect();
+    expected.sort();
+    assert_eq!(
+        given().into_iter().map(|given| (given.role, given.spki, given.not_after_s)).collect::<Vec<_>>(),
+        expected
+    );
+    // A release that remembered none gave out the one that is renewed now.
+    std::fs::remove_file(&file).unwrap();
+    unit.call("cert renew anna").unwrap();
+    assert_eq!(given().len(), 4);
+}
+
+#[test]
 fn the_authority_s_key_may_be_kept_elsewhere() {
     let unit = Unit::init();
     let elsewhere = unit.directory.path().join("offline.pem");

@@ -60,7 +60,7 @@ impl Fake {
             let result = if refer.target.contains('@') {
                 Answer::Refused(Refused { code: "e-mail".to_owned(), message: "no target".to_owned() })
             } else if known.is_none() && submission.skip_known && book.targets.contains_key(&refer.target) {
-                Answer::Known(Known { id: id(0), target: refer.target })
+                Answer::Known(Known { id: id(0), target: refer.target, ..Known::default() })
             } else {
                 let next = book.entered.len() as u64;
                 let index = known.unwrap_or(next);

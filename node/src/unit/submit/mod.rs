@@ -112,6 +112,8 @@ struct Prepared {
     draft: Draft,
     target: Option<Target>,
     notices: Vec<String>,
+    /// What says the same already, for good: then the draft is not entered.
+    known: Option<String>,
 }
 
 /// Enters statements and answers each.
@@ -135,7 +137,8 @@ pub(super) async fn submit(
             prepared.push(prepare(core, &state, &judge, submission));
         }
     }
-    let drafts: Vec<Draft> = prepared.iter().filter_map(|p| p.as_ref().ok().map(|p| p.draft.clone())).collect();
+    let entered = prepared.iter().filter_map(|prepared| prepared.as_ref().ok()).filter(|p| p.known.is_none());
+    let drafts: Vec<Draft> = entered.map(|prepared| prepared.draft.clone()).collect();
     let answers = core.submit(drafts).await.map_err(|stopping| Status::unavailable(stopping.to_string()))?;
     certified(core, &answers, wait).await;
     Ok(pair(core, prepared, answers))
@@ -185,11 +188,13 @@ pub(super) async fn judge(
     own_steps_are_read(core, &submissions).await;
     let judge = Judge::new(core, desk, officer).await;
     let state = core.list.read();
+    let log = core.log(&core.unit);
     let judged = submissions.into_iter().map(|submission| {
         let prepared = match prepare(core, &state, &judge, submission) {
             Err(refused) => {
                 return Outcome::Refused(wire::Refused { code: refused.code.into(), message: refused.message });
             }
+            Ok(Prepared { known: Some(note), .. }) => return said_already(note),
             Ok(prepared) => prepared,
         };
         let submission = prepared.draft.submission.to_vec();
@@ -198,7 +203,14 @@ pub(super) async fn judge(
         match (own, prepared.draft.second) {
             (Some(index), _) => {
                 let id = RecordId { unit: core.unit.clone(), index };
-                Outcome::Known(wire::Known { id: Some(record_ref(&id)), target })
+                let (cosigned_by, certified) = standing(core, log.as_ref(), &id);
+                Outcome::Known(wire::Known {
+                    id: Some(record_ref(&id)),
+                    target,
+                    cosigned_by,
+                    certified,
+                    ..Default::default()
+                })
             }
             (None, Some(second)) => Outcome::Proposed(wire::Proposed {
                 submission,
@@ -266,6 +278,7 @@ fn pair(core: &Core, prepared: Vec<Result<Prepared, Refusal>>, answers: Vec<Answ
     let own = core.log(&core.unit);
     let answered = prepared.into_iter().map(|prepared| match prepared {
         Err(refused) => Outcome::Refused(wire::Refused { code: refused.code.into(), message: refused.message }),
+        Ok(Prepared { known: Some(note), .. }) => said_already(note),
         Ok(prepared) => match answers.next() {
             Some(answer) => outcome(core, own.as_ref(), prepared, answer),
             None => Outcome::Refused(wire::Refused { code: "stopping".into(), message: "the node is stopping".into() }),
@@ -274,19 +287,28 @@ fn pair(core: &Core, prepared: Vec<Result<Prepared, Refusal>>, answers: Vec<Answ
     answered.map(|result| wire::SubmitResult { result: Some(result) }).collect()
 }
 
+/// Nothing was entered, for something says it for good.
+fn said_already(note: String) -> Outcome {
+    Outcome::Known(wire::Known { note, ..wire::Known::default() })
+}
+
+/// Who has cosigned a record of the own log, and whether it is certified.
+fn standing(core: &Core, own: Option<&LogView>, id: &RecordId) -> (Vec<String>, bool) {
+    let covering = own.and_then(|own| own.covering(id.index));
+    let by = covering.map(|head| head.cosignatures().keys().map(ToString::to_string).collect());
+    (by.unwrap_or_default(), *core.certified().borrow() > id.index)
+}
+
 fn outcome(core: &Core, own: Option<&LogView>, prepared: Prepared, answer: Answer) -> Outcome {
     let target = prepared.target.as_ref().map(ToString::to_string).unwrap_or_default();
     let id = |index| RecordId { unit: core.unit.clone(), index };
     let accepted = |id: Option<RecordId>| {
-        let covering = id.as_ref().and_then(|id| own?.covering(id.index));
-        let certified = id.as_ref().is_some_and(|id| *core.certified().borrow() > id.index);
+        let (cosigned_by, certified) = id.as_ref().map(|id| standing(core, own, id)).unwrap_or_default();
         Outcome::Accepted(wire::Accepted {
             submission: prepared.draft.submission.to_vec(),
             id: id.as_ref().map(record_ref),
             target: target.clone(),
-            cosigned_by: covering
-                .map(|c| c.cosignatures().keys().map(ToString::to_string).collect())
-                .unwrap_or_default(),
+            cosigned_by,
             certified,
             notices: prepared.notices.clone(),
         })
@@ -294,7 +316,11 @@ fn outcome(core: &Core, own: Option<&LogView>, prepared: Prepared, answer: Answe
     match answer {
         Answer::Entered(index) => accepted(Some(id(index))),
         Answer::Waiting => accepted(None),
-        Answer::Known(index) => Outcome::Known(wire::Known { id: Some(record_ref(&id(index))), target }),
+        Answer::Known(index) => {
+            let (cosigned_by, certified) = standing(core, own, &id(index));
+            let id = Some(record_ref(&id(index)));
+            Outcome::Known(wire::Known { id, target, cosigned_by, certified, ..Default::default() })
+        }
         Answer::Proposed(reason) => Outcome::Proposed(wire::Proposed {
             submission: prepared.draft.submission.to_vec(),
             target,

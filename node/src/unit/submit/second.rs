@@ -77,5 +77,5 @@ pub(super) fn again(
     let unless_referred = target.clone().filter(|_| proposal.is_some_and(|proposal| proposal.skip_known));
     let payload = record.clone();
     let draft = Draft { submission: id, kind, payload, unless_referred, second: None, unjudged: false };
-    Ok(Prepared { draft, target, notices })
+    Ok(Prepared { draft, target, notices, known: None })
 }

@@ -1,5 +1,6 @@
 //! What each kind of statement needs.
 
+use entente_certs::members::RevokedBy;
 use entente_proto::charter::UnverifiedCharter;
 use entente_proto::hash::Hash;
 use entente_proto::ids::{RecordId, UnitId};
@@ -21,8 +22,12 @@ impl At<'_> {
     pub(super) fn revoke(&self, revoke: &wire::Revoke) -> Found {
         let key = revoke.spki_sha256.as_slice().try_into().map(Hash).ok();
         let before = key.and_then(|key| self.core.admissions.members().current().revoked_by(&self.core.unit, &key));
-        let notices = before.filter(|_| !self.again).map(|by| format!("this key is revoked already, {by}"));
-        Found { notices: notices.into_iter().collect(), ..Found::default() }
+        let notice = |by: &RevokedBy| format!("this key is revoked already, {by}");
+        match before.filter(|_| !self.again) {
+            // A second record would say nothing that the first does not say for good.
+            Some(by @ RevokedBy::Unit) if self.skip_known => Found { known: Some(notice(&by)), ..Found::default() },
+            before => Found { notices: before.iter().map(notice).collect(), ..Found::default() },
+        }
     }
 
     /// A charter is proposed that could follow the newest, so that nobody approves what can never count.
@@ -68,7 +73,8 @@ impl At<'_> {
         refer.override_reason = said.reason();
         notices.extend(against.notices);
         let (despite_hold, despite_guard) = (said.despite_hold, said.second.is_some());
-        Ok(Found { target: Some(target), notices, second: said.second, despite_hold, despite_guard, unjudged })
+        let found = Found { target: Some(target), notices, second: said.second, ..Found::default() };
+        Ok(Found { despite_hold, despite_guard, unjudged, ..found })
     }
 
     pub(super) fn hold(&self, hold: &mut wire::Hold) -> Result<Found, Refusal> {

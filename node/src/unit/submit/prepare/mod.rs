@@ -30,6 +30,8 @@ use crate::list::State;
 pub(super) struct Found {
     target: Option<Target>,
     pub(super) notices: Vec<String>,
+    /// What says the same already, for good, so that nothing is entered.
+    known: Option<String>,
     /// Why a second officer is needed.
     second: Option<String>,
     despite_hold: bool,
@@ -51,7 +53,7 @@ pub(super) struct At<'a> {
     pub(super) judge: &'a Judge<'a>,
     /// The same call again: it was judged when it came first.
     pub(super) again: bool,
-    /// Whether a referral of what the unit refers already is left out.
+    /// Whether what the unit has said already is left out.
     pub(super) skip_known: bool,
     pub(super) despite_hold: &'a str,
     pub(super) override_guard: &'a str,
@@ -110,7 +112,7 @@ pub(super) fn prepare(
         despite_guard: found.despite_guard,
     });
     let draft = Draft { submission: id, kind, payload, unless_referred, second, unjudged: again || found.unjudged };
-    Ok(Prepared { draft, target: found.target, notices: found.notices })
+    Ok(Prepared { draft, target: found.target, notices: found.notices, known: found.known })
 }
 
 impl At<'_> {
