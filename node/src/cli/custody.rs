@@ -50,7 +50,7 @@ struct Handover {
     /// When, such as 2026-11-23T18:00:00Z [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     at: Option<u64>,
-    /// A remark; every unit reads it
+    /// A remark; every unit reads it. Where the hash of --file is another, it says what is wrong with the item
     #[arg(long)]
     text: Option<String>,
     #[command(flatten)]

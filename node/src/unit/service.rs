@@ -300,10 +300,11 @@ impl Unit for UnitService {
     ) -> Result<Response<Self::OperationStream>, Status> {
         self.admit(&request, false)?;
         self.listed()?;
-        let id = request.into_inner().id.unwrap_or_default();
+        let wire::OperationRequest { id, remarks } = request.into_inner();
+        let id = id.unwrap_or_default();
         let unit = id.unit.parse().map_err(|error| Status::invalid_argument(format!("{error}")))?;
         let id = RecordId { unit, index: id.index };
-        let parts = self.core.reading(words::of_the_database, || query::operation(&self.core, &id)).await?;
+        let parts = self.core.reading(words::of_the_database, || query::operation(&self.core, &id, remarks)).await?;
         // All of it is in memory already; the caller takes it as it likes.
         let (sender, stream) = tokio::sync::mpsc::channel(parts.len().max(1));
         parts.into_iter().for_each(|part| _ = sender.try_send(Ok(part)));

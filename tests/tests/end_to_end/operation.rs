@@ -174,7 +174,8 @@ fn operation_drill() {
     step(fr, &["executed", id, "c.example", "--text", "seized"]);
     step(uk, &["executed", id, "b.example"]);
     let page = until_shown(be, id, "all reports", |page| page["total"]["done"] == 2);
-    assert_eq!(target(&page, "domain:b.example")["executed"][0]["result"], "failed");
+    let failed = &target(&page, "domain:b.example")["executed"][0];
+    assert_eq!((&failed["result"], &failed["text"]), (&json!("failed"), &json!("no such server")));
     assert_eq!(target(&page, "domain:c.example")["executed"][1]["at"], "2018-04-25T10:00:07Z");
     assert_eq!((&unit(&page, "FR")["done"], &unit(&page, "FR")["open"]), (&json!(1), &json!(1)));
 
@@ -211,6 +212,7 @@ fn operation_drill() {
         let report = ["operation", "report", id, "--format", format, "--home", home];
         let page = entente_tests::network::run(PROGRAM, &report, b"").ended(0).out;
         assert!(page.contains(words) && page.contains(&digest) && page.contains(&a), "{page}");
+        assert!(page.contains("NL failed: no such server") && page.contains("FR done: seized"), "{page}");
     }
     let report = be.call(&["operation", "report", id]).ended(0).document();
     assert_eq!((&report["operation"]["total"]["done"], &report["report"]["covered"]), (&json!(2), &json!(2)));

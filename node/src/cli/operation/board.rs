@@ -13,6 +13,7 @@ use tonic::Streaming;
 
 use super::super::client::{Node, misfit};
 use super::super::error::CliError;
+use super::super::words::record_id;
 
 /// How far clocks may differ before people are warned, milliseconds.
 pub(super) const CLOCKS_MS: u64 = 1_000;
@@ -134,6 +135,8 @@ pub(super) struct Told {
     pub(super) pending: Vec<Pending>,
     pub(super) holds: Vec<HoldBeside>,
     pub(super) resurfaced: Vec<Resurfaced>,
+    /// The remarks of reports by their ids, where they were asked for.
+    pub(super) remarks: BTreeMap<String, String>,
     /// The node's clock.
     pub(super) now_ms: u64,
     /// The own unit.
@@ -145,7 +148,11 @@ pub(super) struct Told {
 impl Told {
     /// Asks the node.
     pub(super) async fn ask(node: &Node, id: &RecordRef) -> Result<Self, CliError> {
-        let request = OperationRequest { id: Some(id.clone()) };
+        Self::ask_for(node, id, false).await
+    }
+
+    async fn ask_for(node: &Node, id: &RecordRef, remarks: bool) -> Result<Self, CliError> {
+        let request = OperationRequest { id: Some(id.clone()), remarks };
         let mut parts = node.client().operation(node.request(request)).await?.into_inner();
         let mut told: Option<Self> = None;
         while let Some(part) = parts.message().await? {
@@ -155,6 +162,8 @@ impl Told {
                     let more = part.board.unwrap_or_default();
                     told.board.targets.extend(more.targets);
                     told.board.steps.extend(more.steps);
+                    let remarks = part.remarks.into_iter().filter_map(|said| Some((record_id(&said.id?), said.text)));
+                    told.remarks.extend(remarks);
                 }
             }
         }
@@ -163,10 +172,18 @@ impl Told {
 
     /// Asks the node, also who can be reached.
     pub(super) async fn ask_all(node: &Node, id: &RecordRef) -> Result<Self, CliError> {
-        let told = Self::ask(node, id).await?;
+        Self::ask(node, id).await?.with_peers(node).await
+    }
+
+    async fn with_peers(self, node: &Node) -> Result<Self, CliError> {
         let status = node.client().status(node.request(StatusRequest {})).await?.into_inner();
         let peers = status.peers.into_iter().map(|peer| (peer.unit.clone(), peer)).collect();
-        Ok(Self { peers, ..told })
+        Ok(Self { peers, ..self })
+    }
+
+    /// Asks the node, also what units remarked on what they did.
+    pub(super) async fn ask_with_remarks(node: &Node, id: &RecordRef) -> Result<Self, CliError> {
+        Self::ask_for(node, id, true).await?.with_peers(node).await
     }
 
     fn begin(part: OperationPart) -> Self {
@@ -176,6 +193,7 @@ impl Told {
             pending: part.pending,
             holds: part.holds,
             resurfaced: part.resurfaced,
+            remarks: BTreeMap::new(),
             now_ms: part.now_ms,
             own: part.unit,
             peers: BTreeMap::new(),

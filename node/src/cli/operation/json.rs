@@ -120,6 +120,8 @@ struct ExecutedJson {
     unit: String,
     at: String,
     result: Option<&'static str>,
+    /// Its remark; null where it gives none.
+    text: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -213,8 +215,10 @@ fn unit(told: &Told, at: Moment, place: u32, unit: &BoardUnit) -> UnitJson {
 fn target(told: &Told, at: Moment, target: &BoardTarget) -> TargetJson {
     let executed = |executed: &BoardExecuted| {
         let unit = name(told, executed.unit).unwrap_or_default().to_owned();
+        let id = format!("{unit}/{}", executed.index);
         ExecutedJson {
-            id: format!("{unit}/{}", executed.index),
+            text: told.remarks.get(&id).cloned(),
+            id,
             unit,
             at: moment(executed.at_ms),
             result: word::<ExecutedResult>(executed.result),

@@ -66,7 +66,7 @@ pub(super) async fn list(args: ListArgs, global: &Global) -> Result<(), CliError
 
 pub(super) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     let node = Node::connect(global, args.deadline).await?;
-    let told = Told::ask_all(&node, &args.of.operation).await?;
+    let told = Told::ask_with_remarks(&node, &args.of.operation).await?;
     let at = Moment { now_ms: told.now_ms, within_ms: args.within.saturating_mul(60_000) };
     let mut out = Output::new(global.json);
     if out.is_json() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entente_proto::ids::RecordId;
+use entente_proto::ids::{RecordId, UnitId};
 use entente_proto::list::operation::board_digest;
 use entente_proto::record::{self, Target};
 use entente_proto::wire;
@@ -22,6 +22,8 @@ const LISTED_MAX: usize = 1_000;
 /// Targets and steps of one part of an answer, so that it stays small whatever was reported.
 const TARGETS_MAX: usize = 256;
 const STEPS_MAX: usize = 1_024;
+/// Remarks of one part, of 1,024 bytes each at the most.
+const REMARKS_MAX: usize = 512;
 
 /// The operations, the newest first.
 pub(in crate::unit) fn operations(core: &Core) -> Result<wire::OperationsReply, Answer> {
@@ -90,8 +92,12 @@ pub(super) fn without_effect(
     })
 }
 
-/// An operation, in parts.
-pub(in crate::unit) fn operation(core: &Core, id: &RecordId) -> Result<Vec<wire::OperationPart>, Answer> {
+/// An operation, in parts; with the remarks of its reports where they are wanted.
+pub(in crate::unit) fn operation(
+    core: &Core,
+    id: &RecordId,
+    remarks: bool,
+) -> Result<Vec<wire::OperationPart>, Answer> {
     let state = core.list.read();
     let failed = |error: ListError| unreadable(&error);
     let Some(mut board) = board_of(core, &state, id).map_err(failed)? else {
@@ -107,6 +113,7 @@ pub(in crate::unit) fn operation(core: &Core, id: &RecordId) -> Result<Vec<wire:
     let resurfaced = resurfaced(core, &state, &withheld, &board).map_err(failed)?;
     let pending = pending_steps(core, &state, id).map_err(failed)?;
     let holds = holds_beside(&state, &withheld, &board);
+    let remarks = if remarks { self::remarks(core, &board).map_err(failed)? } else { Vec::new() };
     strip(&withheld, &mut board);
     let (targets, steps) = (std::mem::take(&mut board.targets), std::mem::take(&mut board.steps));
     let first = wire::OperationPart {
@@ -117,11 +124,33 @@ pub(in crate::unit) fn operation(core: &Core, id: &RecordId) -> Result<Vec<wire:
         now_ms: core.clock.now_ms(),
         unit: core.unit.to_string(),
         holds,
+        remarks: Vec::new(),
     };
+    let remarks =
+        remarks.chunks(REMARKS_MAX).map(|some| wire::OperationPart { remarks: some.to_vec(), ..Default::default() });
     let part = |board: Board| wire::OperationPart { board: Some(board), ..wire::OperationPart::default() };
     let targets = targets.chunks(TARGETS_MAX).map(|some| Board { targets: some.to_vec(), ..Board::default() });
     let steps = steps.chunks(STEPS_MAX).map(|some| Board { steps: some.to_vec(), ..Board::default() });
-    Ok(std::iter::once(first).chain(targets.chain(steps).map(part)).collect())
+    Ok(std::iter::once(first).chain(targets.chain(steps).map(part)).chain(remarks).collect())
+}
+
+/// The remarks of the reports on a board.
+fn remarks(core: &Core, board: &Board) -> Result<Vec<wire::ReportRemark>, ListError> {
+    let mut remarks = Vec::new();
+    for report in board.targets.iter().flat_map(|target| &target.executed) {
+        let unit = usize::try_from(report.unit).ok().and_then(|place| board.units.get(place));
+        let Some(unit) = unit.and_then(|unit| unit.unit.parse::<UnitId>().ok()) else { continue };
+        let Some(entry) = core.store.entry(&unit, report.index)? else { continue };
+        let statement = entry.payload().and_then(|payload| record::parse(entry.header().kind, payload).ok());
+        if let Some(Body::OperationStep(step)) = statement.map(record::Statement::into_body)
+            && let Some(Step::Executed(executed)) = step.step
+            && !executed.text.is_empty()
+        {
+            let id = Some(record_ref(&RecordId { unit, index: report.index }));
+            remarks.push(wire::ReportRemark { id, text: executed.text });
+        }
+    }
+    Ok(remarks)
 }
 
 /// Hides what an `Erase` names that is not yet certified.

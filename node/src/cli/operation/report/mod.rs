@@ -58,7 +58,7 @@ enum Format {
 
 pub(super) async fn run(args: Args, global: &Global) -> Result<(), CliError> {
     let node = Node::connect(global, args.deadline).await?;
-    let told = Told::ask_all(&node, &args.of.operation).await?;
+    let told = Told::ask_with_remarks(&node, &args.of.operation).await?;
     let at = Moment { now_ms: told.now_ms, within_ms: args.within.saturating_mul(60_000) };
     let report = Report::new(&told, at);
     let mut out = Output::new(global.json);
@@ -248,7 +248,9 @@ fn target_line(told: &Told, at: Moment, target: &entente_proto::wire::BoardTarge
     let report = |executed: &entente_proto::wire::BoardExecuted| {
         let unit = name(told, executed.unit).unwrap_or_default();
         let result = word::<ExecutedResult>(executed.result).unwrap_or("unknown");
-        Event { at: moment(executed.at_ms), id: format!("{unit}/{}", executed.index), what: format!("{unit} {result}") }
+        let id = format!("{unit}/{}", executed.index);
+        let remark = told.remarks.get(&id).map(|text| format!(": {text}")).unwrap_or_default();
+        Event { at: moment(executed.at_ms), id, what: format!("{unit} {result}{remark}") }
     };
     TargetLine {
         target: if target.target.is_empty() { "(not known)".into() } else { target.target.clone() },

@@ -98,6 +98,7 @@ fn all_told() -> Told {
         ..BoardStep::default()
     });
     told.digest = vec![0xcd; 32];
+    told.remarks.insert("FR/7".into(), "no such | server".into());
     let back = |target: &str, successor: &str, index, at_ms| Resurfaced {
         target: target.into(),
         successor: successor.into(),
@@ -148,7 +149,7 @@ fn a_report_tells_what_the_board_says_and_nothing_else() {
                 "referral": "BE/0",
                 "state": "done",
                 "against": [late_words(true, &all_told().board.targets[0].against[0])],
-                "reports": [event("12.5", "BE/11", "BE done"), event("09", "FR/7", "FR failed")],
+                "reports": [event("12.5", "BE/11", "BE done"), event("09", "FR/7", "FR failed: no such | server")],
             },
             {
                 "target": "domain:b.example",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use entente_proto::record::Target;
-use entente_proto::wire::{AgainstKind, BoardAgainst, BoardTarget, RecordRef};
+use entente_proto::wire::{AgainstKind, Board, BoardAgainst, BoardTarget, RecordRef};
 
 use super::super::super::holds::holds;
 use super::At;
@@ -48,4 +48,21 @@ pub(super) fn words(against: &BoardAgainst) -> String {
         Some(id) => format!("{what} by {} ({0}/{})", id.unit, id.index),
         None => what.to_owned(),
     }
+}
+
+/// How objections can be overridden; nothing where there are none.
+pub(super) fn way_past_objections(board: &Board) -> String {
+    let against = board.targets.iter().flat_map(|target| &target.against);
+    let objections = against.filter(|against| against.stands && against.kind() == AgainstKind::Objection);
+    let ids: BTreeSet<(&str, u64)> =
+        objections.filter_map(|against| against.id.as_ref()).map(|id| (id.unit.as_str(), id.index)).collect();
+    let options: Vec<String> = ids
+        .iter()
+        .take(super::operation::NAMED_MAX)
+        .map(|(unit, index)| format!("--override {unit}/{index}"))
+        .collect();
+    if options.is_empty() {
+        return String::new();
+    }
+    format!(". The lead can act despite an objection: {}", options.join(" "))
 }

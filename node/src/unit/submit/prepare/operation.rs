@@ -18,11 +18,12 @@ use prost::Message as _;
 
 use super::super::super::holds::holds;
 use super::super::{Refusal, record_ref, refusal};
+use super::against::way_past_objections;
 use super::{At, Found};
 use crate::list::Stored;
 
 /// How many names a message has at most.
-const NAMED_MAX: usize = 5;
+pub(super) const NAMED_MAX: usize = 5;
 
 impl At<'_> {
     /// A new operation.
@@ -351,20 +352,6 @@ fn no_quorum(of: &RecordId, board: &Board) -> Refusal {
         );
     }
     refusal(StepFault::NoQuorum.code(), words)
-}
-
-/// How objections can be overridden; nothing where there are none.
-fn way_past_objections(board: &Board) -> String {
-    let against = board.targets.iter().flat_map(|target| &target.against);
-    let objections = against.filter(|against| against.stands && against.kind() == AgainstKind::Objection);
-    let ids: BTreeSet<(&str, u64)> =
-        objections.filter_map(|against| against.id.as_ref()).map(|id| (id.unit.as_str(), id.index)).collect();
-    let options: Vec<String> =
-        ids.iter().take(NAMED_MAX).map(|(unit, index)| format!("--override {unit}/{index}")).collect();
-    if options.is_empty() {
-        return String::new();
-    }
-    format!(". The lead can act despite an objection: {}", options.join(" "))
 }
 
 /// That a unit does not take part that is to act.
