@@ -1,8 +1,10 @@
 //! `entente operation show` and `list`: a board for people.
 
+use entente_proto::wire::operation_step::Step;
+use entente_proto::wire::record::Body;
 use entente_proto::wire::{
-    AgainstKind, BoardAgainst, BoardTarget, BoardUnit, ExecutedResult, HoldBeside, OperationsRequest, Part, Phase,
-    StepFault,
+    AgainstKind, BoardAgainst, BoardTarget, BoardUnit, ExecutedResult, HoldBeside, OperationsRequest, Part, Pending,
+    Phase, StepFault,
 };
 
 use super::super::Global;
@@ -136,7 +138,7 @@ pub(super) fn head(told: &Told, at: Moment) -> Vec<String> {
 /// What people must know now.
 pub(super) fn warnings(told: &Told) -> Vec<String> {
     let board = &told.board;
-    let mut lines: Vec<String> = over(told).into_iter().collect();
+    let mut lines: Vec<String> = over(told).or_else(|| being_called_off(told)).into_iter().collect();
     let away =
         |unit: &&BoardUnit| unit.part() != Part::Declined && told.peer(&unit.unit).is_some_and(|peer| !peer.connected);
     let away: Vec<&str> = board.units.iter().filter(away).map(|unit| unit.unit.as_str()).collect();
@@ -168,6 +170,18 @@ pub(super) fn over(told: &Told) -> Option<String> {
         (None, Phase::Closed) => Some("CLOSED: do not act, it is over".into()),
         _ => None,
     }
+}
+
+/// That the lead calls an operation off, while that is not yet certified and so not binding.
+pub(super) fn being_called_off(told: &Told) -> Option<String> {
+    let lead = told.lead();
+    let aborts = |step: &&Pending| {
+        let body = step.record.as_ref().and_then(|record| record.body.as_ref());
+        let abort = matches!(body, Some(Body::OperationStep(said)) if matches!(said.step, Some(Step::Abort(_))));
+        abort && step.id.as_ref().is_some_and(|id| id.unit == lead)
+    };
+    let _ = told.pending.iter().find(aborts).filter(|_| over(told).is_none())?;
+    Some(format!("CALLED OFF by {lead}, NOT YET CERTIFIED: do not act before you have asked {lead}"))
 }
 
 fn ready(told: &Told) -> impl Iterator<Item = &BoardUnit> {

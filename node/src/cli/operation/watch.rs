@@ -15,7 +15,7 @@ use super::board::{Follow, Seen, Told};
 use super::facts::{Facts, countdown, facts};
 use super::outcome::{Moment, WITHIN_MINUTES};
 use super::screen;
-use super::show::over;
+use super::show::{being_called_off, over};
 use super::steps::Of;
 use crate::clock::{Clock, SystemClock};
 
@@ -125,6 +125,9 @@ fn the_moment(told: &Told, at: Moment) -> String {
     if !binding {
         return "the moment that was planned has come, and no go is certified: do not act".into();
     }
+    if let Some(called_off) = being_called_off(told) {
+        return called_off;
+    }
     let total = at.total(&told.board);
     format!("NOW: act. {} targets are open, {} done", total.open + total.overdue, total.done)
 }
@@ -155,7 +158,37 @@ fn stamped(now_ms: u64, line: &str, at_ms: Option<u64>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{passed, stamped};
+    use entente_proto::wire::operation_step::Step;
+    use entente_proto::wire::record::Body;
+    use entente_proto::wire::{Board, BoardGo, OperationAbort, OperationStep, Pending, Phase, Record, RecordRef};
+
+    use super::super::board::Told;
+    use super::super::outcome::Moment;
+    use super::super::show::warnings;
+    use super::{passed, stamped, the_moment};
+
+    #[test]
+    fn nobody_is_told_to_act_while_the_lead_calls_it_off() {
+        let id = |unit: &str| Some(RecordRef { unit: unit.into(), index: 1 });
+        let board = Board {
+            id: id("BE"),
+            phase: Phase::Gone.into(),
+            go: Some(BoardGo { at_ms: 1_000, ..BoardGo::default() }),
+            ..Board::default()
+        };
+        let step = OperationStep { operation: id("BE"), step: Some(Step::Abort(OperationAbort::default())) };
+        let record = Record { body: Some(Body::OperationStep(step)), ..Record::default() };
+        let abort = |unit: &str| Pending { id: id(unit), record: Some(record.clone()), ..Pending::default() };
+        let mut told = Told { board, ..Told::default() };
+        let at = Moment { now_ms: 1_000, within_ms: 1_000 };
+        // What another unit says has no effect, however it is meant.
+        told.pending = vec![abort("FR")];
+        assert!(the_moment(&told, at).starts_with("NOW: act."));
+        told.pending.push(abort("BE"));
+        let words = "CALLED OFF by BE, NOT YET CERTIFIED: do not act before you have asked BE";
+        assert_eq!(the_moment(&told, at), words);
+        assert_eq!(warnings(&told), [words]);
+    }
 
     #[test]
     fn the_time_that_is_left_is_told_once_a_line() {
