@@ -120,5 +120,9 @@ fn peer_cells(peer: &PeerStatus) -> [String; 4] {
         Some(false) => "DIFFERS",
         None => "",
     };
-    [connected, peer.behind.to_string(), agrees.to_owned(), moment_unless_zero(peer.seen_ms).unwrap_or_default()]
+    match moment_unless_zero(peer.seen_ms) {
+        Some(seen) => [connected, peer.behind.to_string(), agrees.to_owned(), seen],
+        // How far it is nobody has told this node.
+        None => [connected, "-".to_owned(), "-".to_owned(), "never since the start".to_owned()],
+    }
 }

@@ -44,7 +44,9 @@ pub(super) fn find<'a>(proposals: &'a Proposals, what: &str) -> Result<Proposal<
     let digest = Hash::from_hex(what).or_else(|| proposals.digest_of(&what.parse::<RecordId>().ok()?));
     digest.and_then(|digest| proposals.find(&digest)).ok_or_else(|| {
         Status::not_found(format!(
-            "{what} is no proposal of a charter that is open here: `entente charter show` lists them with their ids"
+            "{what} is no proposal of a charter that is open here: `entente charter show` lists them with their ids. One that is in \
+             force by now lies in charter/ of every member's home directory: a unit that joins is handed all versions there and takes \
+             them up in one call, entente charter adopt 1.note 2.note ..."
         ))
     })
 }

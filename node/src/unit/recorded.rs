@@ -1,14 +1,15 @@
 //! The service as it is served: every call is in the access log before it is acted upon.
 //!
 //! Each method is here once more, so that none can be served that leaves no trace. Statements go in by their submission ids,
-//! which their records in the unit's log carry, records by theirs, and texts that were asked for as salted hashes: what is
-//! erased from every log does not stay here.
+//! which their records in the unit's log carry, records by theirs, and texts that were asked for, and targets that statements were
+//! made about, as salted hashes: what is erased from every log does not stay here.
 
 use entente_proto::access::{PURPOSE_BYTES_MAX, Part, SALT_BYTES, call};
 use entente_proto::ids::RecordId;
-use entente_proto::record::RecordKind;
+use entente_proto::record::{self, RecordKind};
 use entente_proto::wire;
 use entente_proto::wire::access::Body;
+use entente_proto::wire::record::Body as Statement;
 use entente_proto::wire::unit_server::{Unit, UnitServer};
 use futures_util::{Stream, StreamExt as _};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -166,7 +167,7 @@ fn purpose<T>(request: &Request<T>) -> Result<String, Status> {
     Ok(text)
 }
 
-fn record(id: Option<&wire::RecordRef>) -> Vec<Part> {
+fn by_id(id: Option<&wire::RecordRef>) -> Vec<Part> {
     id.map(|id| Part::Said(format!("{}/{}", id.unit, id.index))).into_iter().collect()
 }
 
@@ -180,6 +181,25 @@ fn kinds(submissions: &[wire::Submission]) -> Vec<Part> {
         *count = count.saturating_add(1);
     }
     counts.into_iter().map(|(kind, count)| Part::Said(format!("{count} {kind}"))).collect()
+}
+
+/// What statements are submitted about, in canonical form as they go into the log: as texts, which nobody reads from here.
+fn targets(submissions: &[wire::Submission]) -> Vec<Part> {
+    let bodies = submissions.iter().filter_map(|submission| submission.record.as_ref()?.body.as_ref());
+    let typed = bodies.flat_map(|body| match body {
+        Statement::Refer(refer) => vec![&refer.target],
+        Statement::Hold(hold) => vec![&hold.target],
+        Statement::Observe(observe) => vec![&observe.target],
+        Statement::Link(link) => vec![&link.first, &link.second],
+        Statement::Evidence(evidence) => vec![&evidence.target],
+        _ => Vec::new(),
+    });
+    let canonical = |text: &String| match record::from_input(text) {
+        Ok(understood) => understood.target.to_string(),
+        // It will be refused; that it was tried is found by what was typed.
+        Err(_) => text.clone(),
+    };
+    typed.filter(|text| !text.is_empty()).map(|text| Part::Text(canonical(text))).collect()
 }
 
 fn ids(submissions: &[wire::Submission]) -> Vec<Vec<u8>> {
@@ -242,7 +262,7 @@ impl Unit for Recorded {
     async fn submit(&self, request: Request<wire::SubmitRequest>) -> Result<Response<wire::SubmitReply>, Status> {
         let asked = request.get_ref();
         let judged = asked.judge_only.then(|| Part::Said("judged alone".to_owned()));
-        let about = kinds(&asked.submissions).into_iter().chain(judged).collect();
+        let about = kinds(&asked.submissions).into_iter().chain(judged).chain(targets(&asked.submissions)).collect();
         // More are refused, and have no room.
         let submissions =
             ids(asked.submissions.get(..entente_proto::limits::SUBMISSIONS_MAX).unwrap_or(&asked.submissions));
@@ -293,7 +313,7 @@ impl Unit for Recorded {
     }
 
     async fn receipt(&self, request: Request<wire::ReceiptRequest>) -> Result<Response<wire::ReceiptReply>, Status> {
-        let says = Says::consulting("Receipt", record(request.get_ref().id.as_ref()));
+        let says = Says::consulting("Receipt", by_id(request.get_ref().id.as_ref()));
         let call = self.begun(&request, says).await?;
         self.ended(call, self.service.receipt(request).await).await
     }
@@ -371,7 +391,7 @@ impl Unit for Recorded {
         &self,
         request: Request<wire::OperationRequest>,
     ) -> Result<Response<Self::OperationStream>, Status> {
-        let says = Says::consulting("Operation", record(request.get_ref().id.as_ref()));
+        let says = Says::consulting("Operation", by_id(request.get_ref().id.as_ref()));
         let call = self.begun(&request, says).await?;
         self.counted(call, self.service.operation(request).await).await
     }

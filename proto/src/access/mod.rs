@@ -21,8 +21,8 @@
 //! than the one before.
 //!
 //! # What a call was about
-//! Statements are named by their submission ids, records by theirs. Texts that somebody asked for (targets, words) are not
-//! written down: they may be, or become, what an erasure takes off every disk. Each is written as the first 16 bytes of
+//! Statements are named by their submission ids, records by theirs. Texts that somebody asked for (targets, words), and the
+//! targets of what was submitted, are not written down: they may be, or become, what an erasure takes off every disk. Each is written as the first 16 bytes of
 //! HMAC-SHA-256 under the call's salt, `~` before them, so that an auditor who has a text [finds](is_about) the calls about it, and
 //! nobody reads texts from the log.
 //!
@@ -49,8 +49,8 @@ use crate::wire::access::Body;
 pub use deletion::{Ends, NotDue};
 pub use verify::{Fault, FaultKind, FixedBy, Head, Verified, Verifier};
 
-/// Most bytes of what a call was about, in all.
-pub const ABOUT_BYTES_MAX: usize = 32 << 10;
+/// Most bytes of what a call was about, in all: the targets of a whole call of referrals have room.
+pub const ABOUT_BYTES_MAX: usize = 40 << 10;
 /// Most bytes of one part of it; a longer one is cut.
 pub const PART_BYTES_MAX: usize = 4 << 10;
 /// Bytes of a call's salt.

@@ -114,6 +114,18 @@ fn a_call_about_more_than_has_room_says_how_much_and_binds_it_by_a_hash() {
 }
 
 #[test]
+fn every_target_of_a_whole_call_of_submissions_is_found() {
+    let target = |at: usize| format!("{at}.{}.example", "x".repeat(60));
+    let targets = (0..crate::limits::SUBMISSIONS_MAX).map(|at| Part::Text(target(at)));
+    let about =
+        [Part::Said("1000 refer".into()), Part::Said("judged alone".into())].into_iter().chain(targets).collect();
+    let mut one = call("officer/a".into(), Hash::of(b"k"), "Submit", &"x".repeat(PURPOSE_BYTES_MAX), [1; 16], about);
+    one.submissions = vec![vec![7; 16]; crate::limits::SUBMISSIONS_MAX];
+    assert!([0, 999].into_iter().all(|at| is_about(&one, &target(at))) && !is_about(&one, &target(1_000)));
+    assert!(entry(1, Body::Call(one)).payload().unwrap().len() <= crate::limits::PAYLOAD_BYTES_MAX);
+}
+
+#[test]
 fn a_text_that_was_asked_for_is_found_by_who_has_it_and_read_by_nobody() {
     let about = vec![Part::Said("BE/17".into()), Part::Text("secret.example".into())];
     let one = call("officer/a".into(), Hash::of(b"k"), "Show", "", [1; 16], about.clone());

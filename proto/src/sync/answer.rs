@@ -52,11 +52,11 @@ pub struct PeerView {
     pub unit: UnitId,
     /// Whether a stream to it stays open.
     pub connected: bool,
-    /// How many certified entries of all logs it is not known to have.
+    /// How many certified entries of all logs it is not known to have; 0 where it was never heard of.
     pub behind: u64,
-    /// Digests of its frontier and of its list.
+    /// Digests of its frontier and of its list, as it told them last.
     pub list: Option<(Hash, Hash)>,
-    /// When it was last heard of, Unix milliseconds; 0 for never.
+    /// When it was last heard of, Unix milliseconds; 0 for never since this node was started.
     pub heard_ms: u64,
     /// How far its clock is ahead, milliseconds; what greetings are under way is taken out.
     pub clock_ahead_ms: i64,

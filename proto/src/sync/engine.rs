@@ -11,7 +11,7 @@ use super::fork::shown_in;
 use super::heads::size_of;
 use super::log::Log;
 use super::own::{self, Own, Standing};
-use super::peer::Session;
+use super::peer::{PeerHead, Session};
 use super::pull::Pull;
 use super::recovery::Recovery;
 use super::repair::Repair;
@@ -52,6 +52,8 @@ pub struct Engine {
     standing_told: Standing,
     pub(super) recovery: Recovery,
     pub(super) sessions: BTreeMap<StreamId, Session>,
+    /// What was known of each partner when its last stream ended.
+    parted: BTreeMap<UnitId, Parted>,
     pub(super) pulls: BTreeMap<UnitId, Pull>,
     /// What is stored and cannot be read: whose log, and which bundle.
     pub(super) repairs: BTreeMap<(UnitId, u64), Repair>,
@@ -109,6 +111,7 @@ impl Engine {
             setup,
             logs,
             sessions: BTreeMap::new(),
+            parted: BTreeMap::new(),
             pulls: BTreeMap::new(),
             repairs: BTreeMap::new(),
             list: None,
@@ -233,7 +236,10 @@ impl Engine {
     }
 
     fn drop_session(&mut self, stream: StreamId) {
-        self.sessions.remove(&stream);
+        if let Some(session) = self.sessions.remove(&stream).filter(|session| session.active) {
+            let Session { peer, heads, list, heard_ms, .. } = session;
+            self.parted.insert(peer, Parted { heads, list, heard_ms });
+        }
         self.pulls.retain(|_, pull| pull.stream != stream);
     }
 
@@ -452,21 +458,37 @@ impl Engine {
 
     fn peer(&self, unit: &UnitId) -> PeerView {
         let session = self.sessions.values().find(|session| session.active && session.peer == *unit);
-        let lacks = |session: &Session, log: &Log| {
-            let known = session.heads.get(&log.unit).map_or(Size::ZERO, |head| head.certified.max(head.newest));
-            log.certified_size().beyond(known)
+        // Once its stream has ended, what was known last.
+        let known = match session {
+            Some(session) => Some((&session.heads, session.list, session.heard_ms)),
+            None => self.parted.get(unit).map(|parted| (&parted.heads, parted.list, parted.heard_ms)),
+        };
+        let lacks = |heads: &BTreeMap<UnitId, PeerHead>, log: &Log| {
+            let held = heads.get(&log.unit).map_or(Size::ZERO, |head| head.certified.max(head.newest));
+            log.certified_size().beyond(held)
         };
         let behind =
-            session.map_or(0, |session| self.logs.values().map(|log| lacks(session, log)).fold(0, u64::saturating_add));
+            known.map_or(0, |(heads, ..)| self.logs.values().map(|log| lacks(heads, log)).fold(0, u64::saturating_add));
         PeerView {
             unit: unit.clone(),
             connected: session.is_some(),
             behind,
-            list: session.and_then(|session| session.list),
-            heard_ms: session.map_or(0, |session| session.heard_ms),
+            list: known.and_then(|(_, list, _)| list),
+            heard_ms: known.map_or(0, |(.., heard_ms)| heard_ms),
             clock_ahead_ms: session.map_or(0, |session| session.clock_ahead_ms),
         }
     }
+}
+
+/// What was known of a partner when its last stream ended.
+#[derive(Debug)]
+struct Parted {
+    /// What it held.
+    heads: BTreeMap<UnitId, PeerHead>,
+    /// Its frontier's and its list's digest.
+    list: Option<(Hash, Hash)>,
+    /// When it was last heard of, Unix milliseconds.
+    heard_ms: u64,
 }
 
 fn view(log: &Log) -> LogView {

@@ -80,7 +80,23 @@ fn who_called_for_what_is_fixed_by_records_that_partners_cosign_and_read_by_audi
         (&referred[0]["about"][0], referred[0]["submissions"].as_array().unwrap().len()),
         (&"1 refer".into(), 1)
     );
-    assert!(!referred[0].to_string().contains("bad.example"), "a statement is named by its id alone");
+    assert!(!referred[0].to_string().contains("bad.example"), "what a statement is about is hidden");
+    let report = |about: &str| {
+        network.node("FR").call(&["audit", "access", "report", out, "--calls", "--about", about]).ended(0)
+    };
+    // What was submitted is found in whatever form the auditor has it, what was looked up as it was typed.
+    for (text, by) in [("bad.example", &["Submit", "Check"][..]), ("BAD[.]example", &["Submit"])] {
+        let found = report(text).documents();
+        let mut methods: Vec<_> = found.iter().map(|call| call["method"].as_str().unwrap()).collect();
+        // Whoever waits for the certificate calls again.
+        methods.dedup();
+        assert_eq!(methods, by, "{text}");
+    }
+    assert!(report("nowhere.example").err.contains("no calls"));
+    let counts = network.node("FR").call(&["audit", "access", "report", out, "--caller", "officer/officer"]).ended(0);
+    let counts = counts.documents();
+    let submit = counts.iter().find(|count| count["method"] == "Submit").unwrap();
+    assert_eq!(submit["items"], submit["calls"], "a statement is counted once: {counts:?}");
     let checked = of("Check", "officer/officer");
     assert!(checked[0]["about"].as_array().unwrap().len() == 2 && !checked[0].to_string().contains("other.example"));
     let about = ["audit", "access", "report", out, "--calls", "--about", "other.example"];

@@ -84,7 +84,10 @@ fn an_export_verifies_grows_and_forgets_what_was_erased() {
         assert_eq!(found["logs"].as_array().unwrap().len(), 4);
     }
     follows(&network, [&ours, &theirs], &trusted);
-    let _ = verify(&[&ours, "--since", &state]).ended(0);
+    let first = verify(&[&ours, "--since", &state]).ended(0);
+    assert!(first.err.contains("nothing was seen before"), "{first:?}");
+    let first = first.document();
+    assert_eq!([&first["charter_given"], &first["seen_before"]], [false, false]);
     assert_ne!(hold(&ours, "a-text-that-stands-nowhere-else"), [] as [PathBuf; 0]);
     let before = files(Path::new(&ours));
 
@@ -94,7 +97,10 @@ fn an_export_verifies_grows_and_forgets_what_was_erased() {
     let digest = network.until_agreed(&UNITS);
     let (_, again) = export(&network, be, "be-export");
     assert!(again["new_files"].as_u64().unwrap() < 30, "{again}");
-    let found = verify(&[&ours, "--since", &state]).ended(0).document();
+    let found = verify(&[&ours, "--since", &state, "--charter", &trusted]).ended(0);
+    assert!(!found.err.contains("nothing was seen"), "{found:?}");
+    let found = found.document();
+    assert_eq!([&found["charter_given"], &found["seen_before"]], [true, true]);
     assert_eq!((&found["list"]["digest"], &found["logs"][0]["erased"]), (&digest.into(), &1.into()));
     assert_eq!(hold(&ours, "a-text-that-stands-nowhere-else"), [] as [PathBuf; 0]);
     let after = files(Path::new(&ours));
@@ -138,6 +144,7 @@ fn what_does_not_verify_ends_with_4_and_is_named() {
     let network = Network::running(PROGRAM, &units);
     let be = network.node("BE");
     import(be, 0..300);
+    let _ = be.call(&["hold", "held.example", "--reason", "evidence", "--wait", "certified"]).ended(0);
     network.until_agreed(&units);
     let (directory, _) = export(&network, be, "export");
     let payload = Path::new(&directory).join("logs/BE/payload/000");
@@ -160,7 +167,22 @@ fn what_does_not_verify_ends_with_4_and_is_named() {
     fs::remove_file(&payload).unwrap();
     fs::create_dir(&payload).unwrap();
     verify(&[&directory]).ended(4).says(&["logs/BE/payload/000", "no plain file"]);
-    verify(&["/nowhere/at/all"]).ended(4).says(&["cannot be read"]);
+    // Nothing is there: that is no verdict.
+    verify(&["/nowhere/at/all"]).ended(1).says(&["no export", "audit fetch"]);
+    verify(&[&theirs(&network, be), "--charter", "/nowhere/at/all"]).ended(1).says(&["somebody you trust"]);
+    let typed = beside(&network, "typed");
+    fs::write(&typed, "").unwrap();
+    verify(&[&theirs(&network, be), "--since", &typed]).ended(4).says(&["begin anew"]);
+    // The export's own charter is told from one that the auditor has.
+    let ours = theirs(&network, be);
+    let words = |args: &[&str]| run(PROGRAM, &[&["audit", "verify", &ours], args].concat(), b"").ended(0).out;
+    let told = words(&[]);
+    let digest = be.status()["charter"]["digest"].as_str().unwrap().to_owned();
+    assert!(told.contains("no --charter was given") && told.contains(&format!("version 1, {digest}")), "{told}");
+    assert!(!words(&["--charter", &charter(&network)]).contains("no --charter was given"));
+    // Who holds a target stands beside it.
+    let held = run(PROGRAM, &["audit", "list", &ours], b"").ended(0).out;
+    assert!(held.contains("held by BE"), "{held}");
     let other = Network::found(PROGRAM, &["BE", "FR"]);
     verify(&[&theirs(&network, be), "--charter", &charter(&other)]).ended(4).says(&["another network's"]);
 

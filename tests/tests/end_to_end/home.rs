@@ -212,3 +212,15 @@ fn a_flipped_bit_in_the_database_is_repaired_and_never_served() {
     be.start();
     assert_eq!(network.until_agreed(&["BE", "FR"]), digest);
 }
+
+#[test]
+fn a_charter_in_force_is_shown_as_what_it_is() {
+    let network = Network::found(PROGRAM, &["BE", "FR"]);
+    let be = network.node("BE").directory().to_str().unwrap();
+    let shown = |args: &[&str]| run(PROGRAM, &[&["charter", "show"], args].concat(), b"").ended(0).out;
+    let said = shown(&["--home", be]);
+    assert!(said.contains("in force") && !said.contains("charter adopt"), "{said}");
+    // Where it comes by hand it is still to be taken up.
+    let said = shown(&[network.directory().join("charter.note").to_str().unwrap()]);
+    assert!(said.contains("charter adopt FILE") && !said.contains("in force"), "{said}");
+}

@@ -9,11 +9,12 @@ use entente_proto::record;
 use entente_proto::wire::{ListedRow, Pending, Row};
 
 use super::disk::{Directory, Threads};
-use super::verify::{NEEDS_ALL, conclude, verify};
+use super::verify::{NEEDS_ALL, conclude, present, verify};
 use crate::cli::Global;
 use crate::cli::error::CliError;
 use crate::cli::json::{RowJson, StatementJson, status_word};
 use crate::cli::output::{Output, say, table};
+use crate::cli::summary::who;
 use crate::cli::words::{moment, parse_moment, plain, record_ref};
 use crate::files::replace_file;
 
@@ -71,6 +72,7 @@ fn parse_at(text: &str) -> Result<Moment, String> {
 
 /// An export that verifies, or the first fault.
 fn whole(directory: &Path) -> Result<Verified, CliError> {
+    present(directory)?;
     let found = verify(directory, &Asked::default());
     conclude(directory, &found, NEEDS_ALL)?;
     Ok(found)
@@ -128,8 +130,8 @@ fn print(rows: &mut Vec<Row>, out: &mut Output) -> Result<(), CliError> {
     }
     let mut lines = table(["STATUS", "TARGET", "BY"]);
     for row in rows.drain(..) {
-        let by = row.referrals.iter().filter_map(|one| one.id.as_ref()).map(|id| id.unit.clone());
-        lines.add_row([status_word(&row).to_owned(), plain(&row.target), by.collect::<Vec<_>>().join(" ")]);
+        let who = plain(&who(&ListedRow { row: Some(row.clone()), ..ListedRow::default() }));
+        lines.add_row([status_word(&row).to_owned(), plain(&row.target), who]);
     }
     out.table(&lines)
 }

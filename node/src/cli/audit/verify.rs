@@ -50,7 +50,8 @@ pub(crate) struct Args {
     /// The oldest version that the newest charter of the export may be: a number, or a charter that it must have
     #[arg(long, value_name = "VERSION-or-FILE")]
     min_charter: Option<String>,
-    /// What was seen at the last visit: every log must extend it. If all holds, what is seen now takes its place
+    /// What was seen at the last visit: every log must extend it. If all holds, what is seen now takes its place; where nothing
+    /// is there yet, that is said, and it is created
     #[arg(long, value_name = "STATE")]
     since: Option<PathBuf>,
     /// Accept an export that withholds what records say, as publications do: all but that and the list is verified
@@ -94,12 +95,33 @@ struct SeenCharter {
 pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
     let seen = args.since.as_deref().map(load).transpose()?.flatten();
     let asked = asked(args, seen.as_ref())?;
+    present(&args.directory)?;
+    if let (Some(state), None) = (&args.since, &seen) {
+        say(format_args!(
+            "note: there is no {} yet, so nothing was seen before that this export could contradict. It is created if all holds",
+            state.display()
+        ));
+    }
     let found = verify(&args.directory, &asked);
     let mut out = Output::new(global.json);
     if out.is_json() {
-        out.document(&document(&found))?;
+        let mut document = document(&found);
+        if let Some(document) = document.as_object_mut() {
+            document.insert("charter_given".to_owned(), (!asked.trusted.is_empty()).into());
+            document.insert("seen_before".to_owned(), args.since.as_ref().map(|_| seen.is_some()).into());
+        }
+        out.document(&document)?;
     } else {
         print(&found, &mut out)?;
+        if asked.trusted.is_empty()
+            && let Some(own) = found.charters.first()
+        {
+            out.line(format_args!(
+                "note: no --charter was given, so the export's own was taken: whoever made it may have made that up, too. Compare \
+                 the digest of version {}, {}, with somebody you trust",
+                own.version, own.digest
+            ))?;
+        }
     }
     out.flush()?;
     if let (Some(state), [_, ..]) = (&args.since, found.forks.as_slice()) {
@@ -107,6 +129,17 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
     }
     conclude(&args.directory, &found, ENOUGH)?;
     args.since.as_deref().map_or(Ok(()), |state| store(state, &found))
+}
+
+/// That there is anything at all.
+pub(super) fn present(directory: &Path) -> Result<(), CliError> {
+    match std::fs::metadata(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(CliError::Refused(format!(
+            "there is no export {}: entente audit export or audit fetch makes one",
+            directory.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Verifies with all cores, with a bar on a terminal.
@@ -184,16 +217,28 @@ fn asked(args: &Args, seen: Option<&Seen>) -> Result<Asked, CliError> {
     Ok(asked)
 }
 
-/// A charter that the auditor has: whatever keeps it from being used ends with exit code 4.
+/// A charter that the auditor has: whatever keeps it from being used ends with exit code 4, and where there is none, with 1.
 pub(super) fn trusted(path: &Path) -> Result<(u32, Hash), CliError> {
-    let fault = |why: String| CliError::Verification(format!("{} cannot be used: {why}", path.display()));
-    let bytes = read_bounded(path, CHARTER_BYTES_MAX).map_err(|error| fault(error.to_string()))?;
+    let fault =
+        |why: String| CliError::Verification(format!("{} cannot be used as the charter: {why}", path.display()));
+    let bytes = read_bounded(path, CHARTER_BYTES_MAX).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => CliError::Refused(format!(
+            "there is no {}: name the charter of the network, a file from somebody you trust",
+            path.display()
+        )),
+        _ => fault(error.to_string()),
+    })?;
     let charter = UnverifiedCharter::parse(&bytes).map_err(|error| fault(error.to_string()))?;
     Ok((charter.terms().version, charter.digest()))
 }
 
 fn load(path: &Path) -> Result<Option<Seen>, CliError> {
-    let fault = |why: String| CliError::Verification(format!("{} cannot be used: {why}", path.display()));
+    let fault = |why: String| {
+        CliError::Verification(format!(
+            "{} is not what an earlier audit verify --since kept ({why}): name that file, or one that is not there yet to begin anew",
+            path.display()
+        ))
+    };
     match read_bounded(path, STATE_BYTES_MAX) {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| fault(error.to_string())),
         // The first visit.

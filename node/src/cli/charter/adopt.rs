@@ -19,6 +19,10 @@ use crate::journal::{Journal, JournalRecord};
 use crate::membership::{self, MembershipError, OwnKeys, check_member, load_charters, read_charter};
 use crate::signing::Place;
 
+/// What a unit does that joins.
+const ALL_AT_ONCE: &str = "A unit that joins takes up all versions in one call, in order, up to the one that lists it: \
+                           entente charter adopt 1.note 2.note ...";
+
 pub(super) fn run(args: &AdoptArgs, global: &Global) -> Result<(), CliError> {
     let home = Home::open(global.home()?).map_err(refused)?;
     let _lock = match home.lock() {
@@ -36,7 +40,12 @@ pub(super) fn run(args: &AdoptArgs, global: &Global) -> Result<(), CliError> {
     let before = held.as_ref().map_or(0, |held| held.all().count());
     let charters = follow(args, &home, held)?;
     let keys = OwnKeys::load(&home, &config.network, &config.unit)?;
-    check_member(&keys, &charters, &config.network, &config.unit)?;
+    check_member(&keys, &charters, &config.network, &config.unit).map_err(|error| {
+        if charters.all().any(|charter| charter.unit(&config.unit).is_some()) {
+            return error.into();
+        }
+        CliError::Refused(format!("{error}. {ALL_AT_ONCE}"))
+    })?;
     let new: Vec<Arc<Charter>> = charters.all().skip(before).cloned().collect();
     let (mut journal, memory) = Journal::open(&home.journal(), &config.network, &config.unit).map_err(refused)?;
     let mut refounded = charters.refounded();
@@ -77,6 +86,14 @@ fn follow(args: &AdoptArgs, home: &Home, held: Option<CharterChain>) -> Result<C
                 return Err(CliError::Refused(
                     "this charter continues another one: name that, and all before it, in order before this one".into(),
                 ));
+            }
+            None if next.terms().version > 1 => {
+                return Err(CliError::Refused(format!(
+                    "{} is version {} of a charter, which counts only under those before it, and this home directory has none. \
+                     {ALL_AT_ONCE}",
+                    path.display(),
+                    next.terms().version
+                )));
             }
             None => CharterChain::found(next.verify_first().map_err(at)?).map_err(at)?,
             Some(charters) => behind(charters, next, path, home)?,

@@ -43,7 +43,7 @@ pub(super) fn run(args: &ShowArgs, global: &Global) -> Result<(), CliError> {
         let listed = |open: wire::ProposalsReply| open.proposals.iter().map(Into::into).collect();
         out.document(&Shown { proposals: open.map(listed), ..Shown::of(&charter) })?;
     } else {
-        print(&mut out, &charter)?;
+        print(&mut out, &charter, taken_up(&charter, global))?;
         open.map_or(Ok(()), |open| proposals::print(&mut out, &open))?;
     }
     out.flush()
@@ -92,7 +92,13 @@ fn tell_changes(before: &UnverifiedCharter, after: &UnverifiedCharter, global: &
     out.flush()
 }
 
-fn print(out: &mut Output, charter: &UnverifiedCharter) -> Result<(), CliError> {
+/// Whether the home directory, if there is one, has taken this very text up.
+fn taken_up(charter: &UnverifiedCharter, global: &Global) -> bool {
+    let charters = global.home().ok().and_then(|home| load_charters(&Home::at(home)).ok());
+    charters.is_some_and(|charters| charters.all().any(|held| held.digest() == charter.digest()))
+}
+
+fn print(out: &mut Output, charter: &UnverifiedCharter, taken_up: bool) -> Result<(), CliError> {
     let terms = charter.terms();
     out.line(format_args!("{}, version {}, digest {}", terms.network, terms.version, charter.digest()))?;
     if terms.continues.is_some() {
@@ -118,6 +124,9 @@ fn print(out: &mut Output, charter: &UnverifiedCharter) -> Result<(), CliError> 
     }
     out.line("")?;
     quorum_words(terms).into_iter().try_for_each(|line| out.line(line))?;
+    if taken_up {
+        return out.line("in force: enough have signed, and this home directory has taken it up");
+    }
     out.line(still_missing(charter))
 }
 

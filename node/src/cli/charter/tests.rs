@@ -426,3 +426,18 @@ fn a_charter_key_that_is_kept_apart_signs_one_text_a_version_whatever_is_known_t
     unknowing("2.note", "FR").unwrap();
     assert!(refusal(knowing("other.note", "FR")).contains("another text of version 2"));
 }
+
+#[test]
+fn a_unit_that_joins_is_told_to_take_up_all_versions_in_one_call() {
+    let running = running();
+    let dir = running.path();
+    init(dir, "NL", "NL");
+    entente(dir, "charter new --from {}/BE --add {}/NL/unit.toml --out {}/2.note").unwrap();
+    for unit in ["BE", "FR", "NL"] {
+        sign(dir, "2.note", unit).unwrap();
+    }
+    for one in ["c.note", "2.note"] {
+        assert!(refusal(adopt(dir, one, "NL")).contains("charter adopt 1.note 2.note"), "{one}");
+    }
+    entente(dir, "charter adopt {}/c.note {}/2.note --home {}/NL").unwrap();
+}

@@ -177,3 +177,24 @@ fn thirty_nodes_agree() {
     (sizes[0], sizes[29]) = (1, 2);
     world.until("all certified", |w| w.all_certified(&sizes));
 }
+
+#[test]
+fn what_was_known_of_a_partner_stays_known_when_its_stream_ends() {
+    let mut world = World::new(&["BE", "FR", "NL", "UK"], 3);
+    (0..4).for_each(|at| world.submit(at, 1));
+    world.until("all certified", |w| w.all_certified(&[1, 1, 1, 1]));
+    let uk = world.nodes[3].unit.clone();
+    let seen = |w: &World| w.nodes[0].engine.as_ref().unwrap().peers().find(|peer| peer.unit == uk).unwrap();
+    world.until("BE knows that UK has all of it", |w| seen(w).connected && seen(w).behind == 0);
+    let before = seen(&world);
+    world.kill(3);
+    world.submit(1, 2);
+    world.until("the others go on", |w| w.certified(0)[1] == 3);
+    let after = seen(&world);
+    assert!(!after.connected && after.heard_ms >= before.heard_ms && after.heard_ms < world.now_ms, "{after:?}");
+    assert_eq!(after.behind, 2);
+    // A node that was started since has heard nothing.
+    world.kill(0);
+    world.start(0);
+    assert_eq!((seen(&world).heard_ms, seen(&world).behind), (0, 0));
+}

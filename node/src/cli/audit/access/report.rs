@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use entente_proto::access::{is_about, parse};
+use entente_proto::record;
 use entente_proto::wire::access::Body;
 use serde::Serialize;
 
 use super::files::{Entries, Files};
 use crate::cli::Global;
 use crate::cli::error::CliError;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, say};
 use crate::cli::words::{moment, plain};
 
 /// Tell who called how often, for what, and who was refused
@@ -27,8 +28,8 @@ pub(super) struct Args {
     /// Only calls of this person, such as officer/alice
     #[arg(long, value_name = "CALLER")]
     caller: Option<String>,
-    /// Only calls about this text or record: a target in canonical form or as it was typed. The log holds texts as salted
-    /// hashes, so they are found, and not read
+    /// Only calls about this text or record: a target that was looked up, as it was typed then, or submitted. The log holds texts as
+    /// salted hashes, so they are found, and not read
     #[arg(long, value_name = "TEXT")]
     about: Option<String>,
 }
@@ -83,7 +84,11 @@ struct CountJson<'a> {
 impl Args {
     fn wants(&self, call: &entente_proto::wire::Call) -> bool {
         self.caller.as_ref().is_none_or(|caller| *caller == call.caller)
-            && self.about.as_ref().is_none_or(|text| is_about(call, text))
+            && self.about.as_ref().is_none_or(|text| {
+                // Submitted targets stand there in canonical form.
+                let canonical = record::from_input(text).ok().map(|understood| understood.target.to_string());
+                is_about(call, text) || canonical.is_some_and(|target| is_about(call, &target))
+            })
     }
 }
 
@@ -93,7 +98,14 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
     let mut counts = BTreeMap::<(String, String), Count>::new();
     // Calls whose end has not come yet, which it may do in a later epoch. One that never ends stays in it: a kill ends few.
     let mut open = BTreeMap::<(u64, u64), CallJson>::new();
-    for epoch in files.epochs()? {
+    let (epochs, mut wanted) = (files.epochs()?, 0_u64);
+    if epochs.is_empty() {
+        return Err(CliError::Refused(format!(
+            "{} holds no access log: entente audit access export DIR writes one",
+            args.directory.display()
+        )));
+    }
+    for epoch in epochs {
         let path = files.entries(epoch);
         let entries = Entries::open(&path).map_err(|e| CliError::file(&path, "open", &e))?;
         for (index, entry) in (0..).zip(entries) {
@@ -104,6 +116,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
             let time_ms = entry.header().time_ms;
             match parse(&entry).map_err(|error| fault(&error))? {
                 Body::Call(call) if args.wants(&call) => {
+                    wanted = wanted.saturating_add(1);
                     let count = counts.entry((call.caller.clone(), call.method.clone())).or_default();
                     count.called(time_ms, &call);
                     if args.calls {
@@ -142,7 +155,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<(), CliError> {
     if !args.calls {
         print(&counts, &mut out)?;
     }
-    out.flush()
+    out.flush()?;
+    if wanted == 0 {
+        say("no calls: none in this export is of that caller and about that text or record");
+    }
+    Ok(())
 }
 
 /// How many calls may wait for their end.
@@ -151,7 +168,11 @@ const OPEN_MAX: usize = 10_000;
 impl Count {
     fn called(&mut self, time_ms: u64, call: &entente_proto::wire::Call) {
         self.calls = self.calls.saturating_add(1);
-        let named = (call.about.len().max(call.submissions.len()) as u64).max(call.items);
+        // Beside the ids of statements stands what they are about.
+        let named = match call.submissions.len() {
+            0 => (call.about.len() as u64).max(call.items),
+            statements => statements as u64,
+        };
         self.items = self.items.saturating_add(named);
         self.without_purpose = self.without_purpose.saturating_add(u64::from(call.purpose.is_empty()));
         if self.first_ms == 0 {
