@@ -17,14 +17,14 @@
 //! that ends as it should is fixed by the first entry of the next ([`Began`](wire::Began)): its size and root, so that what
 //! came after its last head cannot be dropped either. Before epochs are deleted an entry of the newest says so
 //! ([`Deleted`](wire::Deleted)), with the number of days for which the unit keeps them: whoever verifies can tell what was
-//! deleted by that rule from what is missing, for [when an epoch was over](Ends) stands in records that partners cosigned. Epochs are numbered by the Unix second in which they begin, or by one more
-//! than the one before.
+//! deleted by that rule from what is missing, for [when an epoch was over](Ends) stands in records that partners cosigned.
+//! Epochs are numbered by the Unix second in which they begin, or by one more than the one before.
 //!
 //! # What a call was about
 //! Statements are named by their submission ids, records by theirs. Texts that somebody asked for (targets, words), and the
-//! targets of what was submitted, are not written down: they may be, or become, what an erasure takes off every disk. Each is written as the first 16 bytes of
-//! HMAC-SHA-256 under the call's salt, `~` before them, so that an auditor who has a text [finds](is_about) the calls about it, and
-//! nobody reads texts from the log.
+//! targets of what was submitted, are not written down: they may be, or become, what an erasure takes off every disk. Each is
+//! written as the first 16 bytes of HMAC-SHA-256 under the call's salt, `~` before them, so that an auditor who has a text
+//! [finds](is_about) the calls about it, and nobody reads texts from the log.
 //!
 //! Limits: what a call was about is written as far as it has room in [`ABOUT_BYTES_MAX`], a part of it up to
 //! [`PART_BYTES_MAX`]; of what has none, there is the count and a hash.
@@ -49,7 +49,8 @@ use crate::wire::access::Body;
 pub use deletion::{Ends, NotDue};
 pub use verify::{Fault, FaultKind, FixedBy, Head, Verified, Verifier};
 
-/// Most bytes of what a call was about, in all: the targets of a whole call of referrals have room.
+/// Most bytes of what a call was about, in all: the targets of a whole call of referrals have room. Those of a whole call of
+/// links, two each, do not: the last of them are in the count and the hash alone.
 pub const ABOUT_BYTES_MAX: usize = 40 << 10;
 /// Most bytes of one part of it; a longer one is cut.
 pub const PART_BYTES_MAX: usize = 4 << 10;

@@ -20,7 +20,8 @@ use crate::home::Home;
 ///
 /// The files in the home directory are replaced so that certificate and key belong together whatever happens. A running node
 /// takes up its own within a second: connections that stand are not touched, new ones use it. The certificate before stays
-/// good until it expires; if its key may have been copied, revoke it (`cert revoke HOLDER` ends the new one too, `--spki` that one alone).
+/// good until it expires; if its key may have been copied, revoke it (`cert revoke HOLDER` ends the new one too, `--spki` that
+/// one alone).
 ///
 /// With --ca the unit's authority is renewed, in steps: a new one is made; a charter names it beside the one in use; called
 /// again, certificates come from it.
